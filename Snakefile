@@ -1,0 +1,95 @@
+"""Galaxy images with a large vision model: Fu et al. 2024 as a workflow.
+
+    snakemake --cores 2                                          the demo, on a laptop
+    snakemake --cores 2 table1                                   one table or figure
+    snakemake --cores 2 --configfile config/folder.yaml --config data_dir=PATH
+    snakemake --profile slurm --configfile config/paper.yaml     the paper's sizes
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: workflow.source_path("config/config.yaml")
+
+
+report: "report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/crops.smk"
+include: "rules/pretrain.smk"
+include: "rules/multitask.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    all,
+    table1,
+    table2,
+    table3,
+    table4,
+    fig1,
+    fig2,
+    fig3,
+    fig4,
+
+
+rule all:
+    """Everything: Tables 1 to 4, figures 1 to 4 and what the report shows beside them."""
+    default_target: True
+    input:
+        TABLES.values(),
+        FIGURES.values(),
+        f"{RUN}/tables/summary.md",
+        f"{RUN}/tables/objectives.csv",
+
+
+rule table1:
+    """Table 1: classification by training strategy."""
+    input:
+        TABLES["table1"],
+
+
+rule table2:
+    """Table 2: restoration of blurred, noisy images."""
+    input:
+        TABLES["table2"],
+
+
+rule table3:
+    """Table 3: reconstruction of masked images."""
+    input:
+        TABLES["table3"],
+
+
+rule table4:
+    """Table 4: reconstruction by patch size."""
+    input:
+        TABLES["table4"],
+
+
+rule fig1:
+    """Figure 1: the LVM."""
+    input:
+        FIGURES["fig1"],
+
+
+rule fig2:
+    """Figure 2: two Swin-Transformer layers."""
+    input:
+        FIGURES["fig2"],
+
+
+rule fig3:
+    """Figure 3: multitask training."""
+    input:
+        FIGURES["fig3"],
+
+
+rule fig4:
+    """Figure 4: reconstructed images by patch size and hidden share."""
+    input:
+        FIGURES["fig4"],

@@ -1,0 +1,65 @@
+"""Crops: every galaxy cut out at its own size (paper II.B), and the splits.
+
+Inputs: results/{run}/data/{dataset}/cutouts.h5.
+Outputs: crops.h5, splits.parquet, the figures of the survey and of the crops, rejected.csv.
+Steps: crop_cutouts, make_splits, plot_survey.
+"""
+
+
+rule crop_cutouts:
+    """Find the area that the galaxy occupies, cut it with a margin, resize it to 128 x 128."""
+    input:
+        cutouts=cutouts_of,
+        code=[
+            workflow.source_path("../scripts/galaxy_lvm/data/crops.py"),
+            workflow.source_path("../scripts/galaxy_lvm/data/colour.py"),
+        ],
+    output:
+        crops=f"{RUN}/data/{{dataset}}/crops.h5",
+        rejected=f"{RUN}/data/{{dataset}}/rejected_crop.csv",
+    params:
+        settings=config["crop"],
+    log:
+        f"{LOGS}/crop_cutouts/{{dataset}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/crop_cutouts/{{dataset}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    conda:
+        CPU_ENV
+    script:
+        "../scripts/crop_cutouts.py"
+
+
+rule make_splits:
+    """Split by galaxy into train, val and test, near-duplicates on one side; count what is lost."""
+    input:
+        cutouts=cutouts_of,
+        crops=f"{RUN}/data/{{dataset}}/crops.h5",
+        rejected=import_rejections,
+        rejected_crop=f"{RUN}/data/{{dataset}}/rejected_crop.csv",
+    output:
+        splits=f"{RUN}/data/{{dataset}}/splits.parquet",
+        rejected=report(
+            f"{RUN}/data/{{dataset}}/rejected.csv",
+            caption="../report/rejected.rst",
+            category="1 Data",
+            labels={"dataset": "{dataset}", "what": "galaxies that could not be used"},
+        ),
+    params:
+        settings=config["splits"],
+        seed=config["seed"],
+    log:
+        f"{LOGS}/make_splits/{{dataset}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/make_splits/{{dataset}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    conda:
+        CPU_ENV
+    script:
+        "../scripts/make_splits.py"

@@ -1,0 +1,57 @@
+"""Data: every source ends in a cutout store (HDF5, schema of ssl-legacysurvey).
+
+Inputs: the config's `datasets`; a user's folder for the source `folder`.
+Outputs: results/{run}/data/{dataset}/cutouts.h5 and, for files, rejected_import.csv.
+Steps: simulate_survey (source mock) or import_folder (source folder).
+"""
+
+
+rule simulate_survey:
+    """Render the embedded survey with GalSim: g, r, z cutouts and their true parameters."""
+    output:
+        cutouts=f"{RUN}/data/{{dataset}}/cutouts.h5",
+    params:
+        settings=config["mock"],
+        seed=config["seed"],
+        recipe_version=1,
+    log:
+        f"{LOGS}/simulate_survey/{{dataset}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/simulate_survey/{{dataset}}.tsv"
+    threads: config["threads"]
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    conda:
+        CPU_ENV
+    wildcard_constraints:
+        dataset=datasets_from("mock"),
+    script:
+        "../scripts/simulate_survey.py"
+
+
+rule import_folder:
+    """Read a user's JPEG, PNG or FITS images and their table; list what cannot be used."""
+    input:
+        table=dataset_table,
+    output:
+        cutouts=f"{RUN}/data/{{dataset}}/cutouts.h5",
+        rejected=f"{RUN}/data/{{dataset}}/rejected_import.csv",
+    params:
+        data_dir=dataset_folder,
+        settings=config["folder"],
+        recipe_version=1,
+    log:
+        f"{LOGS}/import_folder/{{dataset}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/import_folder/{{dataset}}.tsv"
+    threads: config["threads"]
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    conda:
+        CPU_ENV
+    wildcard_constraints:
+        dataset=datasets_from("folder"),
+    script:
+        "../scripts/import_folder.py"

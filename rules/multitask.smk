@@ -1,0 +1,99 @@
+"""Multitask training and its scores (paper III).
+
+Inputs: crops and splits of the labelled dataset, pretrained weights.
+Outputs: models/multitask/{strategy}.safetensors (+ .json card), metrics/multitask.csv,
+metrics/baselines.csv.
+Steps: train_multitask per strategy, evaluate_multitask, evaluate_baselines.
+"""
+
+
+rule train_multitask:
+    """Train three tasks on one encoder with one strategy; resumes after a kill."""
+    input:
+        crops=f"{TASKS_DATA}/crops.h5",
+        splits=f"{TASKS_DATA}/splits.parquet",
+        lvm=LVM_WEIGHTS,
+    output:
+        weights=f"{RUN}/models/multitask/{{strategy}}.safetensors",
+        card=f"{RUN}/models/multitask/{{strategy}}.json",
+        history=f"{RUN}/models/multitask/{{strategy}}_history.csv",
+    params:
+        sections={
+            name: config[name]
+            for name in ("multitask", "classification", "restoration", "reconstruction")
+        },
+        state_root=f"{STATE}/train_multitask",
+        seed=config["seed"],
+        n_gpus=config["gpus"],
+        recipe_version=1,
+    log:
+        f"{LOGS}/train_multitask/{{strategy}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/train_multitask/{{strategy}}.tsv"
+    threads: config["resources"]["multitask_threads"]
+    resources:
+        mem_mb=config["resources"]["train_mem_mb"],
+        runtime=config["resources"]["multitask_runtime_min"],
+        gpu=config["gpus"],
+    conda:
+        TRAIN_ENV
+    script:
+        "../scripts/train_multitask.py"
+
+
+rule evaluate_multitask:
+    """Score the three strategies on the test split."""
+    input:
+        crops=f"{TASKS_DATA}/crops.h5",
+        splits=f"{TASKS_DATA}/splits.parquet",
+        weights=expand(
+            f"{RUN}/models/multitask/{{strategy}}.safetensors", strategy=STRATEGIES
+        ),
+    output:
+        metrics=f"{RUN}/metrics/multitask.csv",
+        predictions=f"{RUN}/predictions/multitask.parquet",
+    params:
+        n_images=config["multitask"]["n_test_images"],
+        n_orientations=config["multitask"]["n_orientations"],
+        seed=config["seed"],
+        recipe_version=1,
+    log:
+        f"{LOGS}/evaluate_multitask.log",
+    benchmark:
+        f"{RUN}/benchmarks/evaluate_multitask.tsv"
+    threads: config["threads"]
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    conda:
+        CPU_ENV
+    script:
+        "../scripts/evaluate_multitask.py"
+
+
+rule evaluate_baselines:
+    """Score the inputs themselves and classical methods on the same test images."""
+    input:
+        crops=f"{TASKS_DATA}/crops.h5",
+        splits=f"{TASKS_DATA}/splits.parquet",
+    output:
+        metrics=f"{RUN}/metrics/baselines.csv",
+    params:
+        restoration=config["restoration"],
+        reconstruction=config["reconstruction"],
+        n_images=config["multitask"]["n_test_images"],
+        n_validation_images=config["multitask"]["n_validation_images"],
+        seed=config["seed"],
+        recipe_version=1,
+    log:
+        f"{LOGS}/evaluate_baselines.log",
+    benchmark:
+        f"{RUN}/benchmarks/evaluate_baselines.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    conda:
+        CPU_ENV
+    script:
+        "../scripts/evaluate_baselines.py"

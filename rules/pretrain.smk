@@ -1,0 +1,66 @@
+"""Pretraining of the LVM (paper II), and the comparison of objectives.
+
+Inputs: crops of the pretraining dataset; its training split where it has labels.
+Outputs: models/pretrain/{variant}/lvm.safetensors (+ .json card), metrics/objectives.csv.
+Steps: pretrain_lvm per variant (objective, with or without skip connections),
+evaluate_objectives on frozen features.
+"""
+
+
+rule pretrain_lvm:
+    """Train the LVM without labels; resumes from its checkpoint after a kill."""
+    input:
+        crops=f"{PRETRAIN_DATA}/crops.h5",
+        splits=pretrain_splits,
+    output:
+        weights=f"{RUN}/models/pretrain/{{variant}}/lvm.safetensors",
+        card=f"{RUN}/models/pretrain/{{variant}}/lvm.json",
+        history=f"{RUN}/models/pretrain/{{variant}}/history.csv",
+    params:
+        lvm_settings=lvm_settings,
+        settings=pretrain_settings,
+        state_root=f"{STATE}/pretrain_lvm",
+        seed=config["seed"],
+        n_gpus=config["gpus"],
+        recipe_version=1,
+    log:
+        f"{LOGS}/pretrain_lvm/{{variant}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/pretrain_lvm/{{variant}}.tsv"
+    threads: config["threads"]
+    resources:
+        mem_mb=config["resources"]["train_mem_mb"],
+        runtime=config["resources"]["pretrain_runtime_min"],
+        gpu=config["gpus"],
+    conda:
+        TRAIN_ENV
+    script:
+        "../scripts/pretrain_lvm.py"
+
+
+rule evaluate_objectives:
+    """Score frozen features of every variant, and of an untrained encoder, by logistic regression."""
+    input:
+        crops=f"{TASKS_DATA}/crops.h5",
+        splits=f"{TASKS_DATA}/splits.parquet",
+        weights=expand(
+            f"{RUN}/models/pretrain/{{variant}}/lvm.safetensors", variant=VARIANTS
+        ),
+    output:
+        metrics=f"{RUN}/metrics/objectives.csv",
+    params:
+        view_side_pix=config["classification"]["view_side_pix"],
+        seed=config["seed"],
+        recipe_version=1,
+    log:
+        f"{LOGS}/evaluate_objectives.log",
+    benchmark:
+        f"{RUN}/benchmarks/evaluate_objectives.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    conda:
+        CPU_ENV
+    script:
+        "../scripts/evaluate_objectives.py"

@@ -1,0 +1,118 @@
+"""Cut every galaxy out at its own size and write it as a 128 x 128 colour image."""
+
+import logging
+
+import cv2
+import h5py
+import numpy as np
+from galaxy_lvm.data.colour import grz_to_rgb
+from galaxy_lvm.data.crops import BAD_PIXELS, FLAG_NAMES, CropSettings, crop_chunk
+from galaxy_lvm.data.pixels import fill_small_holes
+from galaxy_lvm.data.rejected import rejection, write_rejected
+from galaxy_lvm.data.store import CutoutStore
+from galaxy_lvm.errors import DataError
+from galaxy_lvm.workflow import atomic_path, job_log, progress
+
+log = logging.getLogger("galaxy_lvm.crops")
+
+CHUNK_IMAGES = 128
+# A frame whose brightest and darkest pixel differ by less, in grey levels, shows nothing.
+BLANK_CONTRAST = 6
+
+
+def main(cutouts: str, crops: str, rejected: str, settings: dict) -> None:
+    """Crop a cutout store.
+
+    Parameters
+    ----------
+    cutouts
+        Store with `images` or `images_rgb`.
+    crops
+        HDF5 file to write: `images`, `box`, `id`, `label`, `flag` (bits; see its attributes) and
+        `cutout_index`, the row in `cutouts`.
+    rejected
+        CSV file to write.
+    settings
+        The config's `crop` section; see `CropSettings`.
+
+    Raises
+    ------
+    DataError
+        If no cutout can be used.
+    """
+    cv2.setNumThreads(1)
+    crop_settings = CropSettings(**settings)
+    rejections, flags = [], []
+    with CutoutStore(cutouts) as store, atomic_path(crops) as path, h5py.File(path, "w") as out:
+        table = store.catalogue()
+        side = crop_settings.side_pix
+        _create(out, len(store), side)
+        starts = range(0, len(store), CHUNK_IMAGES)
+        for start in progress(starts, desc=f"crop ({CHUNK_IMAGES} images each)", unit="chunks"):
+            frames = store.images[start : start + CHUNK_IMAGES]
+            reasons, filled = {}, np.zeros(len(frames), bool)
+            if not store.rgb:
+                reasons, filled = fill_small_holes(
+                    frames, crop_settings.max_bad_fraction, crop_settings.zero_is_missing
+                )
+                frames = grz_to_rgb(frames)
+            reasons |= {i: "is blank; fetch it again" for i in _blank(frames) if i not in reasons}
+            good = np.array([i for i in range(len(frames)) if i not in reasons], int)
+            images, boxes, bits = crop_chunk(frames[good], crop_settings)
+            bits |= np.where(filled[good], BAD_PIXELS, 0).astype(np.uint8)
+            _append(out, images=images, box=boxes, flag=bits, cutout_index=start + good)
+            flags.append(bits)
+            for i, reason in sorted(reasons.items()):
+                record = table.iloc[start + i]
+                file, row = record.get("file", ""), record.get("row")
+                rejections.append(rejection("crop", reason, record["id"], file, row))
+        if not len(out["images"]):
+            raise DataError(f"{cutouts}: no cutout can be used; first: {rejections[:1]}")
+        kept = table.iloc[out["cutout_index"][:]]
+        for name in ("id", "label"):
+            values = kept[name].astype(str) if name in kept else [""] * len(kept)
+            out.create_dataset(name, data=list(values), dtype=h5py.string_dtype("utf-8"))
+    write_rejected(rejected, rejections)
+    _report(np.concatenate(flags), len(rejections))
+
+
+def _create(out: h5py.File, count: int, side_pix: int) -> None:
+    shapes = {
+        "images": ((side_pix, side_pix, 3), np.uint8),
+        "box": ((4,), np.int32),
+        "flag": ((), np.uint8),
+        "cutout_index": ((), np.int64),
+    }
+    for name, (shape, dtype) in shapes.items():
+        chunks = (1, *shape) if name == "images" else (min(max(count, 1), 4096), *shape)
+        out.create_dataset(name, (0, *shape), dtype, maxshape=(None, *shape), chunks=chunks)
+    for bit, name in FLAG_NAMES.items():
+        out["flag"].attrs[name] = bit
+
+
+def _append(out: h5py.File, **columns: np.ndarray) -> None:
+    for name, values in columns.items():
+        dataset = out[name]
+        dataset.resize(len(dataset) + len(values), axis=0)
+        if len(values):
+            dataset[-len(values) :] = values
+
+
+def _blank(frames: np.ndarray) -> list[int]:
+    thin = frames[:, ::2, ::2].reshape(len(frames), -1)
+    return [int(i) for i in np.flatnonzero(np.ptp(thin, axis=1) < BLANK_CONTRAST)]
+
+
+def _report(flags: np.ndarray, rejected: int) -> None:
+    counts = [f"{int(((flags & bit) > 0).sum())} {name}" for bit, name in FLAG_NAMES.items()]
+    log.info("%d crops (%s); %d rejected", len(flags), ", ".join(counts), rejected)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            cutouts=snakemake.input.cutouts,  # noqa: F821
+            crops=snakemake.output.crops,  # noqa: F821
+            rejected=snakemake.output.rejected,  # noqa: F821
+            settings=snakemake.params.settings,  # noqa: F821
+        )

@@ -1,0 +1,109 @@
+"""Score the three multitask strategies on the test split: the numbers of Tables 1 to 4."""
+
+import numpy as np
+import pandas as pd
+import torch
+
+from galaxy_lvm.data.tasks import load_split, reconstruction_test_sets, restoration_test_set
+from galaxy_lvm.evaluation.metrics import (
+    bootstrap_interval,
+    classification_metrics,
+    image_metrics,
+)
+from galaxy_lvm.evaluation.neural import class_probabilities, restored_images
+from galaxy_lvm.evaluation.results import long_rows, write_results
+from galaxy_lvm.training.multitask_run import MultitaskSettings, load_multitask
+from galaxy_lvm.workflow import atomic_path, job_log, progress
+
+
+def main(
+    crops: str,
+    splits: str,
+    weights: list[str],
+    metrics: str,
+    predictions: str,
+    n_images: int,
+    n_orientations: int,
+    seed: int,
+    threads: int = 1,
+) -> None:
+    """Write the long-format metrics and the class probabilities of every test galaxy.
+
+    Parameters
+    ----------
+    crops, splits
+        Labelled dataset.
+    weights
+        Weights of the trained strategies.
+    metrics, predictions
+        CSV and parquet to write.
+    n_images
+        Test galaxies that the image tasks are scored on.
+    n_orientations
+        Orientations, 1 to 8, over which class probabilities are averaged.
+    seed, threads
+        The run's seed; CPU threads.
+    """
+    torch.set_num_threads(threads)
+    images, labels, ids, class_names = load_split(crops, splits, "test")
+    rows, tables = [], []
+    for path in progress(weights, desc="test split", unit="strategies"):
+        model, card = load_multitask(path)
+        settings = MultitaskSettings(**card["settings"])
+        name, side_pix = settings.strategy, settings.classification["view_side_pix"]
+        known = labels >= 0
+        shares = class_probabilities(model, images[known], side_pix, n_orientations)
+        scores = _classification_scores(labels[known], shares, seed)
+        rows += long_rows("multitask", "classification", name, "", seed, scores)
+        table = pd.DataFrame(shares, columns=[f"p_{c}" for c in class_names])
+        tables.append(
+            table.assign(id=np.asarray(ids)[known], label=labels[known], model=name)
+        )
+        for task, condition, reference, degraded in _image_sets(images[:n_images], settings, seed):
+            result = image_metrics(reference, restored_images(model, task, degraded))
+            scores = _image_scores(result, seed)
+            rows += long_rows("multitask", task, name, condition, seed, scores)
+    write_results(metrics, rows)
+    with atomic_path(predictions) as temporary:
+        pd.concat(tables, ignore_index=True).to_parquet(temporary)
+
+
+def _image_sets(images: np.ndarray, settings: MultitaskSettings, seed: int):
+    reference, blurred, _ = restoration_test_set(images, settings.blur, seed, "test")
+    yield "restoration", "", reference, blurred
+    masked_sets = reconstruction_test_sets(images, settings.mask, seed, "test")
+    for condition, (reference, masked, *_) in masked_sets.items():
+        yield "reconstruction", condition, reference, masked
+
+
+def _classification_scores(labels: np.ndarray, shares: np.ndarray, seed: int) -> dict[str, float]:
+    predicted = shares.argmax(axis=1)
+    scores = dict(classification_metrics(labels, predicted, shares.shape[1]))
+    for metric in list(scores):
+        interval = bootstrap_interval((labels, predicted), metric, seed)
+        scores[f"{metric}_low95"], scores[f"{metric}_high95"] = interval
+    return scores
+
+
+def _image_scores(table: pd.DataFrame, seed: int) -> dict[str, float]:
+    scores = {}
+    for metric in ("mse", "psnr", "ssim"):
+        scores[metric] = float(table[metric].mean())
+        interval = bootstrap_interval(table[metric].to_numpy(), np.mean, seed)
+        scores[f"{metric}_low95"], scores[f"{metric}_high95"] = interval
+    return scores
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            crops=snakemake.input.crops,  # noqa: F821
+            splits=snakemake.input.splits,  # noqa: F821
+            weights=list(snakemake.input.weights),  # noqa: F821
+            metrics=snakemake.output.metrics,  # noqa: F821
+            predictions=snakemake.output.predictions,  # noqa: F821
+            n_images=snakemake.params.n_images,  # noqa: F821
+            n_orientations=snakemake.params.n_orientations,  # noqa: F821
+            seed=snakemake.params.seed,  # noqa: F821
+            threads=snakemake.threads,  # noqa: F821
+        )

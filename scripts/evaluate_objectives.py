@@ -1,0 +1,99 @@
+"""Compare what pretraining objectives teach the encoder: frozen features, logistic regression."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from galaxy_lvm.data.tasks import load_split
+from galaxy_lvm.evaluation.metrics import bootstrap_interval, classification_metrics
+from galaxy_lvm.evaluation.neural import pooled_features
+from galaxy_lvm.evaluation.results import long_rows, write_results
+from galaxy_lvm.models.lvm import LVM
+from galaxy_lvm.models.weights import load_lvm, read_card
+from galaxy_lvm.workflow import derive_seed, job_log, progress
+
+REGULARISATIONS = (0.003, 0.03, 0.3)
+SPLITS = ("train", "val", "test")
+
+
+def main(
+    crops: str,
+    splits: str,
+    weights: list[str],
+    metrics: str,
+    view_side_pix: int,
+    seed: int,
+    threads: int = 1,
+) -> None:
+    """Write the metrics of every objective, and of an encoder that has learned nothing.
+
+    Parameters
+    ----------
+    crops, splits
+        Labelled dataset.
+    weights
+        Weights of the LVMs; the folder's name is the model's name.
+    metrics
+        Long-format CSV to write.
+    view_side_pix
+        Side to which crops are resized for the encoder.
+    seed, threads
+        The run's seed; CPU threads.
+    """
+    torch.set_num_threads(threads)
+    data = {name: _labelled(load_split(crops, splits, name)) for name in SPLITS}
+    rows = []
+    torch.manual_seed(derive_seed(seed, "pretrain"))
+    models = {"random": LVM(load_lvm(weights[0]).config)}
+    models |= {Path(path).parent.name: load_lvm(path) for path in weights}
+    for name, lvm in progress(models.items(), desc="frozen features", unit="models"):
+        features = {
+            split: pooled_features(lvm.encoder, images, view_side_pix)
+            for split, (images, _) in data.items()
+        }
+        labels = {split: data[split][1] for split in SPLITS}
+        scores = _probe(features, labels, seed)
+        rows += long_rows("objectives", "classification", name, "frozen features", seed, scores)
+    for path in weights:
+        card = read_card(path)
+        cost = {"pretrain_seconds": card["seconds"], "final_loss": card["final_loss"]}
+        rows += long_rows("objectives", "pretraining", Path(path).parent.name, "", seed, cost)
+    write_results(metrics, rows)
+
+
+def _labelled(split: tuple) -> tuple[np.ndarray, np.ndarray]:
+    images, labels = split[:2]
+    return images[labels >= 0], labels[labels >= 0]
+
+
+def _probe(features: dict, labels: dict, seed: int) -> dict[str, float]:
+    """Fit on train, choose the regularisation on val, score on test."""
+    n_classes = 1 + max(int(values.max()) for values in labels.values())
+    fits = []
+    for strength in REGULARISATIONS:
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=500))
+        model.fit(features["train"], labels["train"])
+        chosen = model.predict(features["val"])
+        fits.append((classification_metrics(labels["val"], chosen, n_classes)["f1"], model))
+    f1_val, best = max(fits, key=lambda fit: fit[0])
+    predicted = best.predict(features["test"])
+    scores = classification_metrics(labels["test"], predicted, n_classes)
+    low, high = bootstrap_interval((labels["test"], predicted), "f1", seed)
+    return {**scores, "f1_low95": low, "f1_high95": high, "f1_val": f1_val}
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            crops=snakemake.input.crops,  # noqa: F821
+            splits=snakemake.input.splits,  # noqa: F821
+            weights=list(snakemake.input.weights),  # noqa: F821
+            metrics=snakemake.output.metrics,  # noqa: F821
+            view_side_pix=snakemake.params.view_side_pix,  # noqa: F821
+            seed=snakemake.params.seed,  # noqa: F821
+            threads=snakemake.threads,  # noqa: F821
+        )

@@ -1,0 +1,1 @@
+"""Surveys, cutout stores, adaptive crops, degradations and splits."""

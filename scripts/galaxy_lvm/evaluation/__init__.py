@@ -1,0 +1,1 @@
+"""Metrics, long-format results and the comparison with the paper."""

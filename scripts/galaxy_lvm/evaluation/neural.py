@@ -1,0 +1,80 @@
+"""Running a multitask model on images, in batches; the only torch in this package."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from galaxy_lvm.models.heads import MultitaskModel
+from galaxy_lvm.models.lvm import Encoder
+from galaxy_lvm.training.augment import dihedral, resize, to_float
+
+
+def predict_in_batches(
+    function: Callable[[Tensor], Tensor],
+    images: np.ndarray,
+    device: torch.device | str = "cpu",
+    batch_size: int = 64,
+    autocast: Callable = torch.no_grad,
+) -> np.ndarray:
+    """Apply `function` to (B, 3, H, W) batches of images (N, H, W, 3); return the stacked results.
+
+    Parameters
+    ----------
+    function
+        Maps a float batch in [0, 1] to a tensor with B rows.
+    images
+        uint8, or float32 in [0, 1].
+    device, batch_size
+        Where and how many at a time.
+    autocast
+        Context manager for lower precision, for instance `Accelerator.autocast`.
+    """
+    results = []
+    with torch.no_grad(), autocast():
+        for first in range(0, len(images), batch_size):
+            batch = to_float(images[first : first + batch_size], device)
+            results.append(function(batch).float().cpu().numpy())
+    return np.concatenate(results)
+
+
+def class_probabilities(
+    model: MultitaskModel, images: np.ndarray, side_pix: int, n_orientations: int = 8, **kwargs
+) -> np.ndarray:
+    """Return class probabilities (N, n_classes), averaged over orientations of each galaxy.
+
+    The sky has no up and down: all `n_orientations` (1 to 8) symmetries of the square are asked.
+    """
+    model.eval()
+
+    def average(batch: Tensor) -> Tensor:
+        batch = resize(batch, side_pix)
+        views = [dihedral(batch, k) for k in range(n_orientations)]
+        return torch.stack([model.classify(v).float().softmax(dim=1) for v in views]).mean(dim=0)
+
+    return predict_in_batches(average, images, **kwargs)
+
+
+def restored_images(model: MultitaskModel, task: str, images: np.ndarray, **kwargs) -> np.ndarray:
+    """Return what an image task makes of `images` (N, H, W, 3), float32 in [0, 1]."""
+    model.eval()
+
+    def restore(batch: Tensor) -> Tensor:
+        return model.restore(task, batch).clamp(0, 1).permute(0, 2, 3, 1)
+
+    return predict_in_batches(restore, images, **kwargs)
+
+
+def pooled_features(
+    encoder: Encoder, images: np.ndarray, side_pix: int, n_orientations: int = 4, **kwargs
+) -> np.ndarray:
+    """Return feature vectors (N, D) float32, averaged over orientations of each galaxy."""
+    encoder.eval()
+
+    def average(batch: Tensor) -> Tensor:
+        batch = resize(batch, side_pix)
+        views = [encoder.pooled(dihedral(batch, k)).float() for k in range(n_orientations)]
+        return torch.stack(views).mean(dim=0)
+
+    return predict_in_batches(average, images, **kwargs)

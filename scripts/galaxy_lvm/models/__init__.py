@@ -1,0 +1,1 @@
+"""Swin blocks, the LVM, task heads and classical baselines."""

@@ -1,0 +1,193 @@
+"""Swin stages with a 3 x 3 convolution, and the layers that change resolution.
+
+Feature maps are NHWC, as in timm's Swin; convolutions permute on the way in and out.
+"""
+
+import torch
+from timm.models.swin_transformer import SwinTransformerBlock
+from torch import Tensor, nn
+
+NORM_GROUPS = 4
+
+
+class DepthwiseConv(nn.Module):
+    """Residual 3 x 3 convolution with one filter per channel, on an NHWC map.
+
+    Windows do not overlap, so pixels on two sides of a border meet only in every second layer;
+    the convolution joins them at once, for 9 C weights.
+
+    Parameters
+    ----------
+    dim
+        Channels.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.conv = nn.Conv2d(dim, dim, 3, padding=1, groups=dim)
+        self.act = nn.GELU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, C) to (B, H, W, C)."""
+        y = self.conv(self.norm(x).permute(0, 3, 1, 2))
+        return x + self.act(y.permute(0, 2, 3, 1))
+
+
+class ConvBlock(nn.Module):
+    """Two full 3 x 3 convolutions with a shortcut, on an NHWC map.
+
+    Attention has to learn that neighbours belong together; convolutions know. With a few
+    thousand galaxies that decides how soon an encoder learns. Groups instead of batches are
+    normalised because the tasks feed images of different statistics.
+
+    Parameters
+    ----------
+    dim
+        Channels, a multiple of 4.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(dim, dim, 3, padding=1, bias=False),
+            nn.GroupNorm(NORM_GROUPS, dim),
+            nn.GELU(),
+            nn.Conv2d(dim, dim, 3, padding=1, bias=False),
+            nn.GroupNorm(NORM_GROUPS, dim),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, C) to (B, H, W, C)."""
+        return x + self.body(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+class SwinStage(nn.Module):
+    """`depth` Swin layers, windows shifted in every second one, with 3 x 3 convolutions between.
+
+    Parameters
+    ----------
+    dim, depth, num_heads
+        Channels, number of Swin layers, attention heads.
+    side
+        Height and width of the feature map at the nominal image size; the window shrinks to it.
+        Other sizes work: masks are computed for the map at hand.
+    window
+        Window side in tokens.
+    conv
+        "stage": one depthwise convolution before the first layer; "block": two full ones before
+        every layer; "none".
+    drop_path
+        Stochastic-depth rate of every layer.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        depth: int,
+        num_heads: int,
+        side: int,
+        window: int = 8,
+        conv: str = "stage",
+        drop_path: list[float] | None = None,
+    ) -> None:
+        super().__init__()
+        rates = drop_path or [0.0] * depth
+        layers: list[nn.Module] = []
+        for index in range(depth):
+            if conv == "stage" and index == 0:
+                layers.append(DepthwiseConv(dim))
+            elif conv == "block":
+                layers.append(ConvBlock(dim))
+            layers.append(
+                SwinTransformerBlock(
+                    dim,
+                    input_resolution=(side, side),
+                    num_heads=num_heads,
+                    window_size=window,
+                    shift_size=0 if index % 2 == 0 else window // 2,
+                    dynamic_mask=True,
+                    drop_path=rates[index],
+                )
+            )
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, C) to (B, H, W, C)."""
+        return self.layers(x)
+
+
+class PatchEmbed(nn.Module):
+    """Image to tokens of 4 x 4 pixels by three 3 x 3 convolutions.
+
+    Overlapping convolutions instead of one 4 x 4 patch projection: with a few thousand training
+    images a projection wastes most of its weights on learning to see edges.
+
+    Parameters
+    ----------
+    dim
+        Channels of the tokens.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, dim // 2, 3, stride=2, padding=1),
+            nn.GroupNorm(NORM_GROUPS, dim // 2),
+            nn.GELU(),
+            nn.Conv2d(dim // 2, dim // 2, 3, padding=1),
+            nn.GroupNorm(NORM_GROUPS, dim // 2),
+            nn.GELU(),
+            nn.Conv2d(dim // 2, dim, 3, stride=2, padding=1),
+        )
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, 3, H, W) to (B, H/4, W/4, dim)."""
+        return self.norm(self.body(x).permute(0, 2, 3, 1))
+
+
+class DownSample(nn.Module):
+    """Halve the map and double the channels with a strided 3 x 3 convolution."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.conv = nn.Conv2d(dim, 2 * dim, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, C) to (B, H/2, W/2, 2C)."""
+        return self.conv(self.norm(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+class DualUpSample(nn.Module):
+    """Enlarge a map along two paths, sub-pixel shuffling and bilinear, and mix them.
+
+    Shuffling alone leaves a checkerboard, interpolation alone is soft (SUNet, the paper's
+    reference 34, joins both).
+
+    Parameters
+    ----------
+    dim, out_dim
+        Channels in and out.
+    scale
+        Factor by which height and width grow.
+    """
+
+    def __init__(self, dim: int, out_dim: int, scale: int = 2) -> None:
+        super().__init__()
+        self.shuffle = nn.Sequential(
+            nn.Conv2d(dim, out_dim * scale**2, 1), nn.PReLU(), nn.PixelShuffle(scale)
+        )
+        self.bilinear = nn.Sequential(
+            nn.Conv2d(dim, out_dim, 1),
+            nn.PReLU(),
+            nn.Upsample(scale_factor=scale, mode="bilinear", align_corners=False),
+        )
+        self.mix = nn.Conv2d(2 * out_dim, out_dim, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, H, W, C) to (B, scale H, scale W, out_dim)."""
+        x = x.permute(0, 3, 1, 2)
+        y = self.mix(torch.cat([self.shuffle(x), self.bilinear(x)], dim=1))
+        return y.permute(0, 2, 3, 1)

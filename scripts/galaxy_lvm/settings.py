@@ -1,0 +1,117 @@
+"""The config: defaults from the schema, and a check that names every key at fault."""
+
+import difflib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+
+from galaxy_lvm.errors import ConfigError
+
+SCHEMA_PATH = Path(__file__).parents[2] / "config" / "config.schema.yaml"
+
+
+def load_config(*paths: str | os.PathLike) -> dict[str, Any]:
+    """Read config files, later ones over earlier ones, key by key, and check the result."""
+    config: dict[str, Any] = {}
+    for path in paths:
+        merge(config, yaml.safe_load(Path(path).read_text()) or {})
+    return check_config(config)
+
+
+def merge(base: dict[str, Any], over: dict[str, Any]) -> None:
+    """Write `over` into `base`, mappings key by key, as Snakemake does with `--configfile`."""
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            merge(base[key], value)
+        else:
+            base[key] = value
+
+
+def check_config(config: dict[str, Any], schema_path: Path = SCHEMA_PATH) -> dict[str, Any]:
+    """Fill in defaults, in place, and refuse a config with any mistake in it.
+
+    Parameters
+    ----------
+    config
+        Merged config of a run.
+    schema_path
+        JSON schema in YAML.
+
+    Returns
+    -------
+    dict
+        The same config, complete.
+
+    Raises
+    ------
+    ConfigError
+        One line per mistake: the key's path, what stands there, what was expected.
+    """
+    schema = yaml.safe_load(schema_path.read_text())
+    _fill_defaults(config, schema)
+    errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: e.json_path)
+    lines = [line for error in errors for line in _describe(error)]
+    lines += _contradictions(config) if not lines else []
+    if lines:
+        raise ConfigError(
+            "the config has mistakes; nothing was started\n  " + "\n  ".join(lines)
+            + "\nEvery key is described in config/config.schema.yaml."
+        )
+    return config
+
+
+def _fill_defaults(config: dict[str, Any], schema: dict[str, Any]) -> None:
+    for key, part in schema.get("properties", {}).items():
+        if "default" in part:
+            config.setdefault(key, part["default"])
+        elif part.get("type") == "object" and part.get("properties"):
+            config.setdefault(key, {})
+        if isinstance(config.get(key), dict):
+            _fill_defaults(config[key], part)
+    extra = schema.get("additionalProperties")
+    if isinstance(extra, dict):
+        for key, value in config.items():
+            if key not in schema.get("properties", {}) and isinstance(value, dict):
+                _fill_defaults(value, extra)
+
+
+def _describe(error: ValidationError) -> Iterator[str]:
+    path = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        for key in sorted(set(error.instance) - set(known)):
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
+            yield f"{path + '.' if path else ''}{key}: no such key{hint}"
+        return
+    about = error.schema.get("description", "")
+    yield f"{path or '(top)'}: {error.message}" + (f" - {about}" if about else "")
+
+
+def _contradictions(config: dict[str, Any]) -> Iterator[str]:
+    """Yield what a schema cannot say: keys that do not go together."""
+    split = config["splits"]
+    total = split["train"] + split["val"] + split["test"]
+    if abs(total - 1) > 1e-6:
+        yield f"splits: train + val + test is {total:g}, expected 1"
+    for name, dataset in config["datasets"].items():
+        source = dataset["source"]
+        if source == "folder" and not (dataset["data_dir"] or config["data_dir"]):
+            yield f"datasets.{name}.data_dir: needed by source 'folder' (or --config data_dir=...)"
+        if source == "ssl_legacysurvey" and not dataset["path"]:
+            yield f"datasets.{name}.path: needed by source 'ssl_legacysurvey' (an HDF5 file)"
+    for key in ("tasks_dataset", "pretrain_dataset"):
+        if config[key] not in config["datasets"]:
+            yield f"{key}: {config[key]!r} is none of the datasets {sorted(config['datasets'])}"
+    coarsest = 4 * 2 ** (len(config["lvm"]["depths"] or [0] * 4) - 1)
+    for section, key in (
+        ("pretrain", "view_side_pix"),
+        ("classification", "view_side_pix"),
+        ("multitask", "patch_side_pix"),
+    ):
+        if config[section][key] % coarsest:
+            yield f"{section}.{key}: {config[section][key]} is no multiple of {coarsest} pixels"

@@ -1,0 +1,1 @@
+"""Training loops, objectives, schedules and checkpoints."""

@@ -1,0 +1,85 @@
+"""Feeding crops to the training loops: which images a step sees, read from memory or from disk."""
+
+import os
+from collections.abc import Sequence
+
+import h5py
+import numpy as np
+
+# Above this the crops stay in the file and every batch is read from it.
+IN_MEMORY_BYTES = 4 * 1024**3
+
+
+class CropImages:
+    """Crops by position: uint8 (N, H, W, 3), in memory when they fit, else read as needed.
+
+    Parameters
+    ----------
+    path
+        File with `images`, as written by the rule crop_cutouts.
+    rows
+        Rows to use, in this order; all where None.
+    """
+
+    def __init__(self, path: str | os.PathLike, rows: Sequence[int] | None = None) -> None:
+        self._images = h5py.File(path, "r")["images"]
+        n_file = self._images.shape[0]
+        self._rows = np.arange(n_file) if rows is None else np.asarray(rows, dtype=np.int64)
+        n_bytes = len(self._rows) * int(np.prod(self._images.shape[1:]))
+        self._memory = None
+        if n_bytes <= IN_MEMORY_BYTES:
+            self._memory = self._read(np.arange(len(self._rows)))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def take(self, positions: np.ndarray) -> np.ndarray:
+        """Return crops (n, H, W, 3) uint8 at `positions`, which may repeat."""
+        if self._memory is not None:
+            return self._memory[positions]
+        return self._read(positions)
+
+    def _read(self, positions: np.ndarray) -> np.ndarray:
+        # h5py wants increasing, unique rows.
+        rows, inverse = np.unique(self._rows[positions], return_inverse=True)
+        return self._images[rows][inverse]
+
+
+class Sampler:
+    """Which of `n_items` a step trains on: shuffled epochs, a pure function of the step.
+
+    Nothing to save: a run that was killed sees the same batches when it goes on.
+
+    Parameters
+    ----------
+    n_items
+        Size of the training set, at least 1.
+    batch_size
+        Items of one step, over all processes.
+    seed
+        Seed of the shuffles.
+    """
+
+    def __init__(self, n_items: int, batch_size: int, seed: int) -> None:
+        self.n_items, self.batch_size, self.seed = n_items, batch_size, seed
+        self._cache: dict[int, np.ndarray] = {}
+
+    def positions(self, step: int) -> np.ndarray:
+        """Return the positions (batch_size,) of step `step`, counted from 0."""
+        first = step * self.batch_size
+        wanted = np.arange(first, first + self.batch_size)
+        epochs, offsets = np.divmod(wanted, self.n_items)
+        return np.array([self._shuffled(e)[o] for e, o in zip(epochs, offsets, strict=True)])
+
+    def _shuffled(self, epoch: int) -> np.ndarray:
+        if epoch not in self._cache:
+            if len(self._cache) > 2:
+                self._cache.clear()
+            rng = np.random.default_rng([self.seed, int(epoch)])
+            self._cache[epoch] = rng.permutation(self.n_items)
+        return self._cache[epoch]
+
+
+def local_share(items: np.ndarray, rank: int, world_size: int) -> np.ndarray:
+    """Return the part of a step's items that process `rank` of `world_size` works on."""
+    return items[rank::world_size]

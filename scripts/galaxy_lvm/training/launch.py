@@ -1,0 +1,54 @@
+"""Start training in one process, or in one process per GPU as torchrun does."""
+
+import os
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+
+def launch(function: Callable[..., None], n_gpus: int, threads: int, **kwargs: Any) -> None:
+    """Call `function(**kwargs)`, in `n_gpus` processes where that is more than one.
+
+    Parameters
+    ----------
+    function
+        Function of an importable module; it writes its results in the main process only.
+    n_gpus
+        GPUs of this job; 0 and 1 need no further process.
+    threads
+        CPU threads of this job. One count gives one result: the order of sums depends on it.
+    **kwargs
+        Arguments, picklable.
+    """
+    if n_gpus > 1:
+        launch_processes(function, n_gpus, max(1, threads // n_gpus), **kwargs)
+    else:
+        torch.set_num_threads(threads)
+        function(**kwargs)
+
+
+def launch_processes(
+    function: Callable[..., None], n_processes: int, threads: int, **kwargs: Any
+) -> None:
+    """Call `function(**kwargs)` in `n_processes` processes that find each other on this machine."""
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=n_processes,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+    )
+    if not torch.cuda.is_available():
+        os.environ["ACCELERATE_USE_CPU"] = "true"
+    elastic_launch(config, _call)(function, threads, kwargs)
+
+
+def _call(function: Callable[..., None], threads: int, kwargs: dict[str, Any]) -> None:
+    torch.set_num_threads(threads)
+    function(**kwargs)

@@ -1,0 +1,248 @@
+"""The one training loop: Accelerate, a learning-rate schedule, weight averages, checkpoints."""
+
+import contextlib
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
+from torch import Tensor, nn
+
+from galaxy_lvm.errors import ConfigError
+from galaxy_lvm.workflow import atomic_path, progress
+
+log = logging.getLogger("galaxy_lvm")
+
+Losses = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class OptimSettings:
+    """How weights are updated."""
+
+    steps: int
+    """Number of updates."""
+    learning_rate: float = 1e-3
+    """Peak of the cosine schedule."""
+    optimizer: str = "adam"
+    """`adam` (the paper's) or `adamw`."""
+    weight_decay: float = 0.0
+    """Decay of matrices and filters; `adamw` only."""
+    warmup_fraction: float = 0.05
+    """Share of the steps over which the learning rate rises from 0."""
+    ema_decay: float = 0.0
+    """Decay per step of the running average of the weights that is kept; 0 keeps the last ones."""
+    clip_norm: float = 1.0
+    """Largest norm of the gradient; 0 does not limit it."""
+    precision: str = "auto"
+    """`float32`, `bfloat16`, or `auto`: bfloat16 where the device computes in it."""
+    compile: bool = False
+    """Compile the network; pays off in long runs on a GPU."""
+    checkpoint_seconds: float = 60.0
+    """Time between checkpoints."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that exclude one another."""
+        if self.optimizer not in ("adam", "adamw"):
+            raise ConfigError(f"optimizer: {self.optimizer!r} is neither 'adam' nor 'adamw'")
+        if self.optimizer == "adam" and self.weight_decay:
+            raise ConfigError("weight_decay: needs optimizer 'adamw'")
+        if self.steps < 1:
+            raise ConfigError(f"steps: {self.steps} is below 1")
+
+
+def make_accelerator(precision: str = "auto") -> Accelerator:
+    """Return an Accelerator for the device at hand and the wished precision."""
+    if precision == "auto":
+        precision = "bfloat16" if _computes_in_bfloat16() else "float32"
+    return Accelerator(
+        mixed_precision="bf16" if precision == "bfloat16" else "no",
+        # A multitask step leaves the other tasks' heads without gradient.
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+
+
+def learning_rate_factor(step: int, steps: int, warmup_fraction: float) -> float:
+    """Return the factor in [0, 1] of the learning rate at `step`: linear rise, cosine fall."""
+    warmup = max(1, round(warmup_fraction * steps))
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+class TrainingLoop:
+    """Update a module for a number of steps; go on from the last checkpoint after a kill.
+
+    The module's `forward(**batch)` returns a dict of losses with the key `loss`. What a step
+    trains on must be a function of the step alone (see `feed.Sampler`): then a run that was
+    killed and started again ends with the same weights.
+
+    Parameters
+    ----------
+    module
+        What is trained; parameters with `requires_grad=False` stay as they are.
+    settings
+        How.
+    state_dir
+        Folder for the checkpoint, named after a hash of the settings; kept until `finish`.
+    accelerator
+        Device and processes; made from `settings.precision` where None.
+    extra_state
+        Object with `state_dict` and `load_state_dict` that travels with the checkpoint.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        settings: OptimSettings,
+        state_dir: str | os.PathLike,
+        accelerator: Accelerator | None = None,
+        extra_state: Any = None,
+    ) -> None:
+        self.settings = settings
+        self.accelerator = accelerator or make_accelerator(settings.precision)
+        self.module = module
+        self.extra_state = extra_state
+        self.checkpoint = Path(state_dir) / "checkpoint.pt"
+        self.history: list[dict[str, float]] = []
+        optimizer = _make_optimizer(module, settings)
+        compiled = torch.compile(module) if settings.compile else module
+        self._wrapped, self.optimizer = self.accelerator.prepare(compiled, optimizer)
+        self._ema = _copy_state(module) if settings.ema_decay else None
+        self.step = self._load()
+
+    def run(
+        self,
+        batch_of_step: Callable[[int], dict[str, Any]],
+        after_step: Callable[[int], None] | None = None,
+        desc: str = "training",
+    ) -> None:
+        """Train up to `settings.steps`, calling `after_step(step)` behind every update."""
+        saved = time.monotonic()
+        for step in progress(
+            range(self.step, self.settings.steps), self.settings.steps - self.step, desc, "steps"
+        ):
+            losses = self._update(step, batch_of_step(step))
+            self.history.append({"step": step, **losses})
+            self.step = step + 1
+            if after_step is not None:
+                after_step(step)
+            if time.monotonic() - saved > self.settings.checkpoint_seconds:
+                self.save()
+                saved = time.monotonic()
+
+    def _update(self, step: int, batch: dict[str, Any]) -> dict[str, float]:
+        self._wrapped.train()
+        factor = learning_rate_factor(step, self.settings.steps, self.settings.warmup_fraction)
+        for group in self.optimizer.param_groups:
+            group["lr"] = factor * self.settings.learning_rate
+        with self.accelerator.autocast():
+            losses: Losses = self._wrapped(**batch)
+        if not torch.isfinite(losses["loss"]):
+            raise FloatingPointError(
+                f"loss is {losses['loss'].item()} at step {step}: lower the learning rate or look "
+                f"at the crops; the last checkpoint is {self.checkpoint}"
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        self.accelerator.backward(losses["loss"])
+        if self.settings.clip_norm:
+            self.accelerator.clip_grad_norm_(self.module.parameters(), self.settings.clip_norm)
+        self.optimizer.step()
+        if self._ema is not None:
+            _average(self._ema, self.module, self.settings.ema_decay, step)
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def save(self) -> None:
+        """Write the checkpoint; one process writes, under a temporary name first."""
+        if not self.accelerator.is_main_process:
+            return
+        state = {
+            "step": self.step,
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "ema": self._ema,
+            "history": self.history,
+            "extra": self.extra_state.state_dict() if self.extra_state is not None else None,
+        }
+        with atomic_path(self.checkpoint) as temporary:
+            torch.save(state, temporary)
+
+    def _load(self) -> int:
+        if not self.checkpoint.exists():
+            return 0
+        state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        self.module.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._ema = state["ema"]
+        self.history = state["history"]
+        if self.extra_state is not None:
+            self.extra_state.load_state_dict(state["extra"])
+        log.info("continuing from step %d (%s)", state["step"], self.checkpoint)
+        return state["step"]
+
+    def averaged_state(self) -> dict[str, Tensor]:
+        """Return the weights to keep: the running average, or the last ones without one."""
+        return self._ema if self._ema is not None else self.module.state_dict()
+
+    @contextlib.contextmanager
+    def averaged_weights(self) -> Iterator[None]:
+        """Lend the module the weights to keep, for a validation in between."""
+        if self._ema is None:
+            yield
+            return
+        current = _copy_state(self.module)
+        self.module.load_state_dict(self._ema)
+        try:
+            yield
+        finally:
+            self.module.load_state_dict(current)
+
+    def finish(self) -> None:
+        """Put the weights to keep into the module."""
+        self.module.load_state_dict(self.averaged_state())
+        self.module.eval()
+
+    def forget(self) -> None:
+        """Remove the checkpoint, once what was trained is safely written."""
+        self.checkpoint.unlink(missing_ok=True)
+
+
+def _computes_in_bfloat16() -> bool:
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    # Without AVX-512 BF16 a CPU emulates it, slower than float32; older torch cannot tell.
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16", False))
+
+
+def _make_optimizer(module: nn.Module, settings: OptimSettings) -> torch.optim.Optimizer:
+    trained = [p for p in module.parameters() if p.requires_grad]
+    if settings.optimizer == "adam":
+        return torch.optim.Adam(trained, lr=settings.learning_rate)
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate)
+
+
+def _copy_state(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+@torch.no_grad()
+def _average(ema: dict[str, Tensor], module: nn.Module, decay: float, step: int) -> None:
+    # Early on the average follows closely, or the random start would weigh in for long.
+    decay = min(decay, (1 + step) / (10 + step))
+    for name, value in module.state_dict().items():
+        if value.is_floating_point():
+            ema[name].lerp_(value.to(ema[name].device), 1 - decay)
+        else:
+            ema[name].copy_(value)

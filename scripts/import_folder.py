@@ -1,0 +1,40 @@
+"""Import a user's images (JPEG, PNG or FITS) and their table into a cutout store."""
+
+from galaxy_lvm.data.folder import FolderSettings, import_images
+from galaxy_lvm.data.rejected import write_rejected
+from galaxy_lvm.workflow import job_log
+
+
+def main(
+    data_dir: str, table: str, cutouts: str, rejected: str, settings: dict, cores: int = 1
+) -> None:
+    """Write the cutout store and the list of what could not be used.
+
+    Parameters
+    ----------
+    data_dir
+        Folder of the images.
+    table
+        CSV with an id, a file (relative to `data_dir`) and a label for every galaxy.
+    cutouts, rejected
+        HDF5 and CSV files to write.
+    settings
+        The config's `folder` section; see `FolderSettings`.
+    cores
+        Files decoded at a time.
+    """
+    write_rejected(
+        rejected, import_images(data_dir, table, cutouts, FolderSettings(**settings), cores)
+    )
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            data_dir=snakemake.params.data_dir,  # noqa: F821
+            table=snakemake.input.table,  # noqa: F821
+            cutouts=snakemake.output.cutouts,  # noqa: F821
+            rejected=snakemake.output.rejected,  # noqa: F821
+            settings=snakemake.params.settings,  # noqa: F821
+            cores=snakemake.threads,  # noqa: F821
+        )

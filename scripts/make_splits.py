@@ -1,0 +1,84 @@
+"""Divide the galaxies of a data set into training, validation and test sets."""
+
+import logging
+from collections.abc import Sequence
+
+import cv2
+import h5py
+import pandas as pd
+from galaxy_lvm.data.duplicates import duplicate_groups
+from galaxy_lvm.data.rejected import read_rejected, write_rejected
+from galaxy_lvm.data.splits import SplitSettings, make_splits
+from galaxy_lvm.data.store import CutoutStore
+from galaxy_lvm.workflow import atomic_path, job_log
+
+log = logging.getLogger("galaxy_lvm.splits")
+
+
+def main(
+    cutouts: str,
+    crops: str,
+    earlier_rejected: Sequence[str],
+    splits: str,
+    rejected: str,
+    settings: dict,
+    seed: int,
+    require_labels: bool = True,
+) -> None:
+    """Write the splits and the complete list of what could not be used.
+
+    Parameters
+    ----------
+    cutouts
+        Store that the crops were cut from; its positions, files and rows are used where it has
+        them.
+    crops
+        Crops of the data set.
+    earlier_rejected
+        Tables of the import and of the crops.
+    splits, rejected
+        Parquet and CSV files to write.
+    settings
+        The config's `splits` section; see `SplitSettings`.
+    seed
+        The run's seed.
+    require_labels
+        False for data sets that only serve for pretraining.
+    """
+    cv2.setNumThreads(1)
+    split_settings = SplitSettings(**settings)
+    with h5py.File(crops, "r") as file, CutoutStore(cutouts) as store:
+        table = store.catalogue().iloc[file["cutout_index"][:]].reset_index(drop=True)
+        galaxies = pd.DataFrame({"index": range(len(table)), "id": file["id"].asstr()[:]})
+        galaxies["label"] = file["label"].asstr()[:]
+        for name in ("file", "row"):
+            if name in table:
+                galaxies[name] = table[name]
+        galaxies["group"] = duplicate_groups(
+            file["images"],
+            table.get("ra"),
+            table.get("dec"),
+            split_settings.duplicate_arcsec,
+        )
+    result, rejections = make_splits(galaxies, split_settings, seed, require_labels)
+    copies = len(galaxies) - galaxies["group"].nunique()
+    counts = result.groupby(["label", "split"]).size().unstack(fill_value=0)
+    log.info("%d copies kept with their original\n%s", copies, counts.to_string())
+    with atomic_path(splits) as path:
+        result.to_parquet(path, index=False)
+    earlier = [line for path in earlier_rejected for line in read_rejected(path).to_dict("records")]
+    write_rejected(rejected, [*earlier, *rejections])
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            cutouts=snakemake.input.cutouts,  # noqa: F821
+            crops=snakemake.input.crops,  # noqa: F821
+            earlier_rejected=snakemake.input.rejected,  # noqa: F821
+            splits=snakemake.output.splits,  # noqa: F821
+            rejected=snakemake.output.rejected,  # noqa: F821
+            settings=snakemake.params.settings,  # noqa: F821
+            seed=snakemake.params.seed,  # noqa: F821
+            require_labels=snakemake.params.require_labels,  # noqa: F821
+        )

@@ -1,0 +1,74 @@
+"""Draw a contact sheet of a data set's cutouts, and cutouts beside their adaptive crops."""
+
+import h5py
+import numpy as np
+import pandas as pd
+from galaxy_lvm.data.colour import grz_to_rgb
+from galaxy_lvm.data.store import CutoutStore
+from galaxy_lvm.errors import DataError
+from galaxy_lvm.plots.contact_sheet import contact_sheet
+from galaxy_lvm.plots.crop_pairs import crop_pairs
+from galaxy_lvm.plots.style import save
+from galaxy_lvm.workflow import derive_seed, job_log
+
+
+def main(
+    cutouts: str,
+    crops: str,
+    splits: str,
+    contact_sheet_pdf: str,
+    crop_figure_pdf: str,
+    seed: int = 1,
+    n_per_class: int = 8,
+    n_pairs: int = 24,
+) -> None:
+    """Draw both figures, each as PDF and PNG.
+
+    Parameters
+    ----------
+    cutouts, crops, splits
+        Files of one data set.
+    contact_sheet_pdf, crop_figure_pdf
+        Figures to write; the PNG lies beside the PDF.
+    seed
+        The run's seed; it chooses the galaxies, evenly over the classes.
+    n_per_class
+        Galaxies of each class on the contact sheet.
+    n_pairs
+        Galaxies in the figure of the crops.
+    """
+    table = pd.read_parquet(splits)
+    with h5py.File(crops, "r") as file, CutoutStore(cutouts) as store:
+        save(contact_sheet(store, n_per_class, derive_seed(seed, "sheet")), contact_sheet_pdf)
+        chosen = choose(table, n_pairs, derive_seed(seed, "crop_pairs"))
+        index = chosen["index"].to_numpy()
+        frames = [_frame(store, file["cutout_index"][i]) for i in index]
+        columns = [np.stack([file[name][i] for i in index]) for name in ("box", "flag", "images")]
+        figure = crop_pairs(frames, *columns, list(chosen["label"]), north_up=not store.rgb)
+        save(figure, crop_figure_pdf)
+
+
+def choose(table: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
+    """Return up to `count` rows, as evenly over the labels as they allow, sorted by label."""
+    if table.empty:
+        raise DataError("the splits hold no galaxy to draw")
+    shuffled = table.sample(frac=1, random_state=seed % 2**32)
+    turn = shuffled.groupby("label").cumcount()
+    return shuffled.iloc[np.argsort(turn, kind="stable")[:count]].sort_values(["label", "id"])
+
+
+def _frame(store: CutoutStore, row: int) -> np.ndarray:
+    image = store.images[row]
+    return image if store.rgb else grz_to_rgb(image[None])[0]
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            cutouts=snakemake.input.cutouts,  # noqa: F821
+            crops=snakemake.input.crops,  # noqa: F821
+            splits=snakemake.input.splits,  # noqa: F821
+            contact_sheet_pdf=snakemake.output.contact_sheet,  # noqa: F821
+            crop_figure_pdf=snakemake.output.crop_figure,  # noqa: F821
+            seed=snakemake.params.seed,  # noqa: F821
+        )

@@ -1,0 +1,76 @@
+"""Pretrain the LVM on crops without labels, with one objective."""
+
+import pandas as pd
+
+from galaxy_lvm.errors import DataError
+from galaxy_lvm.training.launch import launch
+from galaxy_lvm.training.pretrain import pretrain
+from galaxy_lvm.workflow import job_log
+
+
+def main(
+    crops: str,
+    splits: str | None,
+    weights: str,
+    history: str,
+    state_root: str,
+    lvm_settings: dict,
+    settings: dict,
+    seed: int,
+    threads: int = 1,
+    n_gpus: int = 0,
+) -> None:
+    """Train and write the weights with their card.
+
+    Parameters
+    ----------
+    crops
+        Crops of the pretraining dataset.
+    splits
+        Splits of that dataset, where it has any: then only its training split is used.
+    weights, history
+        Weights (safetensors) and losses per step (CSV) to write.
+    state_root
+        Folder for checkpoints.
+    lvm_settings, settings
+        The config's sections `lvm` and `pretrain`.
+    seed
+        The run's seed.
+    threads, n_gpus
+        What the job may use.
+    """
+    rows = None
+    if splits is not None:
+        table = pd.read_parquet(splits)
+        rows = table.loc[table["split"] == "train", "index"].to_numpy()
+        if len(rows) < 2:
+            raise DataError(f"{splits}: {len(rows)} galaxies in the training split; need 2 or more")
+    launch(
+        pretrain,
+        n_gpus,
+        threads,
+        crops_path=crops,
+        rows=rows,
+        lvm_settings=lvm_settings,
+        settings=settings,
+        seed=seed,
+        state_root=state_root,
+        weights_path=weights,
+        history_path=history,
+    )
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            crops=snakemake.input.crops,  # noqa: F821
+            splits=snakemake.input.get("splits"),  # noqa: F821
+            weights=snakemake.output.weights,  # noqa: F821
+            history=snakemake.output.history,  # noqa: F821
+            state_root=snakemake.params.state_root,  # noqa: F821
+            lvm_settings=snakemake.params.lvm_settings,  # noqa: F821
+            settings=snakemake.params.settings,  # noqa: F821
+            seed=snakemake.params.seed,  # noqa: F821
+            threads=snakemake.threads,  # noqa: F821
+            n_gpus=snakemake.params.n_gpus,  # noqa: F821
+        )

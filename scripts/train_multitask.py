@@ -1,0 +1,70 @@
+"""Train classification, restoration and reconstruction on one encoder, with one strategy."""
+
+from galaxy_lvm.training.launch import launch
+from galaxy_lvm.training.multitask_run import MultitaskSettings, train_multitask
+from galaxy_lvm.workflow import job_log
+
+
+def main(
+    crops: str,
+    splits: str,
+    lvm: str,
+    weights: str,
+    history: str,
+    state_root: str,
+    strategy: str,
+    sections: dict,
+    seed: int,
+    threads: int = 1,
+    n_gpus: int = 0,
+) -> None:
+    """Train and write the weights with their card and the validation record.
+
+    Parameters
+    ----------
+    crops, splits
+        Labelled dataset.
+    lvm
+        Pretrained weights.
+    weights, history
+        Weights (safetensors) and validation record (CSV) to write.
+    state_root
+        Folder for checkpoints.
+    strategy
+        pre_train, multi_uniform or multi_active.
+    sections
+        The config's sections multitask, classification, restoration and reconstruction.
+    seed
+        The run's seed.
+    threads, n_gpus
+        What the job may use.
+    """
+    launch(
+        train_multitask,
+        n_gpus,
+        threads,
+        crops_path=crops,
+        splits_path=splits,
+        lvm_path=lvm,
+        settings=MultitaskSettings(strategy=strategy, seed=seed, **sections),
+        state_root=state_root,
+        weights_path=weights,
+        history_path=history,
+    )
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            crops=snakemake.input.crops,  # noqa: F821
+            splits=snakemake.input.splits,  # noqa: F821
+            lvm=snakemake.input.lvm,  # noqa: F821
+            weights=snakemake.output.weights,  # noqa: F821
+            history=snakemake.output.history,  # noqa: F821
+            state_root=snakemake.params.state_root,  # noqa: F821
+            strategy=snakemake.wildcards.strategy,  # noqa: F821
+            sections=snakemake.params.sections,  # noqa: F821
+            seed=snakemake.params.seed,  # noqa: F821
+            threads=snakemake.threads,  # noqa: F821
+            n_gpus=snakemake.params.n_gpus,  # noqa: F821
+        )

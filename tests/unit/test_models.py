@@ -1,0 +1,119 @@
+"""The LVM: sizes as in the paper, gradients everywhere, skips that do what they say."""
+
+import pytest
+import torch
+from galaxy_lvm.errors import ConfigError, DataError
+from galaxy_lvm.models.heads import MultitaskModel
+from galaxy_lvm.models.lvm import LVM, PRESETS, LVMConfig, build_config, count_parameters
+from galaxy_lvm.models.weights import load_into, load_lvm, read_card, save_lvm
+
+
+def micro(**changes) -> LVM:
+    torch.manual_seed(0)
+    return LVM(build_config({"preset": "lvm_micro", **changes}))
+
+
+def test_base_has_the_papers_size():
+    with torch.device("meta"):
+        n = count_parameters(LVM(PRESETS["lvm_base"]))
+    assert 95e6 < n < 105e6  # "approximately 100 million" (II.A)
+    assert PRESETS["lvm_base"].dims[-1] == 768
+
+
+def test_shapes_follow_the_image():
+    lvm = micro()
+    for side in (64, 96):
+        image = torch.rand(2, 3, side, side)
+        features = lvm.encoder(image)
+        assert [f.shape[1] for f in features] == [side // 4, side // 8, side // 16]
+        assert lvm(image).shape == image.shape
+
+
+@pytest.mark.parametrize("conv", ["none", "stage", "block"])
+@pytest.mark.parametrize("skips", [True, False])
+def test_gradients_reach_every_weight(conv, skips):
+    lvm = micro(conv=conv, skip_connections=skips, depths=[2, 2])
+    lvm(torch.rand(2, 3, 32, 32)).square().mean().backward()
+    dead = [n for n, p in lvm.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    # Without skips the finer maps' norms have no reader: they serve the tasks' decoders later.
+    expected = [] if skips else ["encoder.norms.0.weight", "encoder.norms.0.bias"]
+    assert dead == expected
+
+
+def test_shifted_windows_let_distant_pixels_meet():
+    lvm = micro(depths=[2, 2], window=2, conv="none")
+    image = torch.rand(1, 3, 64, 64, requires_grad=True)
+    lvm.encoder(image)[0][0, 7, 7, 0].backward()
+    seen = image.grad[0].abs().sum(0) > 0
+    # Token 7 ends its window of 2; only the shifted second layer can bring in token 8 and on.
+    assert seen[28:32, 36:40].any()
+
+
+def test_without_skips_the_decoder_only_sees_the_deepest_map():
+    lvm = micro(skip_connections=False).eval()
+    image = torch.rand(1, 3, 64, 64)
+    features = lvm.encoder(image)
+    blind = lvm.decoder([torch.zeros_like(f) for f in features[:-1]] + features[-1:], image * 0)
+    assert torch.equal(blind, lvm.decoder(features, image))
+    skipping = micro().eval()
+    features = skipping.encoder(image)
+    blind = skipping.decoder(
+        [torch.zeros_like(f) for f in features[:-1]] + features[-1:], image * 0
+    )
+    assert not torch.allclose(blind, skipping.decoder(features, image))
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({"preset": "lvm_huge"}, "lvm.preset"),
+        ({"preset": "lvm_tiny", "image_side_pix": 100}, "lvm.image_side_pix"),
+        ({"preset": "lvm_tiny", "embed_dim": 50}, "lvm.embed_dim"),
+        ({"preset": "lvm_tiny", "conv": "many"}, "lvm.conv"),
+    ],
+)
+def test_impossible_shapes_are_refused(settings, key):
+    with pytest.raises(ConfigError, match=key):
+        build_config(settings)
+
+
+def test_weights_round_trip_with_their_card(tmp_path):
+    lvm = micro().eval()
+    save_lvm(tmp_path / "lvm.safetensors", lvm, {"seed": 5})
+    again = load_lvm(tmp_path / "lvm.safetensors").eval()
+    image = torch.rand(1, 3, 64, 64)
+    assert torch.equal(lvm(image), again(image))
+    card = read_card(tmp_path / "lvm.safetensors")
+    assert card["seed"] == 5
+    assert card["n_parameters"] == sum(p.numel() for p in lvm.parameters())
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path):
+    save_lvm(tmp_path / "lvm.safetensors", micro(), {})
+    with pytest.raises(DataError, match="another architecture"):
+        load_into(micro(embed_dim=24), tmp_path / "lvm.safetensors")
+
+
+def test_multitask_starts_as_the_identity_and_freezes_the_encoder():
+    model = MultitaskModel(micro(skip_connections=False), n_classes=4, frozen_encoder=True)
+    image = torch.rand(2, 3, 64, 64)
+    assert torch.equal(model.restore("restoration", image), image)  # residual from zero
+    losses = model.train()("classification", image, torch.tensor([0, 3]))
+    losses["loss"].backward()
+    assert all(p.grad is None for p in model.encoder.parameters())
+    assert all(p.grad is not None for p in model.classifier.parameters())
+    assert not model.encoder.training
+
+
+def test_task_decoders_start_from_the_pretrained_decoder():
+    lvm = micro()
+    model = MultitaskModel(lvm, n_classes=2, residual=False)
+    image = torch.rand(1, 3, 64, 64)
+    lvm.eval(), model.eval()
+    assert torch.equal(model.restore("reconstruction", image), lvm(image))
+
+
+def test_config_lists_dims_and_sides():
+    config = LVMConfig(embed_dim=32, depths=(1, 1, 1), head_dim=16, image_side_pix=64)
+    assert config.dims == [32, 64, 128]
+    assert config.sides == [16, 8, 4]
