@@ -36,8 +36,8 @@ FIGURES = {
     "fig2": f"{RUN}/figures/fig02_swin_layers.pdf",
     "fig3": f"{RUN}/figures/fig03_multitask.pdf",
     "fig4": f"{RUN}/figures/fig04_reconstruction.pdf",
-    "survey": f"{RUN}/figures/survey_contact_sheet.pdf",
-    "crops": f"{RUN}/figures/adaptive_crops.pdf",
+    "survey": f"{RUN}/figures/{config['tasks_dataset']}_contact_sheet.pdf",
+    "crops": f"{RUN}/figures/{config['tasks_dataset']}_adaptive_crops.pdf",
     "training": f"{RUN}/figures/multitask_training.pdf",
     "objectives": f"{RUN}/figures/objectives.pdf",
 }
@@ -74,12 +74,17 @@ def cutouts_of(wildcards):
     return f"{RUN}/data/{wildcards.dataset}/cutouts.h5"
 
 
-def import_rejections(wildcards):
-    """Return the import's table of rejected images, which only sources with files have."""
-    dataset = config["datasets"][wildcards.dataset]
-    if dataset["source"] in ("folder", "legacysurvey"):
-        return [f"{RUN}/data/{wildcards.dataset}/rejected_import.csv"]
-    return []
+def earlier_rejections(wildcards):
+    """Return the tables of what the import (of sources with files) and the crops rejected."""
+    folder = f"{RUN}/data/{wildcards.dataset}"
+    imported = config["datasets"][wildcards.dataset]["source"] == "folder"
+    stages = ["import", "crop"] if imported else ["crop"]
+    return [f"{folder}/rejected_{stage}.csv" for stage in stages]
+
+
+def needs_labels(wildcards):
+    """Return whether the tasks are trained on this dataset."""
+    return wildcards.dataset == config["tasks_dataset"]
 
 
 def pretrain_splits(wildcards):

@@ -38,8 +38,7 @@ rule make_splits:
     input:
         cutouts=cutouts_of,
         crops=f"{RUN}/data/{{dataset}}/crops.h5",
-        rejected=import_rejections,
-        rejected_crop=f"{RUN}/data/{{dataset}}/rejected_crop.csv",
+        rejected=earlier_rejections,
     output:
         splits=f"{RUN}/data/{{dataset}}/splits.parquet",
         rejected=report(
@@ -51,6 +50,7 @@ rule make_splits:
     params:
         settings=config["splits"],
         seed=config["seed"],
+        require_labels=needs_labels,
     log:
         f"{LOGS}/make_splits/{{dataset}}.log",
     benchmark:
@@ -63,3 +63,44 @@ rule make_splits:
         CPU_ENV
     script:
         "../scripts/make_splits.py"
+
+
+rule plot_survey:
+    """Contact sheet of the survey by class, and cutouts beside their adaptive crops."""
+    input:
+        cutouts=cutouts_of,
+        crops=f"{RUN}/data/{{dataset}}/crops.h5",
+        splits=f"{RUN}/data/{{dataset}}/splits.parquet",
+        code=[
+            workflow.source_path("../scripts/galaxy_lvm/plots/contact_sheet.py"),
+            workflow.source_path("../scripts/galaxy_lvm/plots/crop_pairs.py"),
+        ],
+    output:
+        contact_sheet=f"{RUN}/figures/{{dataset}}_contact_sheet.pdf",
+        contact_sheet_png=report(
+            f"{RUN}/figures/{{dataset}}_contact_sheet.png",
+            caption="../report/survey.rst",
+            category="1 Data",
+            labels={"dataset": "{dataset}", "what": "galaxies by class"},
+        ),
+        crop_figure=f"{RUN}/figures/{{dataset}}_adaptive_crops.pdf",
+        crop_figure_png=report(
+            f"{RUN}/figures/{{dataset}}_adaptive_crops.png",
+            caption="../report/crops.rst",
+            category="1 Data",
+            labels={"dataset": "{dataset}", "what": "cutouts and adaptive crops"},
+        ),
+    params:
+        seed=config["seed"],
+    log:
+        f"{LOGS}/plot_survey/{{dataset}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_survey/{{dataset}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    conda:
+        CPU_ENV
+    script:
+        "../scripts/plot_survey.py"

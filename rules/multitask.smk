@@ -51,6 +51,7 @@ rule evaluate_multitask:
         ),
     output:
         metrics=f"{RUN}/metrics/multitask.csv",
+        per_galaxy=f"{RUN}/predictions/multitask_per_galaxy.parquet",
         predictions=f"{RUN}/predictions/multitask.parquet",
     params:
         n_images=config["multitask"]["n_test_images"],
@@ -78,11 +79,12 @@ rule evaluate_baselines:
         splits=f"{TASKS_DATA}/splits.parquet",
     output:
         metrics=f"{RUN}/metrics/baselines.csv",
+        per_galaxy=f"{RUN}/predictions/baselines_per_galaxy.parquet",
     params:
         restoration=config["restoration"],
         reconstruction=config["reconstruction"],
-        n_images=config["multitask"]["n_test_images"],
-        n_validation_images=config["multitask"]["n_validation_images"],
+        baselines=config["baselines"],
+        n_image_test=config["multitask"]["n_test_images"],
         seed=config["seed"],
         recipe_version=1,
     log:

@@ -10,6 +10,10 @@ rule make_tables:
     """Tables 1 to 4 beside the paper's numbers, and whether the paper's claims hold here."""
     input:
         metrics=[f"{RUN}/metrics/baselines.csv", f"{RUN}/metrics/multitask.csv"],
+        per_galaxy=[
+            f"{RUN}/predictions/baselines_per_galaxy.parquet",
+            f"{RUN}/predictions/multitask_per_galaxy.parquet",
+        ],
         paper=workflow.source_path("../config/paper_values.csv"),
         code=workflow.source_path("../scripts/galaxy_lvm/evaluation/tables.py"),
     output:

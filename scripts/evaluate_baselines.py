@@ -1,7 +1,6 @@
 """Score the inputs and the classical baselines on the very test sets of the networks."""
 
 import cv2
-
 from galaxy_lvm.data.degrade import BlurRecipe, MaskRecipe
 from galaxy_lvm.data.tasks import load_split
 from galaxy_lvm.evaluation.baselines import (

@@ -3,15 +3,15 @@
 import numpy as np
 import pandas as pd
 import torch
-
 from galaxy_lvm.data.tasks import load_split, reconstruction_test_sets, restoration_test_set
-from galaxy_lvm.evaluation.metrics import (
-    bootstrap_interval,
-    classification_metrics,
-    image_metrics,
-)
+from galaxy_lvm.evaluation.metrics import classification_scores, image_metrics, image_scores
 from galaxy_lvm.evaluation.neural import class_probabilities, restored_images
-from galaxy_lvm.evaluation.results import long_rows, write_results
+from galaxy_lvm.evaluation.results import (
+    long_rows,
+    per_galaxy_rows,
+    write_per_galaxy,
+    write_results,
+)
 from galaxy_lvm.training.multitask_run import MultitaskSettings, load_multitask
 from galaxy_lvm.workflow import atomic_path, job_log, progress
 
@@ -21,6 +21,7 @@ def main(
     splits: str,
     weights: list[str],
     metrics: str,
+    per_galaxy: str,
     predictions: str,
     n_images: int,
     n_orientations: int,
@@ -35,8 +36,9 @@ def main(
         Labelled dataset.
     weights
         Weights of the trained strategies.
-    metrics, predictions
-        CSV and parquet to write.
+    metrics, per_galaxy, predictions
+        Long-format CSV; parquet with the scores and with the class probabilities of single
+        galaxies.
     n_images
         Test galaxies that the image tasks are scored on.
     n_orientations
@@ -46,24 +48,26 @@ def main(
     """
     torch.set_num_threads(threads)
     images, labels, ids, class_names = load_split(crops, splits, "test")
-    rows, tables = [], []
+    known, ids = labels >= 0, np.asarray(ids)
+    rows, galaxies, tables = [], [], []
     for path in progress(weights, desc="test split", unit="strategies"):
         model, card = load_multitask(path)
         settings = MultitaskSettings(**card["settings"])
         name, side_pix = settings.strategy, settings.classification["view_side_pix"]
-        known = labels >= 0
         shares = class_probabilities(model, images[known], side_pix, n_orientations)
-        scores = _classification_scores(labels[known], shares, seed)
+        predicted = shares.argmax(axis=1)
+        scores = classification_scores(labels[known], predicted, len(class_names), seed)
         rows += long_rows("multitask", "classification", name, "", seed, scores)
+        right = pd.DataFrame({"accuracy": (predicted == labels[known]).astype(float)})
+        galaxies.append(per_galaxy_rows("classification", name, "", seed, ids[known], right))
         table = pd.DataFrame(shares, columns=[f"p_{c}" for c in class_names])
-        tables.append(
-            table.assign(id=np.asarray(ids)[known], label=labels[known], model=name)
-        )
+        tables.append(table.assign(id=ids[known], label=labels[known], model=name))
         for task, condition, reference, degraded in _image_sets(images[:n_images], settings, seed):
             result = image_metrics(reference, restored_images(model, task, degraded))
-            scores = _image_scores(result, seed)
-            rows += long_rows("multitask", task, name, condition, seed, scores)
+            rows += long_rows("multitask", task, name, condition, seed, image_scores(result, seed))
+            galaxies.append(per_galaxy_rows(task, name, condition, seed, ids[:n_images], result))
     write_results(metrics, rows)
+    write_per_galaxy(per_galaxy, galaxies)
     with atomic_path(predictions) as temporary:
         pd.concat(tables, ignore_index=True).to_parquet(temporary)
 
@@ -76,24 +80,6 @@ def _image_sets(images: np.ndarray, settings: MultitaskSettings, seed: int):
         yield "reconstruction", condition, reference, masked
 
 
-def _classification_scores(labels: np.ndarray, shares: np.ndarray, seed: int) -> dict[str, float]:
-    predicted = shares.argmax(axis=1)
-    scores = dict(classification_metrics(labels, predicted, shares.shape[1]))
-    for metric in list(scores):
-        interval = bootstrap_interval((labels, predicted), metric, seed)
-        scores[f"{metric}_low95"], scores[f"{metric}_high95"] = interval
-    return scores
-
-
-def _image_scores(table: pd.DataFrame, seed: int) -> dict[str, float]:
-    scores = {}
-    for metric in ("mse", "psnr", "ssim"):
-        scores[metric] = float(table[metric].mean())
-        interval = bootstrap_interval(table[metric].to_numpy(), np.mean, seed)
-        scores[f"{metric}_low95"], scores[f"{metric}_high95"] = interval
-    return scores
-
-
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):  # noqa: F821
         main(
@@ -101,6 +87,7 @@ if __name__ == "__main__":
             splits=snakemake.input.splits,  # noqa: F821
             weights=list(snakemake.input.weights),  # noqa: F821
             metrics=snakemake.output.metrics,  # noqa: F821
+            per_galaxy=snakemake.output.per_galaxy,  # noqa: F821
             predictions=snakemake.output.predictions,  # noqa: F821
             n_images=snakemake.params.n_images,  # noqa: F821
             n_orientations=snakemake.params.n_orientations,  # noqa: F821

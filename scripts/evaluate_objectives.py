@@ -4,10 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-
 from galaxy_lvm.data.tasks import load_split
 from galaxy_lvm.evaluation.metrics import bootstrap_interval, classification_metrics
 from galaxy_lvm.evaluation.neural import pooled_features
@@ -15,6 +11,9 @@ from galaxy_lvm.evaluation.results import long_rows, write_results
 from galaxy_lvm.models.lvm import LVM
 from galaxy_lvm.models.weights import load_lvm, read_card
 from galaxy_lvm.workflow import derive_seed, job_log, progress
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 REGULARISATIONS = (0.003, 0.03, 0.3)
 SPLITS = ("train", "val", "test")

@@ -75,7 +75,7 @@ if __name__ == "__main__":
         main(
             cutouts=snakemake.input.cutouts,  # noqa: F821
             crops=snakemake.input.crops,  # noqa: F821
-            earlier_rejected=snakemake.input.rejected,  # noqa: F821
+            earlier_rejected=list(snakemake.input.rejected),  # noqa: F821
             splits=snakemake.output.splits,  # noqa: F821
             rejected=snakemake.output.rejected,  # noqa: F821
             settings=snakemake.params.settings,  # noqa: F821

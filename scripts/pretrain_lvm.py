@@ -1,7 +1,6 @@
 """Pretrain the LVM on crops without labels, with one objective."""
 
 import pandas as pd
-
 from galaxy_lvm.errors import DataError
 from galaxy_lvm.training.launch import launch
 from galaxy_lvm.training.pretrain import pretrain

@@ -58,7 +58,8 @@ def check_config(config: dict[str, Any], schema_path: Path = SCHEMA_PATH) -> dic
     lines += _contradictions(config) if not lines else []
     if lines:
         raise ConfigError(
-            "the config has mistakes; nothing was started\n  " + "\n  ".join(lines)
+            "the config has mistakes; nothing was started\n  "
+            + "\n  ".join(lines)
             + "\nEvery key is described in config/config.schema.yaml."
         )
     return config

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from galaxy_lvm.data.store import CutoutStore, CutoutWriter
 from galaxy_lvm.errors import DataError
 from galaxy_lvm.plots import style

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.signal
-
 from galaxy_lvm import CLASSES
 from galaxy_lvm.data import mock, mock_physics
 from galaxy_lvm.data.mock_galaxies import draw_galaxy
@@ -82,10 +81,16 @@ def test_noise_of_an_empty_frame_is_the_one_of_the_depth() -> None:
         assert np.std(fluxes) == pytest.approx(limit / 5, rel=0.08)
 
 
-def test_bright_light_is_noisier() -> None:
+def test_noise_of_the_source_grows_like_photons() -> None:
     rng = np.random.default_rng(2)
-    bright = mock.add_noise(np.full((3, 152, 152), 5.0), ALONE, rng)
-    assert np.all(bright.std(axis=(1, 2)) > 2 * mock.sky_sigma_nanomaggies(ALONE))
+
+    def variance(light: float) -> np.ndarray:
+        frames = [mock.add_noise(np.full((3, 152, 152), light), ALONE, rng) for _ in range(3)]
+        return np.var(np.stack(frames, axis=1), axis=(1, 2, 3))
+
+    sky, faint, bright = (variance(light) for light in (0.0, 5.0, 10.0))
+    assert np.all(faint > 2 * sky)
+    np.testing.assert_allclose(bright - sky, 2 * (faint - sky), rtol=0.06)
 
 
 @pytest.mark.parametrize("label", CLASSES)

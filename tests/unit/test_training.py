@@ -107,8 +107,9 @@ def test_contrastive_loss_prefers_the_true_partner():
 
 
 def test_views_keep_the_galaxy_and_follow_the_seed():
-    recipe = ViewRecipe(side_pix=32, zoom_min=1, zoom_max=1, shift=0, brightness=0, colour=0,
-                        noise_sigma=0)
+    recipe = ViewRecipe(
+        side_pix=32, zoom_min=1, zoom_max=1, shift=0, brightness=0, colour=0, noise_sigma=0
+    )
     images = blobs(4, 64)
     first = random_views(images, recipe, torch.Generator().manual_seed(1))
     same = random_views(images, recipe, torch.Generator().manual_seed(1))
@@ -191,5 +192,3 @@ def test_lags_share_a_scale():
         TaskSchedule(TASKS, active=True).update({"a": 1.5, "b": 0, "c": 0})
     with pytest.raises(ConfigError, match="min_share"):
         TaskSchedule(TASKS, active=True, min_share=0.5)
-
-

@@ -22,7 +22,8 @@ LARGEST_8_BIT_VALUE = 255.0
 # paper gives none. Smaller values put more light into the wings.
 KOLMOGOROV_BETA = 4.765
 
-# Radius of the kernels, in units of the FWHM: less than 0.02 % of the light lies beyond.
+# Radius of the kernels, in units of the FWHM: with Kolmogorov wings less than 0.02 % of the light
+# lies beyond, with wings as wide as beta = 3 it is 0.3 %.
 _RADIUS_IN_FWHM = 4.0
 
 

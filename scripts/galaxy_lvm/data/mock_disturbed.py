@@ -142,7 +142,7 @@ def draw_late_merger(rng: np.random.Generator) -> Galaxy:
     fluxes = physics.band_fluxes(flux * debris_share, debris_colour)
     if rng.random() < 0.5:
         radii = size * np.sort(rng.uniform(1.1, 3.2, int(rng.integers(1, 4))))[::-1]
-        paint = Shells(angle, tuple(float(r) for r in radii), rng.uniform(0.4, 0.9))
+        paint = Shells(angle, tuple(float(r) for r in radii), rng.uniform(0.3, 0.6))
         parts.append(Component(fluxes, paint=paint))
     else:
         for share in (0.6, 0.4):

@@ -57,7 +57,7 @@ def draw_elliptical(rng: np.random.Generator) -> Galaxy:
     axis_ratio = float(0.5 + 0.5 * rng.beta(2.2, 1.5))
     # Luminous ellipticals have higher indices and a halo of stars around them.
     index = float(np.clip(rng.normal(4.0 - 0.5 * (sky.absolute_mag_r + 21.9), 0.8), 2.4, 6.0))
-    index = round(index / physics.SERSIC_STEP) * physics.SERSIC_STEP
+    index = physics.snap_sersic_index(index)
     flux = float(physics.nanomaggies(sky.mag_r))
     colour = physics.red_colour(rng, sky)
     body = physics.sersic(index, size, axis_ratio, angle)
@@ -109,7 +109,7 @@ def _draw_blue_spheroid(rng: np.random.Generator, angle: float) -> Galaxy:
     sky = physics.draw_sky(rng, -20.2, 0.6)
     size = min(physics.draw_size_arcsec(rng, sky, early=False) * 0.6, 3.0)
     axis_ratio = float(rng.uniform(0.5, 1.0))
-    index = round(float(rng.uniform(1.0, 2.4)), 1)
+    index = physics.snap_sersic_index(rng.uniform(1.0, 2.4))
     colour = physics.blue_colour(rng, sky, rng.uniform(0.75, 1.2))
     flux = physics.band_fluxes(float(physics.nanomaggies(sky.mag_r)), colour)
     light = LightModel([Component(flux, physics.sersic(index, size, axis_ratio, angle))])

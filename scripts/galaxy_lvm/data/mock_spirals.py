@@ -157,18 +157,35 @@ def _build_light(
             physics.band_fluxes(flux * young_share * (1 - knot_share), young_colour), paint=young
         )
     )
-    bulge_q = min(1.0, plane.axis_ratio + 0.65 * (1 - plane.axis_ratio))
-    bulge_size = scale * rng.uniform(0.25, 0.5) * np.sqrt(0.4 + 2.5 * bulge_share)
-    bulge = physics.sersic(rng.uniform(0.9, 3.5), bulge_size, bulge_q, plane.angle_rad)
-    components.append(Component(physics.band_fluxes(flux * bulge_share, red), bulge))
-    if bar_length > 0:
-        bar_colour = (red[0] - 0.05, red[1] - 0.04)
-        bar = _bar_profile(rng, plane, bar_length, pattern.phase_rad)
-        components.append(Component(physics.band_fluxes(flux * bar_share, bar_colour), bar))
+    components += _draw_centre(
+        rng, pattern, scale, (flux * bulge_share, flux * bar_share), bulge_share, bar_length, red
+    )
     _add_ring(rng, components, plane, scale, bar_length)
     dust = ArmDust(pattern, rng.uniform(0.1, 0.7)) if not anaemic else None
     knots = _draw_arm_knots(rng, pattern, scale, flux * young_share * knot_share, young_colour)
     return LightModel(components, knots, dust)
+
+
+def _draw_centre(
+    rng: np.random.Generator,
+    pattern: SpiralPattern,
+    scale: float,
+    fluxes_r: tuple[float, float],
+    bulge_share: float,
+    bar_length: float,
+    colour: physics.Colour,
+) -> list[Component]:
+    """Return the bulge, larger where its share is, and the bar where its length is not 0."""
+    plane = pattern.plane
+    bulge_q = min(1.0, plane.axis_ratio + 0.65 * (1 - plane.axis_ratio))
+    bulge_size = scale * rng.uniform(0.25, 0.5) * np.sqrt(0.4 + 2.5 * bulge_share)
+    bulge = physics.sersic(rng.uniform(0.9, 3.5), bulge_size, bulge_q, plane.angle_rad)
+    parts = [Component(physics.band_fluxes(fluxes_r[0], colour), bulge)]
+    if bar_length > 0:
+        bar = _bar_profile(rng, plane, bar_length, pattern.phase_rad)
+        bar_colour = (colour[0] - 0.05, colour[1] - 0.04)
+        parts.append(Component(physics.band_fluxes(fluxes_r[1], bar_colour), bar))
+    return parts
 
 
 def _bar_profile(

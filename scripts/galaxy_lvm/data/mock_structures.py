@@ -320,7 +320,7 @@ class Shells:
         for side, edge in enumerate(self.radii_arcsec):
             away = np.cos(azimuth + np.pi * (side % 2)) - 1
             arc = np.exp(away / self.opening_rad**2)
-            beyond = np.clip((radius - edge) / 0.15, -30, 30)
+            beyond = np.clip((radius - edge) / 0.2, -30, 30)
             rise = np.exp(np.minimum(radius - edge, 1.0) / (0.25 * edge))
             light += arc * rise / (1 + np.exp(beyond))
         return light

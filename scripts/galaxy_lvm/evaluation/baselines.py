@@ -77,9 +77,7 @@ def classification_baseline(
     scores = classification_scores(labels, predicted, n_classes, seed)
     right = pd.DataFrame({"accuracy": (labels == predicted).astype(float)})
     ids = [name for name, label in zip(test[2], test[1], strict=True) if label >= 0]
-    return Scored(
-        "classification", tuned.name, "", scores | _choice(tuned, "f1_val"), right, ids
-    )
+    return Scored("classification", tuned.name, "", scores | _choice(tuned, "f1_val"), right, ids)
 
 
 def restoration_baselines(

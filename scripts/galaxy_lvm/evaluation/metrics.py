@@ -52,12 +52,10 @@ def classification_metrics(
 
 
 def class_recall(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return the share of each class that was found (n_classes,), NaN for a class without galaxy."""
+    """Return the share found of each class (n_classes,), NaN for a class without a galaxy."""
     confusion = confusion_counts(y_true, y_pred, n_classes)
     total = confusion.sum(axis=1)
-    return np.divide(
-        np.diag(confusion), total, out=np.full(n_classes, np.nan), where=total > 0
-    )
+    return np.divide(np.diag(confusion), total, out=np.full(n_classes, np.nan), where=total > 0)
 
 
 def confusion_counts(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> np.ndarray:

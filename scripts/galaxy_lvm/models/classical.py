@@ -48,7 +48,7 @@ class BaselineSettings:
 
     n_image_val: int = 32
     """Validation galaxies that the image baselines are tuned on, at least 1."""
-    n_class_train: int = 1000
+    n_class_train: int = 20000
     """Labelled training galaxies of the classifier, at least 2; all where there are fewer."""
     logistic_c: Sequence[float] = (0.0001, 0.001, 0.01, 0.1)
     """Inverse regularisation strengths of the logistic regression, above 0."""
@@ -129,8 +129,12 @@ def hog_features(images: np.ndarray) -> np.ndarray:
     """
     side = (HOG_SIDE_PIX, HOG_SIDE_PIX)
     features = [
-        hog(cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), side, interpolation=cv2.INTER_AREA),
-            orientations=9, pixels_per_cell=(8, 8), cells_per_block=(2, 2))
+        hog(
+            cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), side, interpolation=cv2.INTER_AREA),
+            orientations=9,
+            pixels_per_cell=(8, 8),
+            cells_per_block=(2, 2),
+        )
         for image in images
     ]
     return np.asarray(features, dtype=np.float32)
@@ -171,8 +175,12 @@ def tune_hog_logistic(
         fits.append((score(val[1], model.predict(scaled_val)), strength, model))
     best_score, strength, model = max(fits, key=lambda fit: fit[0])
     pipeline: Pipeline = make_pipeline(scaler, model)
-    return Tuned("hog_logistic", lambda images: pipeline.predict(hog_features(images)), best_score,
-                 {"logistic_c": strength})
+    return Tuned(
+        "hog_logistic",
+        lambda images: pipeline.predict(hog_features(images)),
+        best_score,
+        {"logistic_c": strength},
+    )
 
 
 # ------------------------------------------------------------------------------ restoration
@@ -284,8 +292,12 @@ def tune_wiener(reference: np.ndarray, blurred: BlurredSet, settings: BaselineSe
             image = wiener_filter(blurred, power, strength, offset)
             trials.append((mean_psnr(reference, image), strength, offset))
     psnr, strength, offset = max(trials)
-    return Tuned("wiener", lambda other: wiener_filter(other, power, strength, offset), psnr,
-                 {"wiener_strength": strength, "sky_offset": offset})
+    return Tuned(
+        "wiener",
+        lambda other: wiener_filter(other, power, strength, offset),
+        psnr,
+        {"wiener_strength": strength, "sky_offset": offset},
+    )
 
 
 def tune_richardson_lucy(
@@ -307,8 +319,9 @@ def tune_richardson_lucy(
     power = signal_power(reference)
     trials = []
     for strength in settings.denoise_strengths:
-        looks = richardson_lucy(_denoised(blurred, power, strength, offset),
-                                settings.richardson_lucy_iterations)
+        looks = richardson_lucy(
+            _denoised(blurred, power, strength, offset), settings.richardson_lucy_iterations
+        )
         trials += [(mean_psnr(reference, image), strength, n) for n, image in looks.items()]
     psnr, strength, n = max(trials)
 
@@ -318,9 +331,7 @@ def tune_richardson_lucy(
     return Tuned("richardson_lucy", apply, psnr, {"iterations": n, "denoise_strength": strength})
 
 
-def _denoised(
-    blurred: BlurredSet, power: np.ndarray, strength: float, offset: float
-) -> BlurredSet:
+def _denoised(blurred: BlurredSet, power: np.ndarray, strength: float, offset: float) -> BlurredSet:
     if strength == 0:
         return blurred
     images = wiener_filter(blurred, power, strength, offset, deblur=False)

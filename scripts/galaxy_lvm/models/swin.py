@@ -10,56 +10,31 @@ from torch import Tensor, nn
 NORM_GROUPS = 4
 
 
-class DepthwiseConv(nn.Module):
-    """Residual 3 x 3 convolution with one filter per channel, on an NHWC map.
+class Conv3x3(nn.Module):
+    """Residual 3 x 3 convolution on an NHWC map (paper II.A: convolutions along with the STB).
 
     Windows do not overlap, so pixels on two sides of a border meet only in every second layer;
-    the convolution joins them at once, for 9 C weights.
+    the convolution joins them at once. Channels instead of batches are normalised because the
+    tasks feed images of different statistics.
 
     Parameters
     ----------
     dim
         Channels.
+    depthwise
+        One filter per channel, 9 C weights, instead of a full one with 9 C**2.
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, depthwise: bool) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim)
-        self.conv = nn.Conv2d(dim, dim, 3, padding=1, groups=dim)
+        self.conv = nn.Conv2d(dim, dim, 3, padding=1, groups=dim if depthwise else 1)
         self.act = nn.GELU()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C)."""
         y = self.conv(self.norm(x).permute(0, 3, 1, 2))
         return x + self.act(y.permute(0, 2, 3, 1))
-
-
-class ConvBlock(nn.Module):
-    """Two full 3 x 3 convolutions with a shortcut, on an NHWC map.
-
-    Attention has to learn that neighbours belong together; convolutions know. With a few
-    thousand galaxies that decides how soon an encoder learns. Groups instead of batches are
-    normalised because the tasks feed images of different statistics.
-
-    Parameters
-    ----------
-    dim
-        Channels, a multiple of 4.
-    """
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(dim, dim, 3, padding=1, bias=False),
-            nn.GroupNorm(NORM_GROUPS, dim),
-            nn.GELU(),
-            nn.Conv2d(dim, dim, 3, padding=1, bias=False),
-            nn.GroupNorm(NORM_GROUPS, dim),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, H, W, C) to (B, H, W, C)."""
-        return x + self.body(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
 class SwinStage(nn.Module):
@@ -75,8 +50,8 @@ class SwinStage(nn.Module):
     window
         Window side in tokens.
     conv
-        "stage": one depthwise convolution before the first layer; "block": two full ones before
-        every layer; "none".
+        "stage": one depthwise convolution before the first layer; "block": a full one before
+        every pair of layers; "none".
     drop_path
         Stochastic-depth rate of every layer.
     """
@@ -95,10 +70,8 @@ class SwinStage(nn.Module):
         rates = drop_path or [0.0] * depth
         layers: list[nn.Module] = []
         for index in range(depth):
-            if conv == "stage" and index == 0:
-                layers.append(DepthwiseConv(dim))
-            elif conv == "block":
-                layers.append(ConvBlock(dim))
+            if (conv == "stage" and index == 0) or (conv == "block" and index % 2 == 0):
+                layers.append(Conv3x3(dim, depthwise=conv == "stage"))
             layers.append(
                 SwinTransformerBlock(
                     dim,

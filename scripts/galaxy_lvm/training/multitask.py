@@ -76,9 +76,7 @@ class MultitaskFeed:
         self.mixup_alpha, self.n_classes, self.seed = mixup_alpha, n_classes, seed
         self.rank, self.world_size = rank, world_size
         self.labelled = np.flatnonzero(train.labels >= 0)
-        sizes = {task: len(train.images) for task in TASKS} | {
-            "classification": len(self.labelled)
-        }
+        sizes = {task: len(train.images) for task in TASKS} | {"classification": len(self.labelled)}
         self.samplers = {
             task: Sampler(sizes[task], batch_size, derive_seed(seed, "sampler", task))
             for task in TASKS

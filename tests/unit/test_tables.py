@@ -1,0 +1,233 @@
+"""Tables, verdicts and the summary, from results whose answer is known."""
+
+import io
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from galaxy_lvm.errors import DataError
+from galaxy_lvm.evaluation.claims import FAILS, HOLDS, NOT_EVALUATED, UNCLEAR, judge, paper_claims
+from galaxy_lvm.evaluation.results import (
+    long_rows,
+    paper_values,
+    per_galaxy_rows,
+    read_per_galaxy,
+    write_per_galaxy,
+    write_results,
+)
+from galaxy_lvm.evaluation.summary import print_summary
+from galaxy_lvm.evaluation.tables import TABLES, build_table, table_html
+from make_tables import main
+
+ROOT = Path(__file__).parents[2]
+PAPER = ROOT / "config" / "paper_values.csv"
+NETWORKS = ("pre_train", "multi_uniform", "multi_active")
+
+
+def scored(task, model, values, condition="", seed=1, half=0.01):
+    """Rows of one model with intervals of `half`, relative to the value."""
+    metrics = {}
+    for name, value in values.items():
+        metrics[name] = value
+        metrics[f"{name}_low95"], metrics[f"{name}_high95"] = value * (1 - half), value * (1 + half)
+    return long_rows("multitask", task, model, condition, seed, metrics)
+
+
+def example(seed=1, shift=0.0):
+    """Results in which restoration has no clear order and a baseline wins reconstruction."""
+    rows = []
+    for i, model in enumerate(NETWORKS):
+        accuracy = dict.fromkeys(("accuracy", "precision", "recall", "f1"), 0.6 + 0.1 * i + shift)
+        rows += scored("classification", model, accuracy, seed=seed)
+        image = {"mse": 0.001, "psnr": 33 + 0.05 * i + shift, "ssim": 0.8}
+        rows += scored("restoration", model, image, seed=seed)
+        for condition in ("", "patch=16", "patch=4", "patch=8"):
+            image = {"mse": 0.001, "psnr": 30 - 2 * i + shift, "ssim": 0.8}
+            rows += scored("reconstruction", model, image, condition, seed)
+    return rows
+
+
+def baselines():
+    rows = scored(
+        "classification",
+        "hog_logistic",
+        dict.fromkeys(("accuracy", "precision", "recall", "f1"), 0.5),
+    )
+    for model, psnr in (("wiener", 31.0), ("richardson_lucy", 30.0), ("blurred", 28.0)):
+        rows += scored("restoration", model, {"mse": 0.002, "psnr": psnr, "ssim": 0.7})
+        if model != "blurred":
+            rows += long_rows("multitask", "restoration", model, "", 1, {"psnr_val": psnr})
+    for condition in ("", "patch=4", "patch=8", "patch=16"):
+        for model, psnr in (("masked", 15.0), ("inpainting_telea", 38.0)):
+            image = {"mse": 0.02, "psnr": psnr, "ssim": 0.4}
+            rows += scored("reconstruction", model, image, condition)
+    return rows
+
+
+@pytest.fixture
+def results():
+    return pd.DataFrame(baselines() + example())
+
+
+def table_of(item, results):
+    spec = next(spec for spec in TABLES if spec.item == item)
+    return spec, build_table(spec, results, paper_values(PAPER, item))
+
+
+def test_rows_are_in_order_with_the_papers_number_beside_ours(results):
+    _, table = table_of("table2", results)
+    assert table["model"].tolist() == ["blurred", "richardson_lucy", "wiener", *NETWORKS]
+    last = table.iloc[-1]
+    assert last["psnr"] == pytest.approx(33.1) and last["psnr_paper"] == 33.34
+    assert last["psnr_interval"] == "32.77 to 33.43" and last["interval"] == "galaxies"
+    assert np.isnan(table["psnr_paper"][2])  # the paper has no Wiener filter
+
+
+def test_table4_is_sorted_by_patch_size_as_a_number(results):
+    _, table = table_of("table4", results)
+    assert table["patch_pix"].unique().tolist() == [4, 8, 16]
+    active = table.query("patch_pix == 16 and model == 'multi_active'").iloc[0]
+    assert active["psnr_paper"] == 23.61
+
+
+def test_repeated_seeds_give_the_t_interval(results):
+    more = pd.DataFrame(example(seed=2, shift=0.02))
+    _, table = table_of("table1", pd.concat([results, more]))
+    row = table[table["model"] == "pre_train"].iloc[0]
+    assert row["n_seeds"] == 2 and row["interval"] == "seeds"
+    assert row["accuracy"] == pytest.approx(0.61)
+    half = 12.7062 * 0.01  # t of 1 degree of freedom times the standard error
+    assert row["accuracy_interval"] == f"{0.61 - half:.3f} to {0.61 + half:.3f}"
+    assert table.iloc[0]["interval"] == "galaxies"
+
+
+def test_missing_results_are_named(results):
+    with pytest.raises(DataError, match="no restoration result for table2"):
+        table_of("table2", results[results["task"] != "restoration"])
+    with pytest.raises(DataError, match="wiener.*ssim"):
+        table_of(
+            "table2", results[~((results["model"] == "wiener") & (results["metric"] == "ssim"))]
+        )
+
+
+class Cells(HTMLParser):
+    """Counts the columns of every row and what would be fetched from elsewhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows, self.outside, self.open = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "tr":
+            self.rows.append(0)
+        if tag in ("td", "th"):
+            self.rows[-1] += int(dict(attrs).get("colspan", 1))
+        self.outside += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("item", ["table1", "table4"])
+def test_html_is_sound_and_says_single_seed(results, item):
+    spec, table = table_of(item, results)
+    page = table_html(spec, table)
+    parser = Cells()
+    parser.feed(page)
+    assert not parser.outside and not parser.open and len(set(parser.rows)) == 1
+    assert "Single seed" in page and "LVM, multi_active" in page
+
+
+def verdicts(results, per_galaxy=None):
+    galaxies = read_per_galaxy([]) if per_galaxy is None else per_galaxy
+    return judge(paper_claims(results), results, galaxies).set_index("claim")["verdict"]
+
+
+def test_claims_hold_fail_or_stay_open(results):
+    found = verdicts(results)
+    assert found["multi_active classifies best"] == HOLDS
+    assert found["LVM above the classical baselines: restoration"] == HOLDS
+    assert found["LVM above the classical baselines: reconstruction"] == FAILS
+    assert found["restoration: multi_active > multi_uniform > pre_train > blurred"] == UNCLEAR
+    assert found["reconstruction: multi_active > multi_uniform > pre_train > masked"] == FAILS
+
+
+def test_a_claim_about_a_missing_model_is_not_judged(results):
+    found = verdicts(results[results["model"] != "multi_uniform"])
+    assert found["multi_uniform classifies better than pre_train"] == NOT_EVALUATED
+
+
+def galaxy_scores(gain, seed=0):
+    """Galaxies that differ much from each other while `multi_active` gains a little on each."""
+    rng = np.random.default_rng(seed)
+    frozen = rng.normal(33, 4, 60)
+    uniform = frozen + 0.1 + rng.normal(0, 0.05, 60)
+    active = uniform + gain + rng.normal(0, 0.05, 60)
+    models = {"blurred": frozen - 5, "pre_train": frozen}
+    models |= {"multi_uniform": uniform, "multi_active": active}
+    ids = [f"g{i}" for i in range(60)]
+    return pd.concat(
+        per_galaxy_rows("restoration", model, "", 1, ids, pd.DataFrame({"psnr": psnr}))
+        for model, psnr in models.items()
+    )
+
+
+@pytest.mark.parametrize("gain, verdict", [(0.05, HOLDS), (0.0, UNCLEAR), (-0.05, FAILS)])
+def test_pairs_of_galaxies_settle_what_intervals_cannot(results, gain, verdict):
+    order = "restoration: multi_active > multi_uniform > pre_train > blurred"
+    per_galaxy = galaxy_scores(gain, seed=4)
+    assert verdicts(results)[order] == UNCLEAR
+    assert verdicts(results, per_galaxy)[order] == verdict
+
+
+def test_pairs_of_seeds_come_first(results):
+    seeds = [row for s in (2, 3) for row in example(seed=s, shift=0.1 * s)]
+    both = pd.concat([results, pd.DataFrame(seeds)])
+    table = judge(paper_claims(both), both, galaxy_scores(0.0)).set_index("claim")
+    detail = table.loc["restoration: multi_active > multi_uniform > pre_train > blurred", "detail"]
+    assert "multi_active - multi_uniform: +0.05 dB [+0.05, +0.05] (paired by 3 seeds)" in detail
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    metrics = [tmp_path / "metrics" / name for name in ("baselines.csv", "multitask.csv")]
+    write_results(metrics[0], baselines())
+    write_results(metrics[1], example())
+    write_per_galaxy(tmp_path / "galaxies.parquet", [galaxy_scores(0.05)])
+    main(metrics, PAPER, tmp_path / "tables", [tmp_path / "galaxies.parquet"])
+    return tmp_path
+
+
+def test_all_files_are_written_and_the_summary_lines_up(run_dir):
+    names = {path.name for path in (run_dir / "tables").iterdir()}
+    assert {f"{spec.stem}.{kind}" for spec in TABLES for kind in ("csv", "html")} <= names
+    assert {"claims.csv", "summary.md", "summary.html"} <= names
+    out = io.StringIO()
+    print_summary(run_dir, out)
+    text = out.getvalue()
+    for part in text.split("\n\n"):
+        if part.startswith("|"):
+            assert len({len(line) for line in part.splitlines()}) == 1
+    assert "restoration: wiener, psnr 31.00 dB on the test split" in text
+    assert "paired by 60 galaxies" in text and str(run_dir / "tables") in text
+
+
+def test_show_results_is_quick_to_import_and_explains_an_empty_folder(run_dir, tmp_path):
+    def show(*arguments):
+        command = [sys.executable, "-X", "importtime", ROOT / "scripts" / "show_results.py"]
+        return subprocess.run([*command, *arguments], capture_output=True, text=True)
+
+    done = show(run_dir)
+    assert done.returncode == 0, done.stderr
+    assert "The paper's claims in this run" in done.stdout
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "galaxy_lvm.evaluation.summary" in imported
+    assert not {"torch", "pandas", "numpy"} & imported
+    empty = show(tmp_path / "none")
+    assert empty.returncode == 1 and "run the workflow" in empty.stderr
