@@ -1,9 +1,9 @@
 """Galaxy images with a large vision model: Fu et al. 2024 as a workflow.
 
-    snakemake --cores 2                                          the demo, on a laptop
-    snakemake --cores 2 table1                                   one table or figure
-    snakemake --cores 2 --configfile config/folder.yaml --config data_dir=PATH
-    snakemake --profile slurm --configfile config/paper.yaml     the paper's sizes
+snakemake --cores 2                                          the demo, on a laptop
+snakemake --cores 2 table1                                   one table or figure
+snakemake --cores 2 --configfile config/folder.yaml --config data_dir=PATH
+snakemake --profile slurm --configfile config/paper.yaml     the paper's sizes
 """
 
 from snakemake.utils import min_version

@@ -21,9 +21,7 @@ TASKS_DATA = f"{RUN}/data/{config['tasks_dataset']}"
 PRETRAIN_DATA = f"{RUN}/data/{config['pretrain_dataset']}"
 STRATEGIES = ["pre_train", "multi_uniform", "multi_active"]
 CPU_ENV = str(Path(workflow.basedir) / "envs" / "cpu.yaml")
-TRAIN_ENV = str(
-    Path(workflow.basedir) / "envs" / ("gpu.yaml" if config["gpus"] else "cpu.yaml")
-)
+TRAIN_ENV = str(Path(workflow.basedir) / "envs" / ("gpu.yaml" if config["gpus"] else "cpu.yaml"))
 
 TABLES = {
     "table1": f"{RUN}/tables/table1_classification.csv",
@@ -110,6 +108,9 @@ def pretrain_settings(wildcards):
     return {**settings, "objective": wildcards.variant.split("_")[0]}
 
 
+TASK_SECTIONS = {
+    name: config[name] for name in ("multitask", "classification", "restoration", "reconstruction")
+}
 MAIN_VARIANT = variant_name(config["pretrain"]["objective"], config["lvm"]["skip_connections"])
 VARIANTS = sorted({MAIN_VARIANT, *config["pretrain"]["compare"]})
 LVM_WEIGHTS = f"{RUN}/models/pretrain/{MAIN_VARIANT}/lvm.safetensors"

@@ -17,18 +17,18 @@ rule crop_cutouts:
     output:
         crops=f"{RUN}/data/{{dataset}}/crops.h5",
         rejected=f"{RUN}/data/{{dataset}}/rejected_crop.csv",
-    params:
-        settings=config["crop"],
     log:
         f"{LOGS}/crop_cutouts/{{dataset}}.log",
     benchmark:
         f"{RUN}/benchmarks/crop_cutouts/{{dataset}}.tsv"
+    conda:
+        CPU_ENV
     threads: 1
     resources:
         mem_mb=4000,
         runtime=240,
-    conda:
-        CPU_ENV
+    params:
+        settings=config["crop"],
     script:
         "../scripts/crop_cutouts.py"
 
@@ -47,20 +47,20 @@ rule make_splits:
             category="1 Data",
             labels={"dataset": "{dataset}", "what": "galaxies that could not be used"},
         ),
-    params:
-        settings=config["splits"],
-        seed=config["seed"],
-        require_labels=needs_labels,
     log:
         f"{LOGS}/make_splits/{{dataset}}.log",
     benchmark:
         f"{RUN}/benchmarks/make_splits/{{dataset}}.tsv"
+    conda:
+        CPU_ENV
     threads: 1
     resources:
         mem_mb=4000,
         runtime=30,
-    conda:
-        CPU_ENV
+    params:
+        settings=config["splits"],
+        seed=config["seed"],
+        require_labels=needs_labels,
     script:
         "../scripts/make_splits.py"
 
@@ -90,17 +90,17 @@ rule plot_survey:
             category="1 Data",
             labels={"dataset": "{dataset}", "what": "cutouts and adaptive crops"},
         ),
-    params:
-        seed=config["seed"],
     log:
         f"{LOGS}/plot_survey/{{dataset}}.log",
     benchmark:
         f"{RUN}/benchmarks/plot_survey/{{dataset}}.tsv"
+    conda:
+        CPU_ENV
     threads: 1
     resources:
         mem_mb=4000,
         runtime=20,
-    conda:
-        CPU_ENV
+    params:
+        seed=config["seed"],
     script:
         "../scripts/plot_survey.py"

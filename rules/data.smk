@@ -10,22 +10,22 @@ rule simulate_survey:
     """Render the embedded survey with GalSim: g, r, z cutouts and their true parameters."""
     output:
         cutouts=f"{RUN}/data/{{dataset}}/cutouts.h5",
-    params:
-        settings=config["mock"],
-        seed=config["seed"],
-        recipe_version=1,
     log:
         f"{LOGS}/simulate_survey/{{dataset}}.log",
     benchmark:
         f"{RUN}/benchmarks/simulate_survey/{{dataset}}.tsv"
-    threads: config["threads"]
+    wildcard_constraints:
+        dataset=datasets_from("mock"),
+    conda:
+        CPU_ENV
+    threads: config["resources"]["data_threads"]
     resources:
         mem_mb=4000,
         runtime=60,
-    conda:
-        CPU_ENV
-    wildcard_constraints:
-        dataset=datasets_from("mock"),
+    params:
+        settings=config["mock"],
+        seed=config["seed"],
+        recipe_version=1,
     script:
         "../scripts/simulate_survey.py"
 
@@ -37,21 +37,21 @@ rule import_folder:
     output:
         cutouts=f"{RUN}/data/{{dataset}}/cutouts.h5",
         rejected=f"{RUN}/data/{{dataset}}/rejected_import.csv",
-    params:
-        data_dir=dataset_folder,
-        settings=config["folder"],
-        recipe_version=1,
     log:
         f"{LOGS}/import_folder/{{dataset}}.log",
     benchmark:
         f"{RUN}/benchmarks/import_folder/{{dataset}}.tsv"
-    threads: config["threads"]
+    wildcard_constraints:
+        dataset=datasets_from("folder"),
+    conda:
+        CPU_ENV
+    threads: config["resources"]["data_threads"]
     resources:
         mem_mb=4000,
         runtime=120,
-    conda:
-        CPU_ENV
-    wildcard_constraints:
-        dataset=datasets_from("folder"),
+    params:
+        data_dir=dataset_folder,
+        settings=config["folder"],
+        recipe_version=1,
     script:
         "../scripts/import_folder.py"

@@ -17,26 +17,23 @@ rule train_multitask:
         weights=f"{RUN}/models/multitask/{{strategy}}.safetensors",
         card=f"{RUN}/models/multitask/{{strategy}}.json",
         history=f"{RUN}/models/multitask/{{strategy}}_history.csv",
-    params:
-        sections={
-            name: config[name]
-            for name in ("multitask", "classification", "restoration", "reconstruction")
-        },
-        state_root=f"{STATE}/train_multitask",
-        seed=config["seed"],
-        n_gpus=config["gpus"],
-        recipe_version=1,
     log:
         f"{LOGS}/train_multitask/{{strategy}}.log",
     benchmark:
         f"{RUN}/benchmarks/train_multitask/{{strategy}}.tsv"
+    conda:
+        TRAIN_ENV
     threads: config["resources"]["multitask_threads"]
     resources:
         mem_mb=config["resources"]["train_mem_mb"],
         runtime=config["resources"]["multitask_runtime_min"],
         gpu=config["gpus"],
-    conda:
-        TRAIN_ENV
+    params:
+        sections=TASK_SECTIONS,
+        state_root=f"{STATE}/train_multitask",
+        seed=config["seed"],
+        n_gpus=config["gpus"],
+        recipe_version=1,
     script:
         "../scripts/train_multitask.py"
 
@@ -46,28 +43,26 @@ rule evaluate_multitask:
     input:
         crops=f"{TASKS_DATA}/crops.h5",
         splits=f"{TASKS_DATA}/splits.parquet",
-        weights=expand(
-            f"{RUN}/models/multitask/{{strategy}}.safetensors", strategy=STRATEGIES
-        ),
+        weights=expand(f"{RUN}/models/multitask/{{strategy}}.safetensors", strategy=STRATEGIES),
     output:
         metrics=f"{RUN}/metrics/multitask.csv",
         per_galaxy=f"{RUN}/predictions/multitask_per_galaxy.parquet",
         predictions=f"{RUN}/predictions/multitask.parquet",
+    log:
+        f"{LOGS}/evaluate_multitask.log",
+    benchmark:
+        f"{RUN}/benchmarks/evaluate_multitask.tsv"
+    conda:
+        CPU_ENV
+    threads: config["threads"]
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         n_images=config["multitask"]["n_test_images"],
         n_orientations=config["multitask"]["n_orientations"],
         seed=config["seed"],
         recipe_version=1,
-    log:
-        f"{LOGS}/evaluate_multitask.log",
-    benchmark:
-        f"{RUN}/benchmarks/evaluate_multitask.tsv"
-    threads: config["threads"]
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    conda:
-        CPU_ENV
     script:
         "../scripts/evaluate_multitask.py"
 
@@ -80,6 +75,16 @@ rule evaluate_baselines:
     output:
         metrics=f"{RUN}/metrics/baselines.csv",
         per_galaxy=f"{RUN}/predictions/baselines_per_galaxy.parquet",
+    log:
+        f"{LOGS}/evaluate_baselines.log",
+    benchmark:
+        f"{RUN}/benchmarks/evaluate_baselines.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         restoration=config["restoration"],
         reconstruction=config["reconstruction"],
@@ -87,15 +92,5 @@ rule evaluate_baselines:
         n_image_test=config["multitask"]["n_test_images"],
         seed=config["seed"],
         recipe_version=1,
-    log:
-        f"{LOGS}/evaluate_baselines.log",
-    benchmark:
-        f"{RUN}/benchmarks/evaluate_baselines.tsv"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    conda:
-        CPU_ENV
     script:
         "../scripts/evaluate_baselines.py"

@@ -16,6 +16,17 @@ rule pretrain_lvm:
         weights=f"{RUN}/models/pretrain/{{variant}}/lvm.safetensors",
         card=f"{RUN}/models/pretrain/{{variant}}/lvm.json",
         history=f"{RUN}/models/pretrain/{{variant}}/history.csv",
+    log:
+        f"{LOGS}/pretrain_lvm/{{variant}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/pretrain_lvm/{{variant}}.tsv"
+    conda:
+        TRAIN_ENV
+    threads: config["threads"]
+    resources:
+        mem_mb=config["resources"]["train_mem_mb"],
+        runtime=config["resources"]["pretrain_runtime_min"],
+        gpu=config["gpus"],
     params:
         lvm_settings=lvm_settings,
         settings=pretrain_settings,
@@ -23,17 +34,6 @@ rule pretrain_lvm:
         seed=config["seed"],
         n_gpus=config["gpus"],
         recipe_version=1,
-    log:
-        f"{LOGS}/pretrain_lvm/{{variant}}.log",
-    benchmark:
-        f"{RUN}/benchmarks/pretrain_lvm/{{variant}}.tsv"
-    threads: config["threads"]
-    resources:
-        mem_mb=config["resources"]["train_mem_mb"],
-        runtime=config["resources"]["pretrain_runtime_min"],
-        gpu=config["gpus"],
-    conda:
-        TRAIN_ENV
     script:
         "../scripts/pretrain_lvm.py"
 
@@ -43,24 +43,22 @@ rule evaluate_objectives:
     input:
         crops=f"{TASKS_DATA}/crops.h5",
         splits=f"{TASKS_DATA}/splits.parquet",
-        weights=expand(
-            f"{RUN}/models/pretrain/{{variant}}/lvm.safetensors", variant=VARIANTS
-        ),
+        weights=expand(f"{RUN}/models/pretrain/{{variant}}/lvm.safetensors", variant=VARIANTS),
     output:
         metrics=f"{RUN}/metrics/objectives.csv",
-    params:
-        view_side_pix=config["classification"]["view_side_pix"],
-        seed=config["seed"],
-        recipe_version=1,
     log:
         f"{LOGS}/evaluate_objectives.log",
     benchmark:
         f"{RUN}/benchmarks/evaluate_objectives.tsv"
+    conda:
+        CPU_ENV
     threads: 1
     resources:
         mem_mb=4000,
         runtime=60,
-    conda:
-        CPU_ENV
+    params:
+        view_side_pix=config["classification"]["view_side_pix"],
+        seed=config["seed"],
+        recipe_version=1,
     script:
         "../scripts/evaluate_objectives.py"

@@ -18,19 +18,31 @@ rule make_tables:
         code=workflow.source_path("../scripts/galaxy_lvm/evaluation/tables.py"),
     output:
         TABLES.values(),
-        htmls=report(
-            expand(
-                f"{RUN}/tables/{{name}}.html",
-                name=[
-                    "table1_classification",
-                    "table2_restoration",
-                    "table3_reconstruction",
-                    "table4_patch_size",
-                ],
-            ),
-            caption="../report/tables.rst",
-            category="3 Tables",
+        table1=report(
+            f"{RUN}/tables/table1_classification.html",
+            caption="../report/table1.rst",
+            category="2 Tables",
+            labels={"what": "Table 1: classification"},
         ),
+        table2=report(
+            f"{RUN}/tables/table2_restoration.html",
+            caption="../report/table2.rst",
+            category="2 Tables",
+            labels={"what": "Table 2: restoration"},
+        ),
+        table3=report(
+            f"{RUN}/tables/table3_reconstruction.html",
+            caption="../report/table3.rst",
+            category="2 Tables",
+            labels={"what": "Table 3: reconstruction"},
+        ),
+        table4=report(
+            f"{RUN}/tables/table4_patch_size.html",
+            caption="../report/table4.rst",
+            category="2 Tables",
+            labels={"what": "Table 4: reconstruction by patch size"},
+        ),
+        claims=f"{RUN}/tables/claims.csv",
         summary=f"{RUN}/tables/summary.md",
         summary_html=report(
             f"{RUN}/tables/summary.html",
@@ -42,11 +54,147 @@ rule make_tables:
         f"{LOGS}/make_tables.log",
     benchmark:
         f"{RUN}/benchmarks/make_tables.tsv"
+    conda:
+        CPU_ENV
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        CPU_ENV
     script:
         "../scripts/make_tables.py"
+
+
+rule draw_diagrams:
+    """Figures 1 to 3: the LVM, its Swin layers and multitask training, from the built objects."""
+    input:
+        code=workflow.source_path("../scripts/galaxy_lvm/models/lvm.py"),
+    output:
+        fig01=f"{RUN}/figures/fig01_lvm.pdf",
+        fig01_png=report(
+            f"{RUN}/figures/fig01_lvm.png",
+            caption="../report/fig01.rst",
+            category="3 Figures",
+            labels={"what": "Figure 1: LVM"},
+        ),
+        fig02=f"{RUN}/figures/fig02_swin_layers.pdf",
+        fig02_png=report(
+            f"{RUN}/figures/fig02_swin_layers.png",
+            caption="../report/fig02.rst",
+            category="3 Figures",
+            labels={"what": "Figure 2: Swin layers"},
+        ),
+        fig03=f"{RUN}/figures/fig03_multitask.pdf",
+        fig03_png=report(
+            f"{RUN}/figures/fig03_multitask.png",
+            caption="../report/fig03.rst",
+            category="3 Figures",
+            labels={"what": "Figure 3: multitask training"},
+        ),
+    log:
+        f"{LOGS}/draw_diagrams.log",
+    benchmark:
+        f"{RUN}/benchmarks/draw_diagrams.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        lvm_settings=config["lvm"],
+        sections=TASK_SECTIONS,
+        n_classes=4,
+    script:
+        "../scripts/draw_diagrams.py"
+
+
+rule plot_reconstruction:
+    """Figure 4, and examples of restored images."""
+    input:
+        crops=f"{TASKS_DATA}/crops.h5",
+        splits=f"{TASKS_DATA}/splits.parquet",
+        weights=f"{RUN}/models/multitask/multi_active.safetensors",
+    output:
+        figure=f"{RUN}/figures/fig04_reconstruction.pdf",
+        figure_png=report(
+            f"{RUN}/figures/fig04_reconstruction.png",
+            caption="../report/fig04.rst",
+            category="3 Figures",
+            labels={"what": "Figure 4: reconstruction"},
+        ),
+        restoration_figure=f"{RUN}/figures/restoration_examples.pdf",
+        restoration_figure_png=report(
+            f"{RUN}/figures/restoration_examples.png",
+            caption="../report/restoration.rst",
+            category="3 Figures",
+            labels={"what": "Restored images"},
+        ),
+    log:
+        f"{LOGS}/plot_reconstruction.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_reconstruction.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    params:
+        seed=config["seed"],
+        baselines=config["baselines"],
+    script:
+        "../scripts/plot_reconstruction.py"
+
+
+rule plot_training:
+    """Shares, lags and scores while training; objectives; confusion and calibration."""
+    input:
+        strategies=expand(f"{RUN}/models/multitask/{{strategy}}_history.csv", strategy=STRATEGIES),
+        variants=expand(f"{RUN}/models/pretrain/{{variant}}/history.csv", variant=VARIANTS),
+        objectives=f"{RUN}/metrics/objectives.csv",
+        predictions=f"{RUN}/predictions/multitask.parquet",
+    output:
+        training=f"{RUN}/figures/multitask_training.pdf",
+        training_png=report(
+            f"{RUN}/figures/multitask_training.png",
+            caption="../report/training.rst",
+            category="4 Training",
+            labels={"what": "Shares and lags of the tasks"},
+        ),
+        objectives=f"{RUN}/figures/objectives.pdf",
+        objectives_png=report(
+            f"{RUN}/figures/objectives.png",
+            caption="../report/objectives.rst",
+            category="4 Training",
+            labels={"what": "Pretraining objectives"},
+        ),
+        classification=f"{RUN}/figures/classification.pdf",
+        classification_png=report(
+            f"{RUN}/figures/classification.png",
+            caption="../report/classification.rst",
+            category="4 Training",
+            labels={"what": "Confusion and calibration"},
+        ),
+        table=f"{RUN}/tables/objectives.csv",
+        table_html=report(
+            f"{RUN}/tables/objectives.html",
+            caption="../report/objectives.rst",
+            category="4 Training",
+            labels={"what": "Table of pretraining objectives"},
+        ),
+    log:
+        f"{LOGS}/plot_training.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_training.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        strategies=STRATEGIES,
+        variants=VARIANTS,
+        in_use=MAIN_VARIANT,
+    script:
+        "../scripts/plot_training.py"

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 log = logging.getLogger("galaxy_lvm")
 
-# Without a terminal a bar would fill the log with control characters; a line now and then is enough.
+# Without a terminal a bar would fill the log with control characters; a line now and then does.
 SECONDS_BETWEEN_PROGRESS_LINES = 15.0
 
 

@@ -28,7 +28,7 @@ class LVMConfig:
     image_side_pix: int = 128
     """Nominal image side; the encoder takes other multiples of the coarsest token as well."""
     conv: str = "stage"
-    """3 x 3 convolutions in a stage: "none", one depthwise per "stage", a full one per pair of layers ("block")."""
+    """3 x 3 convolutions: "none", one depthwise a "stage", or a full one a pair ("block")."""
     skip_connections: bool = True
     """Join encoder features (and the image itself) to the decoder at equal resolution."""
     drop_path: float = 0.0

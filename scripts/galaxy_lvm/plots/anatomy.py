@@ -8,7 +8,7 @@ from torch import nn
 
 from galaxy_lvm.models.heads import MultitaskModel
 from galaxy_lvm.models.lvm import LVM, PATCH_PIX, LVMConfig, count_parameters
-from galaxy_lvm.models.swin import ConvBlock, DepthwiseConv, SwinStage
+from galaxy_lvm.models.swin import SwinStage
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ class SwinLayerParts:
     drop_path: float
     """Stochastic-depth rate."""
     conv: str
-    """Convolution in front of the layer: "depthwise", "full" or "" for none."""
+    """Convolution in front of the layer, for instance "3 × 3, depthwise"; "" for none."""
     n_conv: int
-    """Weights of that convolution."""
+    """Weights of that convolution with its norm."""
 
 
 def build_empty(config: LVMConfig) -> LVM:
@@ -180,19 +180,14 @@ def _stage(name: str, stage: SwinStage, n_more: int = 0) -> Part:
         windows = f"one window of {first.window}"
     heads = f"{first.heads} head" + "s" * (first.heads > 1)
     lines = [f"{len(layers)} Swin layer{'s' * (len(layers) > 1)}, {heads}, {windows}"]
-    n_conv = sum(bool(layer.conv) for layer in layers)
-    if n_conv:
-        kind = {"depthwise": "depthwise 3 × 3 convolution", "full": "pair of 3 × 3 convolutions"}
-        text = kind[next(layer.conv for layer in layers if layer.conv)]
-        if n_conv > 1:
-            text = text.replace("pair", "pairs") if text.startswith("pair") else text + "s"
-        lines.append(f"{n_conv} {text}")
+    convs = [layer.conv for layer in layers if layer.conv]
+    if convs:
+        lines.append(f"{len(convs)} convolution{'s' * (len(convs) > 1)} {convs[0]}")
     n_parameters = count_parameters(stage) + n_more
     return Part(name, first.side, first.dim, tuple(lines), n_parameters)
 
 
 def _swin_layer(block: SwinTransformerBlock, conv: nn.Module | None) -> SwinLayerParts:
-    kind = {DepthwiseConv: "depthwise", ConvBlock: "full", type(None): ""}[type(conv)]
     return SwinLayerParts(
         dim=block.norm1.normalized_shape[0],
         heads=block.attn.num_heads,
@@ -203,9 +198,16 @@ def _swin_layer(block: SwinTransformerBlock, conv: nn.Module | None) -> SwinLaye
         n_attention=count_parameters(block.attn),
         n_mlp=count_parameters(block.mlp),
         drop_path=float(getattr(block.drop_path1, "drop_prob", 0.0) or 0.0),
-        conv=kind,
+        conv=_kernel(conv) if conv is not None else "",
         n_conv=count_parameters(conv) if conv is not None else 0,
     )
+
+
+def _kernel(module: nn.Module) -> str:
+    convs = [m for m in module.modules() if isinstance(m, nn.Conv2d)]
+    times = "" if len(convs) == 1 else f"{len(convs)} times "
+    depthwise = ", depthwise" if convs[0].groups == convs[0].in_channels else ""
+    return f"{times}{convs[0].kernel_size[0]} × {convs[0].kernel_size[1]}{depthwise}"
 
 
 def _resampling(kind: str, module: nn.Module, channels: int, side: int) -> Part:

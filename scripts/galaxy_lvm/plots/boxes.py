@@ -96,7 +96,7 @@ class Canvas:
         text_x: float | None = None,
         dashed: bool = False,
     ) -> Box:
-        """Draw a box with a bold heading and lines of text, centred; `text_x` moves their middle."""
+        """Draw a box with a bold heading and lines of text, centred on `text_x` or the box."""
         self.axes.add_patch(
             FancyBboxPatch(
                 (box.x, box.y),

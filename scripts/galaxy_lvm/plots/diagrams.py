@@ -233,11 +233,7 @@ def _lane(
 
 
 def _conv_step(layer: SwinLayerParts) -> tuple:
-    if layer.conv == "depthwise":
-        lines = ["3 × 3, depthwise", f"{readable(layer.n_conv)} weights"]
-        return 0.94, "Convolution", lines, CONV_COLOUR
-    lines = ["two of 3 × 3", f"{readable(layer.n_conv)} weights"]
-    return 0.94, "Convolutions", lines, CONV_COLOUR
+    return 0.94, "Convolution", [layer.conv, f"{readable(layer.n_conv)} weights"], CONV_COLOUR
 
 
 def _residual(canvas: Canvas, x: float, y: float, steps: list[tuple], note: str) -> float:

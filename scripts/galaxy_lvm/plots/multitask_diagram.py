@@ -16,11 +16,12 @@ from galaxy_lvm.plots.style import COLOURS, PAGE_WIDTH_INCH
 from galaxy_lvm.training.schedule import STRATEGIES, TaskSchedule
 
 _ROW, _BOX_HEIGHT, _PICTURE = 1.06, 0.74, 0.7
-_STRIP = 1.42
+_STRIP = 1.3
 _ENCODER = (1.42, 1.16)
 _HEAD = (2.98, 1.62)
-_OUTPUT_X, _LOSS = 4.92, (5.86, 1.12)
+_OUTPUT_X, _LOSS = 4.87, (5.76, 1.22)
 _ICON_PIX = 96
+_SMALLEST_LABELLED_SHARE = 0.12
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def make_icons(sections: dict[str, Any]) -> Icons:
     bulge = 1.1 * np.exp(-((radius / 0.1) ** 2))
     colours = np.array([[0.95, 0.75, 0.5], [0.6, 0.75, 1.0]], dtype=np.float32)
     galaxy = np.stack([bulge, disc], axis=-1) @ colours
-    galaxy = np.clip(galaxy, 0, 1).astype(np.float32)[None]
+    galaxy = np.clip(np.arcsinh(4 * galaxy) / 1.6, 0, 1).astype(np.float32)[None]
     blurred, _ = blur_images(galaxy, BlurRecipe(**sections["restoration"]), seed=1)
     masked, _, _ = mask_images(galaxy, MaskRecipe(**sections["reconstruction"]), seed=4)
     return Icons(galaxy[0], blurred[0], masked[0])
@@ -101,7 +102,8 @@ def _inputs(
         "restoration": f"FWHM {blur['fwhm_min_pix']:g}–{blur['fwhm_max_pix']:g} pix, "
         f"σ {blur['noise_sigma_min']:g}–{blur['noise_sigma_max']:g}\n"
         f"patches of {patch['patch_side_pix']} pix",
-        "reconstruction": f"{mask['fraction_min']:.0%}–{mask['fraction_max']:.0%} hidden\n"
+        "reconstruction": f"{100 * mask['fraction_min']:g}–{100 * mask['fraction_max']:g} % "
+        "hidden\n"
         f"in {sizes} pix squares",
     }
     pictures = (icons.galaxy, icons.blurred, icons.masked)
@@ -138,14 +140,14 @@ def _task(
         canvas.box(loss, "Cross-entropy", note, COLOURS["purple"])
     else:
         canvas.picture(icons.galaxy, picture.x, picture.y, picture.width)
-        canvas.box(loss, "Squared error", ["against the original"], COLOURS["purple"])
+        canvas.box(loss, "Mean squared error", ["against the original"], COLOURS["purple"])
     canvas.arrow((picture.x + picture.width + 0.03, y), loss.left, colour=colour)
 
 
 def _classifier_lines(model: MultitaskModel) -> list[str]:
     first, _, dropout, last = model.classifier.layers
     return [
-        "mean over the map, two linear layers",
+        "map mean, two linear layers",
         f"{first.in_features} → {first.out_features} → {last.out_features}"
         + (f", dropout {dropout.p:g}" if dropout.p else ""),
         f"{readable(count_parameters(model.classifier))} weights",
@@ -178,7 +180,7 @@ def _strategies(canvas: Canvas, sections: dict[str, Any]) -> None:
     settings = sections["multitask"]
     optim = settings["optim"]
     text = f"{optim['steps']} steps of {settings['batch_size']} images, one task each"
-    canvas.text(0.02, 0.1, text, ha="left", color=FAINT)
+    canvas.text(0.02, 0.12, text, ha="left", va="bottom", color=FAINT)
 
 
 def _bar(canvas: Canvas, schedule: TaskSchedule, x: float, y: float, width: float) -> None:
@@ -190,7 +192,7 @@ def _bar(canvas: Canvas, schedule: TaskSchedule, x: float, y: float, width: floa
         canvas.text(
             left + share * width / 2,
             y + 0.1,
-            f"{share:.0%}",
+            f"{100 * share:.0f} %",
             weight="bold",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
         )
@@ -208,7 +210,7 @@ def _bar(canvas: Canvas, schedule: TaskSchedule, x: float, y: float, width: floa
                 linewidth=0.8,
             )
         )
-        canvas.text((left + x + width) / 2, y + 0.1, f"{free:.0%} follow the lags")
+        canvas.text((left + x + width) / 2, y + 0.1, f"{100 * free:.0f} % follow the lags")
 
 
 def _segment(canvas: Canvas, x: float, y: float, width: float, colour: str, hatch: str) -> None:

@@ -1,0 +1,79 @@
+"""Draw how training went, and table what the objectives taught the encoder."""
+
+from pathlib import Path
+
+import pandas as pd
+from galaxy_lvm.evaluation.results import read_results
+from galaxy_lvm.plots.labels import variant_label
+from galaxy_lvm.plots.style import save
+from galaxy_lvm.plots.training import (
+    draw_classification,
+    draw_multitask_training,
+    draw_objectives,
+)
+from galaxy_lvm.workflow import atomic_path, job_log
+
+
+def main(
+    strategy_histories: dict[str, str],
+    variant_histories: dict[str, str],
+    objectives: str,
+    predictions: str,
+    in_use: str,
+    training_figure: str,
+    objectives_figure: str,
+    classification_figure: str,
+    objectives_table: str,
+) -> None:
+    """Draw three figures (PDF and PNG) and write the table of objectives (CSV and HTML).
+
+    Parameters
+    ----------
+    strategy_histories, variant_histories
+        Validation record of every strategy; losses of every pretraining variant (CSV).
+    objectives, predictions
+        Metrics of the objectives (CSV), class probabilities of test galaxies (parquet).
+    in_use
+        Pretraining variant that the tasks start from.
+    training_figure, objectives_figure, classification_figure
+        Figures to write, ending in .pdf.
+    objectives_table
+        CSV to write; an HTML table lies beside it.
+    """
+    histories = {name: pd.read_csv(path) for name, path in strategy_histories.items()}
+    save(draw_multitask_training(histories), training_figure)
+    results = read_results(objectives)
+    scores = results[results["task"] == "classification"].pivot(
+        index="model", columns="metric", values="value"
+    )
+    losses = {name: pd.read_csv(path) for name, path in variant_histories.items()}
+    save(draw_objectives(scores, losses, in_use), objectives_figure)
+    shares = pd.read_parquet(predictions)
+    class_names = [name[2:] for name in shares.columns if name.startswith("p_")]
+    save(draw_classification(shares, class_names), classification_figure)
+    cost = results[results["metric"] == "pretrain_seconds"].set_index("model")["value"]
+    table = scores.assign(pretrain_seconds=cost).sort_values("f1", ascending=False)
+    table.insert(0, "objective", [variant_label(name) for name in table.index])
+    with atomic_path(objectives_table) as temporary:
+        table.to_csv(temporary)
+    with atomic_path(Path(objectives_table).with_suffix(".html")) as temporary:
+        temporary.write_text(table.to_html(index=False, na_rep="", float_format="%.3f"))
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            strategy_histories=dict(
+                zip(snakemake.params.strategies, snakemake.input.strategies, strict=True)  # noqa: F821
+            ),
+            variant_histories=dict(
+                zip(snakemake.params.variants, snakemake.input.variants, strict=True)  # noqa: F821
+            ),
+            objectives=snakemake.input.objectives,  # noqa: F821
+            predictions=snakemake.input.predictions,  # noqa: F821
+            in_use=snakemake.params.in_use,  # noqa: F821
+            training_figure=snakemake.output.training,  # noqa: F821
+            objectives_figure=snakemake.output.objectives,  # noqa: F821
+            classification_figure=snakemake.output.classification,  # noqa: F821
+            objectives_table=snakemake.output.table,  # noqa: F821
+        )

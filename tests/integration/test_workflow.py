@@ -1,0 +1,138 @@
+"""The whole DAG in miniature, and what a user may get wrong before it starts."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.workflow
+
+
+def snakemake(directory, *arguments, check=True):
+    """Run the project's Snakefile on a folder of its own."""
+    command = [
+        sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"),
+        "--directory", str(directory), "--cores", "2", *arguments,
+    ]  # fmt: skip
+    # Beside the tests' interpreter lie the tools that jobs call.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    result = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False
+    )
+    text = result.stdout + result.stderr
+    if check and result.returncode:
+        pytest.fail(f"snakemake {' '.join(arguments)} failed\n{text[-6000:]}")
+    return result.returncode, text
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("workflow")
+    snakemake(directory, "--configfile", str(ROOT / "config" / "test.yaml"))
+    return directory
+
+
+def test_every_table_and_figure_is_there(finished_run):
+    run = finished_run / "results" / "test"
+    tables = {path.stem for path in (run / "tables").glob("*.csv")}
+    assert {
+        "table1_classification",
+        "table2_restoration",
+        "table3_reconstruction",
+        "table4_patch_size",
+    } <= tables
+    figures = list((run / "figures").glob("*.pdf"))
+    assert len(figures) >= 8
+    for figure in figures:
+        assert figure.with_suffix(".png").stat().st_size > 1000, figure
+
+
+def test_numbers_printed_come_from_the_metrics(finished_run):
+    run = finished_run / "results" / "test"
+    metrics = pd.concat(pd.read_csv(path) for path in (run / "metrics").glob("*.csv"))
+    assert metrics["value"].notna().all()
+    models = set(metrics.loc[metrics["task"] == "classification", "model"])
+    assert {"pre_train", "multi_uniform", "multi_active", "hog_logistic"} <= models
+    conditions = set(metrics.loc[metrics["task"] == "reconstruction", "condition"].fillna(""))
+    assert {"", "patch=4", "patch=8", "patch=16"} <= conditions
+
+
+def test_a_second_run_has_nothing_to_do(finished_run):
+    config = str(ROOT / "config" / "test.yaml")
+    _, text = snakemake(finished_run, "--configfile", config, "--dry-run")
+    assert "Nothing to be done" in text
+
+
+def test_report_is_one_file(finished_run):
+    config = str(ROOT / "config" / "test.yaml")
+    snakemake(finished_run, "--configfile", config, "--report", "report.html")
+    text = (finished_run / "report.html").read_text()
+    assert "Table 1: classification" in text
+
+
+def test_same_seed_gives_the_same_tables(finished_run, tmp_path):
+    # Crops, splits and pretrained weights are taken over: what follows them is done again.
+    shutil.copytree(finished_run / "results", tmp_path / "results")
+    shutil.copytree(finished_run / ".snakemake", tmp_path / ".snakemake")
+    config = str(ROOT / "config" / "test.yaml")
+    target = "results/test/metrics/multitask.csv"
+    snakemake(
+        tmp_path, "--configfile", config, "--forcerun", "train_multitask", "--", target
+    )  # fmt: skip
+    first = pd.read_csv(finished_run / target)
+    again = pd.read_csv(tmp_path / target)
+    pd.testing.assert_frame_equal(first, again)
+
+
+def test_mistake_in_the_config_stops_before_any_job(tmp_path):
+    code, text = snakemake(tmp_path, "--config", "seeed=3", check=False)
+    assert code != 0
+    assert "seeed: no such key; did you mean 'seed'?" in text
+    assert not (tmp_path / "results").exists()
+
+
+def test_paper_config_plans_the_papers_run(tmp_path):
+    data = tmp_path / "data"
+    (data / "galaxy_zoo_2").mkdir(parents=True)
+    (data / "galaxy_zoo_2" / "labels.csv").write_text("id,file,label\n")
+    (data / "ssl_legacysurvey").mkdir()
+    with h5py.File(data / "ssl_legacysurvey" / "images.h5", "w") as file:
+        file["images"] = np.zeros((1, 3, 152, 152), dtype=np.float32)
+    config = str(ROOT / "config" / "paper.yaml")
+    _, text = snakemake(tmp_path, "--configfile", config, "--dry-run", "--printshellcmds")
+    assert "results/paper/models/pretrain/reconstruct_skips/lvm.safetensors" in text
+    assert "gpu=8" in text
+
+
+def test_own_images_go_through_and_bad_ones_are_listed(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:96, :96] - 47.5
+    rows = ["id,file,label"]
+    for number in range(40):
+        label, stretch = ("round", 1.0) if number % 2 else ("flat", 3.0)
+        grey = 200 * np.exp(-np.hypot(x / 12, y * stretch / 12)) + rng.normal(8, 2, (96, 96))
+        image = np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+        Image.fromarray(image).save(folder / f"{number}.png")
+        rows.append(f"g{number},{number}.png,{label}")
+    rows.append("lost,nowhere.png,round")
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+    snakemake(
+        tmp_path,
+        "--configfile", str(ROOT / "config" / "folder.yaml"), str(ROOT / "tests" / "folder.yaml"),
+        "--config", f"data_dir={folder}",
+        "--", "table1",
+    )  # fmt: skip
+    rejected = pd.read_csv(tmp_path / "results/folder/data/galaxies/rejected.csv")
+    assert list(rejected["id"]) == ["lost"]
+    table = pd.read_csv(tmp_path / "results/folder/tables/table1_classification.csv")
+    assert len(table) >= 4
