@@ -12,6 +12,7 @@ from galaxy_lvm.evaluation.results import (
     write_per_galaxy,
     write_results,
 )
+from galaxy_lvm.training.loop import make_accelerator
 from galaxy_lvm.training.multitask_run import MultitaskSettings, load_multitask
 from galaxy_lvm.workflow import atomic_path, job_log, progress
 
@@ -54,7 +55,11 @@ def main(
         model, card = load_multitask(path)
         settings = MultitaskSettings(**card["settings"])
         name, side_pix = settings.strategy, settings.classification["view_side_pix"]
-        shares = class_probabilities(model, images[known], side_pix, n_orientations)
+        # In the precision of the training: twice as fast where that is bfloat16.
+        autocast = make_accelerator(settings.multitask["optim"]["precision"]).autocast
+        shares = class_probabilities(
+            model, images[known], side_pix, n_orientations, autocast=autocast
+        )
         predicted = shares.argmax(axis=1)
         scores = classification_scores(labels[known], predicted, len(class_names), seed)
         rows += long_rows("multitask", "classification", name, "", seed, scores)
@@ -63,7 +68,8 @@ def main(
         table = pd.DataFrame(shares, columns=[f"p_{c}" for c in class_names])
         tables.append(table.assign(id=ids[known], label=labels[known], model=name))
         for task, condition, reference, degraded in _image_sets(images[:n_images], settings, seed):
-            result = image_metrics(reference, restored_images(model, task, degraded))
+            output = restored_images(model, task, degraded, autocast=autocast)
+            result = image_metrics(reference, output)
             rows += long_rows("multitask", task, name, condition, seed, image_scores(result, seed))
             galaxies.append(per_galaxy_rows(task, name, condition, seed, ids[:n_images], result))
     write_results(metrics, rows)

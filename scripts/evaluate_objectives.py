@@ -10,6 +10,7 @@ from galaxy_lvm.evaluation.neural import pooled_features
 from galaxy_lvm.evaluation.results import long_rows, write_results
 from galaxy_lvm.models.lvm import LVM
 from galaxy_lvm.models.weights import load_lvm, read_card
+from galaxy_lvm.training.loop import make_accelerator
 from galaxy_lvm.workflow import derive_seed, job_log, progress
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -49,9 +50,10 @@ def main(
     torch.manual_seed(derive_seed(seed, "pretrain"))
     models = {"random": LVM(load_lvm(weights[0]).config)}
     models |= {Path(path).parent.name: load_lvm(path) for path in weights}
+    autocast = make_accelerator().autocast
     for name, lvm in progress(models.items(), desc="frozen features", unit="models"):
         features = {
-            split: pooled_features(lvm.encoder, images, view_side_pix)
+            split: pooled_features(lvm.encoder, images, view_side_pix, autocast=autocast)
             for split, (images, _) in data.items()
         }
         labels = {split: data[split][1] for split in SPLITS}

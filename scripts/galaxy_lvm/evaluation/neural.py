@@ -67,7 +67,7 @@ def restored_images(model: MultitaskModel, task: str, images: np.ndarray, **kwar
 
 
 def pooled_features(
-    encoder: Encoder, images: np.ndarray, side_pix: int, n_orientations: int = 4, **kwargs
+    encoder: Encoder, images: np.ndarray, side_pix: int, n_orientations: int = 1, **kwargs
 ) -> np.ndarray:
     """Return feature vectors (N, D) float32, averaged over orientations of each galaxy."""
     encoder.eval()

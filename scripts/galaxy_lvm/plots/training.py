@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullLocator
 from scipy import stats
 
 from galaxy_lvm.evaluation.metrics import confusion_counts
@@ -21,6 +22,7 @@ from galaxy_lvm.plots.labels import (
 )
 
 N_BINS = 8
+SMALLEST_BIN = 10
 _STRATEGY_LINES = {
     "pre_train": (style.COLOURS["grey"], "o"),
     "multi_uniform": (style.COLOURS["sky"], "s"),
@@ -29,7 +31,7 @@ _STRATEGY_LINES = {
 _LOSS_NAMES = {
     "reconstruct": "squared error",
     "masked": "squared error where hidden",
-    "contrastive": "contrastive loss",
+    "contrastive": "cross-entropy",
 }
 
 
@@ -50,6 +52,8 @@ def share_steps(history: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """
     columns = [f"share_{task}" for task in TASK_NAMES]
     first = np.full((1, len(columns)), 1 / len(columns))
+    if history.empty:
+        return np.array([0, 1]), first
     shares = np.concatenate([first, history[columns].to_numpy()[:-1]])
     return np.concatenate([[0], history["step"].to_numpy()]), shares
 
@@ -74,10 +78,18 @@ def draw_multitask_training(histories: Mapping[str, pd.DataFrame]) -> Figure:
     for column, (strategy, history) in enumerate(histories.items()):
         axes[0, column].set_title(STRATEGY_NAMES.get(strategy, strategy), weight="bold")
         _draw_shares(axes[0, column], history)
-        _draw_lags(axes[1, column], history)
-    axes[0, 0].set_ylabel("Share of the steps")
-    axes[1, 0].set_ylabel("Lag, validation")
-    _draw_scores(axes[2], histories)
+        if not history.empty:
+            _draw_lags(axes[1, column], history)
+    for row, name in ((0, "Share of the steps"), (1, "Lag, validation split")):
+        axes[row, 0].set_ylabel(name)
+        for axis in axes[row, 1:]:
+            axis.set_yticklabels([])
+    middle = axes[1, len(histories) // 2]
+    legend = middle.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, handlelength=2.4)
+    legend.set_in_layout(False)  # wider than its panel, which must not grow for it
+    middle.set_title(" ")
+    _draw_scores(axes[2], {name: table for name, table in histories.items() if len(table)})
+    fig.legend(*axes[2, 1].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
 
 
@@ -100,7 +112,7 @@ def _draw_shares(axes: Axes, history: pd.DataFrame) -> None:
         axes.text(edges[-1] / 2, middle, TASK_NAMES[task], fontsize=6.5, ha="center", va="center",
                   bbox=box)  # fmt: skip
         bottom = bottom + shares[:, number]
-    axes.set(ylim=(0, 1), xlim=(0, edges[-1]))
+    axes.set(ylim=(0, 1), xlim=(0, 1.03 * edges[-1]))
     axes.grid(False)
 
 
@@ -110,7 +122,6 @@ def _draw_lags(axes: Axes, history: pd.DataFrame) -> None:
         axes.plot(history["step"], history[f"lag_{task}"], color=TASK_COLOURS[task],
                   linestyle=line, marker=marker, label=TASK_NAMES[task])  # fmt: skip
     axes.set_ylim(0, 1.05)
-    axes.legend(loc="best", handlelength=2.4)
 
 
 def _draw_scores(row: np.ndarray, histories: Mapping[str, pd.DataFrame]) -> None:
@@ -124,15 +135,15 @@ def _draw_scores(row: np.ndarray, histories: Mapping[str, pd.DataFrame]) -> None
         for axes, task in zip(row[1:], image_tasks, strict=False):
             ratio = history[f"mse_{task}"] / history[f"mse_input_{task}"]
             axes.plot(history["step"], ratio, **look, label=STRATEGY_NAMES.get(strategy, strategy))
-    row[0].set_ylabel("Validation score")
     kinds = [Line2D([], [], color=style.COLOURS["black"], linestyle=s) for s in ("-", "--")]
     row[0].legend(kinds, ["macro F1", "accuracy"], loc="best")
-    for axes, task in zip(row[1:], image_tasks, strict=False):
-        axes.set_ylabel(f"MSE / MSE of the input,\n{TASK_NAMES[task].lower()}")
-        axes.axhline(1, color=style.COLOURS["grey"], linewidth=0.8, linestyle=":")
-    row[1].legend(loc="best")
-    for axes in row:
+    row[0].set_ylabel("Score, validation split")
+    row[1].set_ylabel("MSE / MSE of the input")
+    for axes, task in zip(row, ["classification", *image_tasks], strict=False):
+        axes.set_title(TASK_NAMES[task])
         axes.set_xlabel("Step")
+    for axes in row[1:]:
+        axes.axhline(1, color=style.COLOURS["grey"], linewidth=0.8, linestyle=":")
 
 
 def draw_objectives(
@@ -149,9 +160,7 @@ def draw_objectives(
     in_use
         Variant that the run's tasks start from; it is marked.
     """
-    objectives = [
-        name for name in OBJECTIVE_NAMES if any(v.startswith(f"{name}_") for v in losses)
-    ]
+    objectives = [name for name in OBJECTIVE_NAMES if any(v.startswith(f"{name}_") for v in losses)]
     height = max(0.55 + 0.33 * len(scores), 0.55 + 0.85 * len(objectives))
     fig = style.plt.figure(figsize=(style.PAGE_WIDTH_INCH, height), layout="constrained")
     grid = fig.add_gridspec(max(1, len(objectives)), 2, width_ratios=(1.25, 1))
@@ -160,7 +169,7 @@ def draw_objectives(
     for row, objective in reversed(list(enumerate(objectives))):
         below = axes = fig.add_subplot(grid[row, 1], sharex=below)
         chosen = {v: h for v, h in losses.items() if v.startswith(f"{objective}_")}
-        _draw_losses(axes, chosen, in_use, _LOSS_NAMES[objective])
+        _draw_losses(axes, chosen, in_use, objective)
         if row + 1 < len(objectives):
             axes.tick_params(labelbottom=False)
         else:
@@ -174,7 +183,7 @@ def _draw_bars(axes: Axes, scores: pd.DataFrame, in_use: str) -> None:
     used = scores.index == in_use
     colours = [
         style.COLOURS["red"] if mine
-        else style.COLOURS["grey"] if name == "random" else style.COLOURS["sky"]
+        else style.COLOURS["grey"] if name == "random" else style.COLOURS["blue"]
         for name, mine in zip(scores.index, used, strict=True)
     ]  # fmt: skip
     places = np.arange(len(scores))
@@ -192,19 +201,23 @@ def _draw_bars(axes: Axes, scores: pd.DataFrame, in_use: str) -> None:
 
 
 def _draw_losses(
-    axes: Axes, losses: Mapping[str, pd.DataFrame], in_use: str, name: str
+    axes: Axes, losses: Mapping[str, pd.DataFrame], in_use: str, objective: str
 ) -> None:
-    for line, (variant, history) in zip(("-", "--", ":"), losses.items(), strict=False):
+    for variant, history in losses.items():
         colour = style.COLOURS["red" if variant == in_use else "blue"]
         window = max(1, len(history) // 25)
         smooth = history["loss"].rolling(window, min_periods=1, center=True).mean()
         axes.plot(history["step"], history["loss"], color=colour, linewidth=0.5, alpha=0.3)
-        axes.plot(history["step"], smooth, color=colour, linestyle=line,
-                  label=variant_label(variant).replace(", ", ",\n"))  # fmt: skip
-    if "error" in name:
+        axes.plot(history["step"], smooth, color=colour,
+                  linestyle="-" if variant.endswith("_skips") else "--",
+                  label=variant_label(variant).split(", ")[1])  # fmt: skip
+    if objective != "contrastive":
         axes.set_yscale("log")
-    axes.set_title(name[0].upper() + name[1:], loc="left", pad=2)
-    axes.legend(loc="upper right")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_title(f"{OBJECTIVE_NAMES[objective]}: {_LOSS_NAMES[objective]}", loc="left", pad=3)
+    axes.legend(loc="upper right", borderaxespad=0.2)
 
 
 def draw_classification(predictions: pd.DataFrame, class_names: list[str]) -> Figure:
@@ -272,7 +285,8 @@ def reliability(labels: np.ndarray, shares: np.ndarray) -> pd.DataFrame:
         of right predictions), `low95` and `high95` (Wilson's interval), `n`.
     """
     confidence, right = shares.max(axis=1), shares.argmax(axis=1) == labels
-    parts = np.array_split(np.argsort(confidence, kind="stable"), min(N_BINS, len(labels)))
+    n_bins = min(N_BINS, max(1, len(labels) // SMALLEST_BIN))
+    parts = np.array_split(np.argsort(confidence, kind="stable"), n_bins)
     rows = []
     for part in parts:
         interval = stats.binomtest(int(right[part].sum()), len(part)).proportion_ci(method="wilson")
@@ -293,4 +307,4 @@ def _reliability(axes: Axes, labels: np.ndarray, shares: np.ndarray) -> None:
                   elinewidth=0.8)  # fmt: skip
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="Probability of the predicted class")
     text = f"calibration error {calibration_error(table):.2f}"
-    axes.text(0.04, 0.93, text, transform=axes.transAxes, fontsize=7)
+    axes.text(0.97, 0.05, text, transform=axes.transAxes, fontsize=7, ha="right")
