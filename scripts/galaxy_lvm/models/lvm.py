@@ -141,7 +141,10 @@ class Decoder(nn.Module):
         self.norm = nn.LayerNorm(config.embed_dim)
         out_dim = config.embed_dim // 2
         self.last_up = DualUpSample(config.embed_dim, out_dim, scale=PATCH_PIX)
-        self.output = nn.Conv2d(out_dim + (3 if self.skip else 0), 3, 3, padding=1)
+        self.fine = nn.Sequential(
+            nn.Conv2d(out_dim + (3 if self.skip else 0), out_dim, 3, padding=1), nn.GELU()
+        )
+        self.output = nn.Conv2d(out_dim, 3, 3, padding=1)
 
     def forward(self, features: list[Tensor], image: Tensor) -> Tensor:
         """Map encoder features, and the image they came from, to an image (B, 3, H, W)."""
@@ -152,7 +155,7 @@ class Decoder(nn.Module):
             x = up(x)
             x = stage(join(torch.cat([x, feature], dim=-1) if self.skip else x))
         x = self.last_up(self.norm(x)).permute(0, 3, 1, 2)
-        return self.output(torch.cat([x, image], dim=1) if self.skip else x)
+        return self.output(self.fine(torch.cat([x, image], dim=1) if self.skip else x))
 
 
 class LVM(nn.Module):

@@ -114,7 +114,9 @@ def describe_lvm(lvm: LVM) -> LVMParts:
     ]
     joins = [_join(j, s) for j, s in zip(reversed(decoder.joins), mirrored, strict=True)]
     last = _resampling("up", decoder.last_up, decoder.output.in_channels, lvm.config.image_side_pix)
-    n_output = sum(count_parameters(m) for m in (decoder.last_up, decoder.norm, decoder.output))
+    n_output = sum(
+        count_parameters(m) for m in (decoder.last_up, decoder.norm, decoder.fine, decoder.output)
+    )
     kernel = decoder.output.kernel_size
     lines = (
         *last.lines,

@@ -85,8 +85,10 @@ def draw_multitask_training(histories: Mapping[str, pd.DataFrame]) -> Figure:
         for axis in axes[row, 1:]:
             axis.set_yticklabels([])
     middle = axes[1, len(histories) // 2]
-    legend = middle.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, handlelength=2.4)
-    legend.set_in_layout(False)  # wider than its panel, which must not grow for it
+    if middle.lines:
+        keys = {"ncols": 3, "handlelength": 2.4}
+        legend = middle.legend(loc="lower center", bbox_to_anchor=(0.5, 1), **keys)
+        legend.set_in_layout(False)  # wider than its panel, which must not grow for it
     middle.set_title(" ")
     _draw_scores(axes[2], {name: table for name, table in histories.items() if len(table)})
     fig.legend(*axes[2, 1].get_legend_handles_labels(), loc="outside lower center", ncols=3)

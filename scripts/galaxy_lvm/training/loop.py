@@ -31,6 +31,8 @@ class OptimSettings:
     """Number of updates."""
     learning_rate: float = 1e-3
     """Peak of the cosine schedule."""
+    head_factor: float = 1.0
+    """Factor on the learning rate of all that is not below `encoder`: heads start from nothing."""
     optimizer: str = "adam"
     """`adam` (the paper's) or `adamw`."""
     weight_decay: float = 0.0
@@ -142,7 +144,7 @@ class TrainingLoop:
         self._wrapped.train()
         factor = learning_rate_factor(step, self.settings.steps, self.settings.warmup_fraction)
         for group in self.optimizer.param_groups:
-            group["lr"] = factor * self.settings.learning_rate
+            group["lr"] = factor * group["peak"]
         with self.accelerator.autocast():
             losses: Losses = self._wrapped(**batch)
         if not torch.isfinite(losses["loss"]):
@@ -223,14 +225,18 @@ def _computes_in_bfloat16() -> bool:
 
 
 def _make_optimizer(module: nn.Module, settings: OptimSettings) -> torch.optim.Optimizer:
-    trained = [p for p in module.parameters() if p.requires_grad]
-    if settings.optimizer == "adam":
-        return torch.optim.Adam(trained, lr=settings.learning_rate)
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate)
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            key = (name.startswith("encoder."), parameter.ndim > 1)
+            groups.setdefault(key, []).append(parameter)
+    listed = []
+    for (in_encoder, is_matrix), parameters in groups.items():
+        peak = settings.learning_rate * (1.0 if in_encoder else settings.head_factor)
+        decay = settings.weight_decay if is_matrix else 0.0
+        listed.append({"params": parameters, "lr": peak, "peak": peak, "weight_decay": decay})
+    kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
+    return kind(listed)
 
 
 def _copy_state(module: nn.Module) -> dict[str, Tensor]:
