@@ -16,7 +16,9 @@ from galaxy_lvm.plots.anatomy import (
 )
 from galaxy_lvm.plots.boxes import readable
 from galaxy_lvm.plots.diagrams import lvm_canvas, swin_canvas, window_groups
+from galaxy_lvm.plots.examples import choose
 from galaxy_lvm.plots.multitask_diagram import make_icons, multitask_canvas
+from galaxy_lvm.plots.objectives_table import objectives_html, objectives_summary
 from galaxy_lvm.plots.reconstruction import (
     MaskedExample,
     RestoredExample,
@@ -34,8 +36,6 @@ from galaxy_lvm.plots.training import (
     share_steps,
 )
 from galaxy_lvm.training.schedule import STRATEGIES, TaskSchedule
-from plot_reconstruction import choose
-from plot_training import objectives_html, objectives_summary
 
 SMALL = LVMConfig(embed_dim=16, depths=(2, 1, 1), head_dim=8, skip_connections=True)
 SECTIONS = {
@@ -112,6 +112,7 @@ def test_the_lvm_diagram_lists_the_stages_and_weights_of_the_model():
         assert f"{side} × {side} × {channels}," in lines
     assert "2 Swin layers, 2 heads, window 8, shift 4" in lines
     assert "vector of 64 numbers" in lines
+    assert "3 × 3 convolutions 11 → 8 → 3" in lines  # half the channels and the image, to RGB
     assert_no_text_leaves_its_box(canvas)
 
 

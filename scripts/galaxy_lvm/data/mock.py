@@ -343,7 +343,7 @@ def simulate_survey(
     settings
         Survey settings.
     seed
-        Seed of the survey; the images do not depend on `cores`.
+        Seed of the survey; the images depend on `cores` by rounding at most.
     cores
         Number of processes.
     """

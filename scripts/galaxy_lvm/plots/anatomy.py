@@ -117,12 +117,10 @@ def describe_lvm(lvm: LVM) -> LVMParts:
     n_output = sum(
         count_parameters(m) for m in (decoder.last_up, decoder.norm, decoder.fine, decoder.output)
     )
-    kernel = decoder.output.kernel_size
-    lines = (
-        *last.lines,
-        f"{kernel[0]} × {kernel[1]} convolution {decoder.output.in_channels} → "
-        f"{decoder.output.out_channels}",
-    )
+    last_convs = [m for m in decoder.fine.modules() if isinstance(m, nn.Conv2d)] + [decoder.output]
+    chain = [last_convs[0].in_channels, *(conv.out_channels for conv in last_convs)]
+    kernel = " × ".join(str(side) for side in decoder.output.kernel_size)
+    lines = (*last.lines, f"{kernel} convolutions {' → '.join(str(n) for n in chain)}")
     convs = [m for m in encoder.embed.modules() if isinstance(m, nn.Conv2d)]
     return LVMParts(
         image_side=lvm.config.image_side_pix,
