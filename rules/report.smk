@@ -67,6 +67,7 @@ rule make_tables:
 rule draw_diagrams:
     """Figures 1 to 3: the LVM, its Swin layers and multitask training, from the built objects."""
     input:
+        splits=f"{TASKS_DATA}/splits.parquet",
         code=workflow.source_path("../scripts/galaxy_lvm/models/lvm.py"),
     output:
         fig01=f"{RUN}/figures/fig01_lvm.pdf",
@@ -103,7 +104,6 @@ rule draw_diagrams:
     params:
         lvm_settings=config["lvm"],
         sections=TASK_SECTIONS,
-        n_classes=4,
     script:
         "../scripts/draw_diagrams.py"
 

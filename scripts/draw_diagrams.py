@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pandas as pd
+from galaxy_lvm.data.tasks import class_order
 from galaxy_lvm.models.lvm import build_config
 from galaxy_lvm.plots.anatomy import build_empty, build_empty_multitask
 from galaxy_lvm.plots.diagrams import draw_lvm, draw_swin_layers
@@ -47,6 +49,11 @@ def main(
     save(draw_multitask(model, sections), fig03)
 
 
+def count_classes(splits: str) -> int:
+    """Return the number of classes in a table of splits."""
+    return len(class_order(pd.read_parquet(splits, columns=["label"])["label"]))
+
+
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):  # noqa: F821
         main(
@@ -55,5 +62,5 @@ if __name__ == "__main__":
             fig03=snakemake.output.fig03,  # noqa: F821
             lvm_settings=snakemake.params.lvm_settings,  # noqa: F821
             sections=snakemake.params.sections,  # noqa: F821
-            n_classes=snakemake.params.n_classes,  # noqa: F821
+            n_classes=count_classes(snakemake.input.splits),  # noqa: F821
         )
