@@ -322,7 +322,9 @@ def simulate_chunks(
     labels = class_labels(settings, seed)
     tasks = [(i, labels[i : i + CHUNK], settings, seed) for i in range(0, len(labels), CHUNK)]
     if cores <= 1 or len(tasks) == 1:
-        yield from map(_simulate_chunk, tasks)
+        # As in the workers: another number of threads would round sums differently.
+        with threadpool_limits(1):
+            yield from map(_simulate_chunk, tasks)
         return
     # spawn: forked children may hang on locks of threads (OpenCV, BLAS) of the parent.
     context = multiprocessing.get_context("spawn")
