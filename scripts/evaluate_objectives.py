@@ -8,14 +8,17 @@ from galaxy_lvm.data.tasks import load_split
 from galaxy_lvm.evaluation.metrics import bootstrap_interval, classification_metrics
 from galaxy_lvm.evaluation.neural import pooled_features
 from galaxy_lvm.evaluation.results import long_rows, write_results
-from galaxy_lvm.models.lvm import LVM
+from galaxy_lvm.models.lvm import LVM, LVMConfig
+from galaxy_lvm.models.norms import calibrate
 from galaxy_lvm.models.weights import load_lvm, read_card
+from galaxy_lvm.training.augment import resize, to_float
 from galaxy_lvm.training.loop import make_accelerator
 from galaxy_lvm.workflow import derive_seed, job_log, progress
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+N_CALIBRATION = 512
 REGULARISATIONS = (0.003, 0.03, 0.3)
 SPLITS = ("train", "val", "test")
 
@@ -48,7 +51,7 @@ def main(
     data = {name: _labelled(load_split(crops, splits, name)) for name in SPLITS}
     rows = []
     torch.manual_seed(derive_seed(seed, "pretrain"))
-    models = {"random": LVM(load_lvm(weights[0]).config)}
+    models = {"random": _untrained(load_lvm(weights[0]).config, data["train"][0], view_side_pix)}
     models |= {Path(path).parent.name: load_lvm(path) for path in weights}
     autocast = make_accelerator().autocast
     for name, lvm in progress(models.items(), desc="frozen features", unit="models"):
@@ -64,6 +67,13 @@ def main(
         cost = {"pretrain_seconds": card["seconds"], "final_loss": card["final_loss"]}
         rows += long_rows("objectives", "pretraining", Path(path).parent.name, "", seed, cost)
     write_results(metrics, rows)
+
+
+def _untrained(config: LVMConfig, images: np.ndarray, view_side_pix: int) -> LVM:
+    """Return an LVM with random weights; its running statistics are those of the images."""
+    lvm = LVM(config)
+    calibrate(lvm.encoder, [resize(to_float(images[:N_CALIBRATION]), view_side_pix)])
+    return lvm
 
 
 def _labelled(split: tuple) -> tuple[np.ndarray, np.ndarray]:

@@ -29,10 +29,13 @@ def test_shapes_follow_the_image():
         assert lvm(image).shape == image.shape
 
 
-@pytest.mark.parametrize("conv", ["none", "stage", "block"])
+@pytest.mark.parametrize(
+    ("conv", "norm"),
+    [("none", "layer"), ("stage", "layer"), ("block", "batch"), ("layer", "batch")],
+)
 @pytest.mark.parametrize("skips", [True, False])
-def test_gradients_reach_every_weight(conv, skips):
-    lvm = micro(conv=conv, skip_connections=skips, depths=[2, 2])
+def test_gradients_reach_every_weight(conv, norm, skips):
+    lvm = micro(conv=conv, norm=norm, skip_connections=skips, depths=[2, 2])
     lvm(torch.rand(2, 3, 32, 32)).square().mean().backward()
     dead = [n for n, p in lvm.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     # Without skips the finer maps' norms have no reader: they serve the tasks' decoders later.
@@ -70,6 +73,7 @@ def test_without_skips_the_decoder_only_sees_the_deepest_map():
         ({"preset": "lvm_tiny", "image_side_pix": 100}, "lvm.image_side_pix"),
         ({"preset": "lvm_tiny", "embed_dim": 50}, "lvm.embed_dim"),
         ({"preset": "lvm_tiny", "conv": "many"}, "lvm.conv"),
+        ({"preset": "lvm_tiny", "norm": "group"}, "lvm.norm"),
     ],
 )
 def test_impossible_shapes_are_refused(settings, key):

@@ -85,7 +85,7 @@ class CropSettings:
     """
 
     side_pix: int = 128
-    margin: float = 1.5
+    margin: float = 1.2
     threshold_sigma: float = 3.0
     min_side_pix: int = 24
     max_fraction: float = 1.0

@@ -10,6 +10,8 @@ from galaxy_lvm.models.lvm import LVM, Decoder
 
 IMAGE_TASKS = ("restoration", "reconstruction")
 TASKS = ("classification", *IMAGE_TASKS)
+# What kind of images a task feeds to the encoder.
+DOMAIN_OF = {"classification": "clean", "restoration": "blurred", "reconstruction": "masked"}
 
 
 class ClassifierHead(nn.Module):
@@ -118,7 +120,7 @@ class MultitaskModel(nn.Module):
 
     def restore(self, task: str, images: Tensor) -> Tensor:
         """Return the image (B, 3, H, W) that an image task makes of its input."""
-        output = self.decoders[task](self.encoder(images), images)
+        output = self.decoders[task](self.encoder(images, DOMAIN_OF[task]), images)
         return images + output if self.residual else output
 
 

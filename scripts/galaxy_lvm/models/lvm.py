@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from galaxy_lvm.errors import ConfigError
+from galaxy_lvm.models.norms import NORM_CHOICES, norm_layer, set_domain
 from galaxy_lvm.models.swin import DownSample, DualUpSample, PatchEmbed, SwinStage
 
 PATCH_PIX = 4
-CONV_CHOICES = ("none", "stage", "block")
+CONV_CHOICES = ("none", "stage", "block", "layer")
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,9 @@ class LVMConfig:
     image_side_pix: int = 128
     """Nominal image side; the encoder takes other multiples of the coarsest token as well."""
     conv: str = "stage"
-    """3 x 3 convolutions: "none", one depthwise a "stage", or a full one a pair ("block")."""
+    """3 x 3 convolutions: "none", one depthwise a "stage", a full one a pair ("block") or layer."""
+    norm: str = "layer"
+    """Normalisation of the encoder's convolutions: "layer" or "batch" (see `norms`)."""
     skip_connections: bool = True
     """Join encoder features (and the image itself) to the decoder at equal resolution."""
     drop_path: float = 0.0
@@ -49,6 +52,8 @@ class LVMConfig:
             )
         if self.conv not in CONV_CHOICES:
             raise ConfigError(f"lvm.conv: {self.conv!r} is none of {CONV_CHOICES}")
+        if self.norm not in NORM_CHOICES:
+            raise ConfigError(f"lvm.norm: {self.norm!r} is none of {NORM_CHOICES}")
 
     @property
     def dims(self) -> list[int]:
@@ -63,7 +68,9 @@ class LVMConfig:
 
 PRESETS = {
     "lvm_base": LVMConfig(),
-    "lvm_tiny": LVMConfig(embed_dim=48, depths=(2, 2, 2, 2), head_dim=24, conv="block"),
+    "lvm_tiny": LVMConfig(
+        embed_dim=48, depths=(2, 2, 2, 2), head_dim=24, conv="layer", norm="batch"
+    ),
     "lvm_micro": LVMConfig(embed_dim=16, depths=(1, 1, 1), head_dim=8),
 }
 
@@ -80,7 +87,7 @@ class Encoder(nn.Module):
     def __init__(self, config: LVMConfig) -> None:
         super().__init__()
         self.config = config
-        self.embed = PatchEmbed(config.embed_dim)
+        self.embed = PatchEmbed(config.embed_dim, config.norm)
         rates = np.linspace(0, config.drop_path, sum(config.depths)).tolist()
         self.stages = nn.ModuleList()
         self.norms = nn.ModuleList()
@@ -89,21 +96,24 @@ class Encoder(nn.Module):
             zip(config.dims, config.sides, config.depths, strict=True)
         ):
             first = sum(config.depths[:i])
-            self.stages.append(_stage(config, dim, side, depth, rates[first : first + depth]))
-            self.norms.append(nn.LayerNorm(dim))  # timm's Swin has no norm per stage
+            rates_here = rates[first : first + depth]
+            self.stages.append(_stage(config, dim, side, depth, rates_here, config.norm))
+            self.norms.append(norm_layer(config.norm, dim))  # timm's Swin has none per stage
             if i + 1 < len(config.depths):
-                self.downs.append(DownSample(dim))
+                self.downs.append(DownSample(dim, config.norm))
 
     @property
     def feature_dim(self) -> int:
         """Length D of a pooled feature vector (768 for the paper's model)."""
         return self.config.dims[-1]
 
-    def forward(self, x: Tensor) -> list[Tensor]:
+    def forward(self, x: Tensor, domain: str = "clean") -> list[Tensor]:
         """Map images (B, 3, H, W) to normalised maps [(B, H/4, W/4, C), (B, H/8, W/8, 2C), ...].
 
-        H and W must be multiples of the coarsest token (32 pixels for four stages).
+        H and W must be multiples of the coarsest token (32 pixels for four stages). `domain` says
+        what kind of images these are (`norms.DOMAINS`); it matters with norm="batch" only.
         """
+        set_domain(self, domain)
         x = self.embed(x)
         features = []
         for i, stage in enumerate(self.stages):
@@ -137,6 +147,7 @@ class Decoder(nn.Module):
             dim = config.dims[i]
             self.ups.append(DualUpSample(2 * dim, dim))
             self.joins.append(nn.Linear(2 * dim, dim) if self.skip else nn.Identity())
+            # A LayerNorm here also with norm="batch": images want their own levels kept.
             self.stages.append(_stage(config, dim, config.sides[i], config.depths[i], None))
         self.norm = nn.LayerNorm(config.embed_dim)
         out_dim = config.embed_dim // 2
@@ -178,9 +189,9 @@ class LVM(nn.Module):
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, domain: str = "clean") -> Tensor:
         """Map (B, 3, H, W) to (B, 3, H, W); values are meant to lie in [0, 1]."""
-        return self.decoder(self.encoder(x), x)
+        return self.decoder(self.encoder(x, domain), x)
 
 
 def build_config(settings: dict) -> LVMConfig:
@@ -209,7 +220,12 @@ def count_parameters(module: nn.Module) -> int:
 
 
 def _stage(
-    config: LVMConfig, dim: int, side: int, depth: int, rates: list[float] | None
+    config: LVMConfig,
+    dim: int,
+    side: int,
+    depth: int,
+    rates: list[float] | None,
+    norm: str = "layer",
 ) -> SwinStage:
     heads = dim // config.head_dim
-    return SwinStage(dim, depth, heads, side, config.window, config.conv, rates)
+    return SwinStage(dim, depth, heads, side, config.window, config.conv, rates, norm)

@@ -7,15 +7,18 @@ import torch
 from timm.models.swin_transformer import SwinTransformerBlock
 from torch import Tensor, nn
 
+from galaxy_lvm.models.norms import DomainBatchNorm, norm_layer
+
 NORM_GROUPS = 4
+# Layers between convolutions; "stage" has one for all.
+CONV_EVERY = {"layer": 1, "block": 2}
 
 
 class Conv3x3(nn.Module):
     """Residual 3 x 3 convolution on an NHWC map (paper II.A: convolutions along with the STB).
 
     Windows do not overlap, so pixels on two sides of a border meet only in every second layer;
-    the convolution joins them at once. Channels instead of batches are normalised because the
-    tasks feed images of different statistics.
+    the convolution joins them at once.
 
     Parameters
     ----------
@@ -23,11 +26,13 @@ class Conv3x3(nn.Module):
         Channels.
     depthwise
         One filter per channel, 9 C weights, instead of a full one with 9 C**2.
+    norm
+        "layer" or "batch", see `norms`.
     """
 
-    def __init__(self, dim: int, depthwise: bool) -> None:
+    def __init__(self, dim: int, depthwise: bool, norm: str = "layer") -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(dim)
+        self.norm = norm_layer(norm, dim)
         self.conv = nn.Conv2d(dim, dim, 3, padding=1, groups=dim if depthwise else 1)
         self.act = nn.GELU()
 
@@ -51,9 +56,11 @@ class SwinStage(nn.Module):
         Window side in tokens.
     conv
         "stage": one depthwise convolution before the first layer; "block": a full one before
-        every pair of layers; "none".
+        every pair of layers; "layer": a full one before every layer; "none".
     drop_path
         Stochastic-depth rate of every layer.
+    norm
+        Normalisation of the convolutions, "layer" or "batch"; attention keeps its LayerNorm.
     """
 
     def __init__(
@@ -65,13 +72,14 @@ class SwinStage(nn.Module):
         window: int = 8,
         conv: str = "stage",
         drop_path: list[float] | None = None,
+        norm: str = "layer",
     ) -> None:
         super().__init__()
         rates = drop_path or [0.0] * depth
         layers: list[nn.Module] = []
         for index in range(depth):
-            if (conv == "stage" and index == 0) or (conv == "block" and index % 2 == 0):
-                layers.append(Conv3x3(dim, depthwise=conv == "stage"))
+            if index % CONV_EVERY.get(conv, depth) == 0 and conv != "none":
+                layers.append(Conv3x3(dim, conv == "stage", norm))
             layers.append(
                 SwinTransformerBlock(
                     dim,
@@ -100,20 +108,23 @@ class PatchEmbed(nn.Module):
     ----------
     dim
         Channels of the tokens.
+    norm
+        "layer" (over groups of channels, then per token) or "batch".
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, norm: str = "layer") -> None:
         super().__init__()
+        inner = dim // 2
         self.body = nn.Sequential(
-            nn.Conv2d(3, dim // 2, 3, stride=2, padding=1),
-            nn.GroupNorm(NORM_GROUPS, dim // 2),
+            nn.Conv2d(3, inner, 3, stride=2, padding=1),
+            _inner_norm(norm, inner),
             nn.GELU(),
-            nn.Conv2d(dim // 2, dim // 2, 3, padding=1),
-            nn.GroupNorm(NORM_GROUPS, dim // 2),
+            nn.Conv2d(inner, inner, 3, padding=1),
+            _inner_norm(norm, inner),
             nn.GELU(),
-            nn.Conv2d(dim // 2, dim, 3, stride=2, padding=1),
+            nn.Conv2d(inner, dim, 3, stride=2, padding=1),
         )
-        self.norm = nn.LayerNorm(dim)
+        self.norm = norm_layer(norm, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, 3, H, W) to (B, H/4, W/4, dim)."""
@@ -123,9 +134,9 @@ class PatchEmbed(nn.Module):
 class DownSample(nn.Module):
     """Halve the map and double the channels with a strided 3 x 3 convolution."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, norm: str = "layer") -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(dim)
+        self.norm = norm_layer(norm, dim)
         self.conv = nn.Conv2d(dim, 2 * dim, 3, stride=2, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -164,3 +175,9 @@ class DualUpSample(nn.Module):
         x = x.permute(0, 3, 1, 2)
         y = self.mix(torch.cat([self.shuffle(x), self.bilinear(x)], dim=1))
         return y.permute(0, 2, 3, 1)
+
+
+def _inner_norm(norm: str, dim: int) -> nn.Module:
+    if norm == "batch":
+        return DomainBatchNorm(dim, channels_first=True)
+    return nn.GroupNorm(NORM_GROUPS, dim)

@@ -43,7 +43,7 @@ class MultitaskFeed:
     blur, mask
         Degradations of the image tasks.
     batch_size
-        Images of one step, over all processes.
+        Images of one step of each task, over all processes.
     patch_side_pix
         Image tasks train on random patches of this side; full crops are used for evaluation.
     mixup_alpha
@@ -63,7 +63,7 @@ class MultitaskFeed:
         views: ViewRecipe,
         blur: BlurRecipe,
         mask: MaskRecipe,
-        batch_size: int,
+        batch_size: dict[str, int],
         patch_side_pix: int,
         mixup_alpha: float,
         n_classes: int,
@@ -78,7 +78,7 @@ class MultitaskFeed:
         self.labelled = np.flatnonzero(train.labels >= 0)
         sizes = {task: len(train.images) for task in TASKS} | {"classification": len(self.labelled)}
         self.samplers = {
-            task: Sampler(sizes[task], batch_size, derive_seed(seed, "sampler", task))
+            task: Sampler(sizes[task], batch_size[task], derive_seed(seed, "sampler", task))
             for task in TASKS
         }
 

@@ -13,7 +13,7 @@ import torch
 from galaxy_lvm.data.degrade import BlurRecipe, MaskRecipe
 from galaxy_lvm.data.tasks import load_split, reconstruction_test_sets, restoration_test_set
 from galaxy_lvm.errors import ConfigError, DataError
-from galaxy_lvm.models.heads import TASKS, MultitaskModel
+from galaxy_lvm.models.heads import IMAGE_TASKS, TASKS, MultitaskModel
 from galaxy_lvm.models.lvm import LVM, LVMConfig
 from galaxy_lvm.models.weights import load_into, load_lvm, read_card, save_weights
 from galaxy_lvm.training.augment import ViewRecipe
@@ -193,6 +193,12 @@ def _score(
         )
 
 
+def batch_sizes(multitask: dict[str, Any]) -> dict[str, int]:
+    """Return the images of one step of each task, from the config's section `multitask`."""
+    of_images = multitask["image_batch_size"] or multitask["batch_size"]
+    return {task: of_images if task in IMAGE_TASKS else multitask["batch_size"] for task in TASKS}
+
+
 def _make_feed(
     train: TaskImages,
     schedule: TaskSchedule,
@@ -207,7 +213,7 @@ def _make_feed(
         ViewRecipe(side_pix=views["view_side_pix"], **views["views"]),
         settings.blur,
         settings.mask,
-        settings.multitask["batch_size"],
+        batch_sizes(settings.multitask),
         settings.multitask["patch_side_pix"],
         views["mixup_alpha"],
         n_classes,

@@ -60,7 +60,7 @@ class Masked(nn.Module):
         image = views[0]
         hidden = square_mask(len(image), image.shape[-1], self.patch_pix, self.fraction, seed)
         hidden = hidden.to(image.device)
-        output = self.lvm(image * ~hidden)
+        output = self.lvm(image * ~hidden, domain="masked")
         error = (output.float() - image).square() * hidden
         return {"loss": error.sum() / (3 * hidden.sum())}
 

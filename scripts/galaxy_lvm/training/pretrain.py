@@ -9,16 +9,22 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from galaxy_lvm.models.lvm import LVM, build_config
+from galaxy_lvm.models.norms import calibrate
 from galaxy_lvm.models.weights import save_lvm
-from galaxy_lvm.training.augment import ViewRecipe, random_views, to_float
+from galaxy_lvm.training.augment import ViewRecipe, random_views, resize, to_float
 from galaxy_lvm.training.feed import CropImages, Sampler, local_share
 from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, make_accelerator
 from galaxy_lvm.training.objectives import build_objective
 from galaxy_lvm.workflow import atomic_path, config_hash, derive_seed
 
 log = logging.getLogger("galaxy_lvm")
+
+# Batches of clean crops that running statistics are measured on: the mean of a thousand images
+# is known to a few per cent, and it costs seconds.
+N_CALIBRATION = 16
 
 
 class PretrainFeed:
@@ -62,6 +68,11 @@ class PretrainFeed:
         generator = torch.Generator().manual_seed(seed)
         views = [random_views(images, self.recipe, generator) for _ in range(self.n_views)]
         return {"views": views, "seed": seed}
+
+    def clean(self, step: int, device: torch.device | str = "cpu") -> Tensor:
+        """Return whole crops (B, 3, side, side), reduced to the side of a view."""
+        images = to_float(self.crops.take(self.sampler.positions(step)), device)
+        return resize(images, self.recipe.side_pix)
 
 
 def pretrain(
@@ -123,6 +134,8 @@ def pretrain(
     )
     loop.run(lambda step: feed.batch(step, accelerator.device), desc="pretraining")
     loop.finish()
+    with accelerator.autocast():
+        calibrate(lvm.encoder, (feed.clean(k, accelerator.device) for k in range(N_CALIBRATION)))
     seconds = time.monotonic() - start
     log.info("pretraining took %.0f s", seconds)
     if accelerator.is_main_process:
