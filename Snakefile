@@ -22,11 +22,15 @@ include: "rules/data.smk"
 include: "rules/crops.smk"
 include: "rules/pretrain.smk"
 include: "rules/multitask.smk"
+include: "rules/fewshot.smk"
+include: "rules/extensions.smk"
+include: "rules/hitl.smk"
 include: "rules/report.smk"
 
 
 localrules:
     all,
+    extensions,
     table1,
     table2,
     table3,
@@ -35,6 +39,10 @@ localrules:
     fig2,
     fig3,
     fig4,
+    fig5,
+    fig7,
+    fig8,
+    fig10,
 
 
 rule all:
@@ -43,6 +51,7 @@ rule all:
     input:
         TABLES.values(),
         FIGURES.values(),
+        EXTENSIONS.values(),
         f"{RUN}/tables/summary.md",
         f"{RUN}/tables/objectives.csv",
 
@@ -93,3 +102,33 @@ rule fig4:
     """Figure 4: reconstructed images by patch size and hidden share."""
     input:
         FIGURES["fig4"],
+
+
+rule fig5:
+    """Figure 5: few-shot classification by number of labels."""
+    input:
+        FIGURES["fig5"],
+
+
+rule fig7:
+    """Figure 7: prompts and what the loop recommends after some rounds."""
+    input:
+        FIGURES["fig7"],
+
+
+rule fig8:
+    """Figure 8: the human in the loop."""
+    input:
+        FIGURES["fig8"],
+
+
+rule fig10:
+    """Figure 10: ResNet18, LVM and LVM with people in the loop by training set."""
+    input:
+        FIGURES["fig10"],
+
+
+rule extensions:
+    """Parameters, outliers, similar galaxies and the map, all from the same features."""
+    input:
+        EXTENSIONS.values(),

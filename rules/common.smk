@@ -7,10 +7,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from galaxy_lvm.errors import ConfigError
+from galaxy_lvm.models.model_specs import model_specs
 from galaxy_lvm.settings import check_config
 
 try:
     check_config(config)
+    FEWSHOT_SPECS = {spec.label: spec for spec in model_specs(config["fewshot"]["models"])}
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
@@ -19,6 +21,10 @@ LOGS = f"logs/{config['run']}"
 STATE = f"results/{config['run']}/state"
 TASKS_DATA = f"{RUN}/data/{config['tasks_dataset']}"
 PRETRAIN_DATA = f"{RUN}/data/{config['pretrain_dataset']}"
+FEWSHOT_DATASET = config["fewshot"]["dataset"] or config["tasks_dataset"]
+FEWSHOT_DATA = f"{RUN}/data/{FEWSHOT_DATASET}"
+HITL_COMPARISON = config["hitl"]["comparison_dataset"] or config["tasks_dataset"]
+HITL_DISCOVERY = config["hitl"]["discovery_dataset"] or config["tasks_dataset"]
 STRATEGIES = ["pre_train", "multi_uniform", "multi_active"]
 CPU_ENV = str(Path(workflow.basedir) / "envs" / "cpu.yaml")
 TRAIN_ENV = str(Path(workflow.basedir) / "envs" / ("gpu.yaml" if config["gpus"] else "cpu.yaml"))
@@ -34,17 +40,35 @@ FIGURES = {
     "fig2": f"{RUN}/figures/fig02_swin_layers.pdf",
     "fig3": f"{RUN}/figures/fig03_multitask.pdf",
     "fig4": f"{RUN}/figures/fig04_reconstruction.pdf",
+    "fig5": f"{RUN}/figures/fig05_few_shot.pdf",
+    "fig7": f"{RUN}/figures/fig07_hitl_targets.pdf",
+    "fig8": f"{RUN}/figures/fig08_hitl_module.pdf",
+    "fig10": f"{RUN}/figures/fig10_hitl.pdf",
+    "hitl_discovery": f"{RUN}/figures/hitl_discovery.pdf",
+    "hitl_alpha": f"{RUN}/figures/hitl_alpha.pdf",
     "survey": f"{RUN}/figures/{config['tasks_dataset']}_contact_sheet.pdf",
     "crops": f"{RUN}/figures/{config['tasks_dataset']}_adaptive_crops.pdf",
     "training": f"{RUN}/figures/multitask_training.pdf",
     "objectives": f"{RUN}/figures/objectives.pdf",
 }
 
+EXTENSIONS = {
+    "parameters": f"{RUN}/figures/parameters.pdf",
+    "outliers": f"{RUN}/figures/outliers.pdf",
+    "oddities": f"{RUN}/figures/oddities.pdf",
+    "unusual": f"{RUN}/figures/unusual_galaxies.pdf",
+    "similar": f"{RUN}/figures/similar_galaxies.pdf",
+    "map": f"{RUN}/figures/feature_map.pdf",
+}
+SEARCH_DATASET = config["extensions"]["search_dataset"] or config["tasks_dataset"]
+
 
 wildcard_constraints:
     dataset="[a-z0-9_]+",
     variant="(reconstruct|masked|contrastive)_(skips|noskips)",
     strategy="|".join(STRATEGIES),
+    model="[a-z0-9_]+",
+    part=r"\d+",
 
 
 def datasets_from(*sources):
@@ -64,12 +88,30 @@ def dataset_table(wildcards):
     return str(Path(dataset_folder(wildcards)) / dataset["table"])
 
 
-def cutouts_of(wildcards):
+def cutouts_path(name):
     """Return the cutout store of a dataset: made by a rule, or a user's file read in place."""
-    dataset = config["datasets"][wildcards.dataset]
+    dataset = config["datasets"][name]
     if dataset["source"] == "ssl_legacysurvey":
         return dataset["path"]
-    return f"{RUN}/data/{wildcards.dataset}/cutouts.h5"
+    return f"{RUN}/data/{name}/cutouts.h5"
+
+
+def cutouts_of(wildcards):
+    """Return the cutout store of a wildcard's dataset."""
+    return cutouts_path(wildcards.dataset)
+
+
+def crop_settings(wildcards):
+    """Return the config's section `crop` with what differs for a dataset."""
+    return {**config["crop"], **config["datasets"][wildcards.dataset]["crop"]}
+
+
+def tasks_cutouts(wildcards):
+    """Return the cutout store of the tasks' dataset, which holds its catalogue."""
+    dataset = config["datasets"][config["tasks_dataset"]]
+    if dataset["source"] == "ssl_legacysurvey":
+        return dataset["path"]
+    return f"{TASKS_DATA}/cutouts.h5"
 
 
 def earlier_rejections(wildcards):
@@ -81,8 +123,8 @@ def earlier_rejections(wildcards):
 
 
 def needs_labels(wildcards):
-    """Return whether the tasks are trained on this dataset."""
-    return wildcards.dataset == config["tasks_dataset"]
+    """Return whether tasks are trained on this dataset."""
+    return wildcards.dataset in (config["tasks_dataset"], FEWSHOT_DATASET, HITL_COMPARISON)
 
 
 def pretrain_splits(wildcards):
@@ -114,3 +156,51 @@ TASK_SECTIONS = {
 MAIN_VARIANT = variant_name(config["pretrain"]["objective"], config["lvm"]["skip_connections"])
 VARIANTS = sorted({MAIN_VARIANT, *config["pretrain"]["compare"]})
 LVM_WEIGHTS = f"{RUN}/models/pretrain/{MAIN_VARIANT}/lvm.safetensors"
+
+
+def folder_settings(wildcards):
+    """Return the config's section `folder`; classes by votes take the place of a label column."""
+    by_columns = config["datasets"][wildcards.dataset]["classes"] is not None
+    return {**config["folder"], **({"label_column": ""} if by_columns else {})}
+
+
+def class_scheme(wildcards):
+    """Return the name and the rules of a dataset's class scheme, or None for plain labels."""
+    name = config["datasets"][wildcards.dataset]["classes"]
+    return name and {"scheme": name, "schemes": config["class_schemes"]}
+
+
+def fewshot_model(wildcards):
+    """Return the config's entry of a model of the few-shot comparison."""
+    return config["fewshot"]["models"][list(FEWSHOT_SPECS).index(wildcards.model)]
+
+
+def features_model(wildcards):
+    """Return the entry of the model whose features are wanted; `lvm` is the run's own encoder."""
+    return {"model": "lvm_frozen"} if wildcards.model == "lvm" else fewshot_model(wildcards)
+
+
+def features_sources(wildcards):
+    """Return the weights that an extraction needs: those of the run, for the LVM alone."""
+    spec = model_specs([features_model(wildcards)])[0]
+    return {"lvm": spec.weights_path(LVM_WEIGHTS)} if spec.is_lvm else {}
+
+
+def fewshot_sources(wildcards):
+    """Return the features or the weights that a model of the few-shot comparison needs."""
+    spec = FEWSHOT_SPECS[wildcards.model]
+    if spec.frozen:
+        return {"features": f"{RUN}/features/{FEWSHOT_DATASET}/{spec.features_label}.npy"}
+    return {"lvm": spec.weights_path(LVM_WEIGHTS)} if spec.is_lvm else {}
+
+
+def fewshot_seeds(wildcards):
+    """Return the seeds of one job of the few-shot comparison."""
+    settings = config["fewshot"]
+    first = int(wildcards.part) * settings["seeds_per_job"]
+    numbers = range(first, min(first + settings["seeds_per_job"], settings["n_seeds"]))
+    return [config["seed"] + number for number in numbers]
+
+
+FEWSHOT_SECTIONS = {name: config[name] for name in ("fewshot", "features")}
+FEWSHOT_PARTS = range(-(-config["fewshot"]["n_seeds"] // config["fewshot"]["seeds_per_job"]))

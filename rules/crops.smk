@@ -28,7 +28,7 @@ rule crop_cutouts:
         mem_mb=4000,
         runtime=240,
     params:
-        settings=config["crop"],
+        settings=crop_settings,
     script:
         "../scripts/crop_cutouts.py"
 
@@ -61,6 +61,7 @@ rule make_splits:
         settings=config["splits"],
         seed=config["seed"],
         require_labels=needs_labels,
+        classes=class_scheme,
     script:
         "../scripts/make_splits.py"
 

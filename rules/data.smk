@@ -51,7 +51,7 @@ rule import_folder:
         runtime=120,
     params:
         data_dir=dataset_folder,
-        settings=config["folder"],
+        settings=folder_settings,
         recipe_version=1,
     script:
         "../scripts/import_folder.py"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import cv2
 import h5py
 import pandas as pd
+from galaxy_lvm.data.classes import labels_from_columns
 from galaxy_lvm.data.duplicates import duplicate_groups
 from galaxy_lvm.data.rejected import read_rejected, write_rejected
 from galaxy_lvm.data.splits import SplitSettings, make_splits
@@ -24,6 +25,7 @@ def main(
     settings: dict,
     seed: int,
     require_labels: bool = True,
+    classes: dict | None = None,
 ) -> None:
     """Write the splits and the complete list of what could not be used.
 
@@ -44,13 +46,17 @@ def main(
         The run's seed.
     require_labels
         False for data sets that only serve for pretraining.
+    classes
+        `scheme` and `schemes` of `labels_from_columns`; None takes the labels of the crops.
     """
     cv2.setNumThreads(1)
     split_settings = SplitSettings(**settings)
     with h5py.File(crops, "r") as file, CutoutStore(cutouts) as store:
         table = store.catalogue().iloc[file["cutout_index"][:]].reset_index(drop=True)
         galaxies = pd.DataFrame({"index": range(len(table)), "id": file["id"].asstr()[:]})
-        galaxies["label"] = file["label"].asstr()[:]
+        galaxies["label"] = (
+            labels_from_columns(table, **classes) if classes else file["label"].asstr()[:]
+        )
         for name in ("file", "row"):
             if name in table:
                 galaxies[name] = table[name]
@@ -81,4 +87,5 @@ if __name__ == "__main__":
             settings=snakemake.params.settings,  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             require_labels=snakemake.params.require_labels,  # noqa: F821
+            classes=snakemake.params.classes,  # noqa: F821
         )

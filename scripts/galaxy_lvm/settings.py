@@ -105,6 +105,17 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
             yield f"datasets.{name}.data_dir: needed by source 'folder' (or --config data_dir=...)"
         if source == "ssl_legacysurvey" and not dataset["path"]:
             yield f"datasets.{name}.path: needed by source 'ssl_legacysurvey' (an HDF5 file)"
+    searched = config["extensions"]["search_dataset"]
+    if searched not in (None, *config["datasets"]):
+        known = sorted(config["datasets"])
+        yield f"extensions.search_dataset: {searched!r} is none of the datasets {known}"
+    hitl = config["hitl"]
+    for key in ("comparison_dataset", "discovery_dataset"):
+        if hitl[key] not in (None, *config["datasets"]):
+            yield f"hitl.{key}: {hitl[key]!r} is none of the datasets {sorted(config['datasets'])}"
+    target = hitl["comparison"]["target"]
+    if hitl["targets"] is not None and target not in (None, *hitl["targets"]):
+        yield f"hitl.comparison.target: {target!r} is none of {sorted(hitl['targets'])}"
     for key in ("tasks_dataset", "pretrain_dataset"):
         if config[key] not in config["datasets"]:
             yield f"{key}: {config[key]!r} is none of the datasets {sorted(config['datasets'])}"

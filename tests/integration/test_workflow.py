@@ -65,6 +65,29 @@ def test_numbers_printed_come_from_the_metrics(finished_run):
     assert {"", "patch=4", "patch=8", "patch=16"} <= conditions
 
 
+def test_features_serve_parameters_outliers_and_similarity(finished_run):
+    run = finished_run / "results" / "test"
+    parameters = pd.read_csv(run / "tables" / "parameters.csv")
+    assert set(parameters["inputs"]) == {"constant", "box", "features", "features+box"}
+    assert {"redshift", "mag_r", "sersic_index"} <= set(parameters["parameter"])
+    outliers = pd.read_csv(run / "tables" / "outliers.csv")
+    assert {"isolation_forest", "knn", "pixel_residual"} <= set(outliers["method"])
+    assert outliers["recall_at_1pct"].between(0, 1).all()
+    similar = pd.read_csv(run / "tables" / "similar_galaxies.csv")
+    assert similar.groupby("query")["rank"].apply(list).map(lambda r: r == [1, 2, 3, 4]).all()
+    # The miniature is above its limit for the exact search: the index was used.
+    metrics = pd.read_csv(run / "metrics" / "similarity.csv").set_index("metric")["value"]
+    assert metrics["in_use"] == 1 and metrics["recall"] > 0.8
+
+
+def test_people_in_the_loop_are_simulated_and_missing_targets_listed(finished_run):
+    run = finished_run / "results" / "test"
+    models = set(pd.read_csv(run / "tables" / "fig10_hitl.csv")["model"])
+    assert models == {"lvm", "lvm_hitl", "lvm_random", "resnet18"}
+    targets = pd.read_csv(run / "tables" / "hitl_targets.csv").set_index("target")
+    assert not targets.loc["lens", "searched"] and targets.loc["merger", "searched"]
+
+
 def test_a_second_run_has_nothing_to_do(finished_run):
     config = str(ROOT / "config" / "test.yaml")
     _, text = snakemake(finished_run, "--configfile", config, "--dry-run")
@@ -103,9 +126,12 @@ def test_paper_config_plans_the_papers_run(tmp_path):
     data = tmp_path / "data"
     (data / "galaxy_zoo_2").mkdir(parents=True)
     (data / "galaxy_zoo_2" / "labels.csv").write_text("id,file,label\n")
-    (data / "ssl_legacysurvey").mkdir()
-    with h5py.File(data / "ssl_legacysurvey" / "images.h5", "w") as file:
-        file["images"] = np.zeros((1, 3, 152, 152), dtype=np.float32)
+    (data / "galaxy_zoo_decals").mkdir()
+    (data / "galaxy_zoo_decals" / "galaxies.csv").write_text("id,file\n")
+    for name, side_pix in (("ssl_legacysurvey", 152), ("bright_galaxies", 192)):
+        (data / name).mkdir()
+        with h5py.File(data / name / "images.h5", "w") as file:
+            file["images"] = np.zeros((1, 3, side_pix, side_pix), dtype=np.float32)
     config = str(ROOT / "config" / "paper.yaml")
     _, text = snakemake(tmp_path, "--configfile", config, "--dry-run", "--printshellcmds")
     assert "results/paper/models/pretrain/reconstruct_skips/lvm.safetensors" in text

@@ -130,7 +130,7 @@ def test_a_faint_galaxy_at_the_noise_does_not_fail():
 
 
 def test_a_galaxy_that_fills_the_frame_is_kept_whole():
-    box, flags = box_of(galaxy(60.0, peak=3) + sky())
+    box, flags = box_of(galaxy(40.0, peak=3) + sky(), margin=1.5)
     assert box == (0, 0, SIDE, SIDE)
     assert flags & TOUCHES_FRAME
 

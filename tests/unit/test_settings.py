@@ -37,6 +37,8 @@ def test_paper_config_is_the_papers():
         ({"seed": -1}, r"seed: -1 is less than the minimum"),
         ({"splits": {"train": 0.9}}, r"splits: train \+ val \+ test is 1\.2, expected 1"),
         ({"tasks_dataset": "stars"}, r"tasks_dataset: 'stars' is none of the datasets"),
+        ({"hitl": {"discovery_dataset": "bgs"}}, r"hitl\.discovery_dataset: 'bgs' is none of"),
+        ({"hitl": {"comparison": {"target": "bar"}}}, r"hitl\.comparison\.target: 'bar' is none"),
         ({"datasets": {"galaxies": {"source": "folder"}}}, r"datasets\.galaxies\.data_dir"),
         ({"pretrain": {"view_side_pix": 70}}, r"pretrain\.view_side_pix: 70 is no multiple of 32"),
     ],

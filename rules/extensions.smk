@@ -1,0 +1,230 @@
+"""What the features are good for beside classification (the abstract's other applications).
+
+Inputs: features/{dataset}/lvm.npy, crops, splits and catalogue of the labelled dataset.
+Outputs: metrics/{parameters,outliers,similarity,feature_map}.csv, predictions, tables and figures
+of the same names.
+Steps: estimate_parameters, find_outliers, search_similar, map_features; plot_extensions shows
+them.
+"""
+
+
+rule estimate_parameters:
+    """Predict sizes, shapes, magnitudes and redshifts of the catalogue from frozen features."""
+    input:
+        features=f"{RUN}/features/{config['tasks_dataset']}/lvm.npy",
+        ids=f"{RUN}/features/{config['tasks_dataset']}/lvm.parquet",
+        crops=f"{TASKS_DATA}/crops.h5",
+        cutouts=tasks_cutouts,
+        splits=f"{TASKS_DATA}/splits.parquet",
+    output:
+        metrics=f"{RUN}/metrics/parameters.csv",
+        predictions=f"{RUN}/predictions/parameters.parquet",
+    log:
+        f"{LOGS}/estimate_parameters.log",
+    benchmark:
+        f"{RUN}/benchmarks/estimate_parameters.tsv"
+    conda:
+        CPU_ENV
+    threads: config["resources"]["extensions_threads"]
+    resources:
+        mem_mb=config["resources"]["extensions_mem_mb"],
+        runtime=config["resources"]["extensions_runtime_min"],
+    params:
+        parameters=config["extensions"]["parameters"],
+        max_train=config["extensions"]["parameters_max_train"],
+        seed=config["seed"],
+        recipe_version=1,
+    script:
+        "../scripts/estimate_parameters.py"
+
+
+rule find_outliers:
+    """Rank galaxies by how unusual they are; test it with oddities put into test galaxies."""
+    input:
+        features=f"{RUN}/features/{config['tasks_dataset']}/lvm.npy",
+        ids=f"{RUN}/features/{config['tasks_dataset']}/lvm.parquet",
+        crops=f"{TASKS_DATA}/crops.h5",
+        cutouts=tasks_cutouts,
+        splits=f"{TASKS_DATA}/splits.parquet",
+        lvm=LVM_WEIGHTS,
+    output:
+        metrics=f"{RUN}/metrics/outliers.csv",
+        scores=f"{RUN}/predictions/outliers.parquet",
+        oddities=f"{RUN}/predictions/oddities.parquet",
+    log:
+        f"{LOGS}/find_outliers.log",
+    benchmark:
+        f"{RUN}/benchmarks/find_outliers.tsv"
+    conda:
+        CPU_ENV
+    threads: config["resources"]["extensions_threads"]
+    resources:
+        mem_mb=config["resources"]["extensions_mem_mb"],
+        runtime=config["resources"]["extensions_runtime_min"],
+    params:
+        settings=config["extensions"]["outliers"],
+        feature_settings=config["features"],
+        seed=config["seed"],
+        recipe_version=1,
+    script:
+        "../scripts/find_outliers.py"
+
+
+rule search_similar:
+    """Find the galaxies most similar to given ones; compare the index with the exact search."""
+    input:
+        features=f"{RUN}/features/{config['tasks_dataset']}/lvm.npy",
+        ids=f"{RUN}/features/{config['tasks_dataset']}/lvm.parquet",
+        splits=f"{TASKS_DATA}/splits.parquet",
+        pool_features=f"{RUN}/features/{SEARCH_DATASET}/lvm.npy",
+        pool_ids=f"{RUN}/features/{SEARCH_DATASET}/lvm.parquet",
+    output:
+        metrics=f"{RUN}/metrics/similarity.csv",
+        table=f"{RUN}/tables/similar_galaxies.csv",
+    log:
+        f"{LOGS}/search_similar.log",
+    benchmark:
+        f"{RUN}/benchmarks/search_similar.tsv"
+    conda:
+        CPU_ENV
+    threads: config["resources"]["extensions_threads"]
+    resources:
+        mem_mb=config["resources"]["extensions_mem_mb"],
+        runtime=config["resources"]["extensions_runtime_min"],
+    params:
+        settings=config["extensions"]["similarity"],
+        query_ids=config["extensions"]["query_ids"],
+        state_root=f"{STATE}/search_similar",
+        seed=config["seed"],
+        recipe_version=1,
+    script:
+        "../scripts/search_similar.py"
+
+
+rule map_features:
+    """Lay a sample of the galaxies out on a plane by their features (t-SNE)."""
+    input:
+        features=f"{RUN}/features/{config['tasks_dataset']}/lvm.npy",
+        ids=f"{RUN}/features/{config['tasks_dataset']}/lvm.parquet",
+        splits=f"{TASKS_DATA}/splits.parquet",
+    output:
+        metrics=f"{RUN}/metrics/feature_map.csv",
+        places=f"{RUN}/predictions/feature_map.parquet",
+    log:
+        f"{LOGS}/map_features.log",
+    benchmark:
+        f"{RUN}/benchmarks/map_features.tsv"
+    conda:
+        CPU_ENV
+    threads: config["resources"]["extensions_threads"]
+    resources:
+        mem_mb=config["resources"]["extensions_mem_mb"],
+        runtime=config["resources"]["extensions_runtime_min"],
+    params:
+        settings=config["extensions"]["map"],
+        seed=config["seed"],
+        recipe_version=1,
+    script:
+        "../scripts/map_features.py"
+
+
+rule plot_extensions:
+    """Figures and tables of parameters, outliers, similar galaxies and the map."""
+    input:
+        parameters=f"{RUN}/metrics/parameters.csv",
+        outliers=f"{RUN}/metrics/outliers.csv",
+        similarity=f"{RUN}/metrics/similarity.csv",
+        map=f"{RUN}/metrics/feature_map.csv",
+        predictions=f"{RUN}/predictions/parameters.parquet",
+        scores=f"{RUN}/predictions/outliers.parquet",
+        oddities=f"{RUN}/predictions/oddities.parquet",
+        neighbours=f"{RUN}/tables/similar_galaxies.csv",
+        places=f"{RUN}/predictions/feature_map.parquet",
+        crops=f"{TASKS_DATA}/crops.h5",
+        pool_crops=f"{RUN}/data/{SEARCH_DATASET}/crops.h5",
+        code=[
+            workflow.source_path("../scripts/galaxy_lvm/extensions/tables.py"),
+            workflow.source_path("../scripts/galaxy_lvm/plots/mosaic.py"),
+            workflow.source_path("../scripts/galaxy_lvm/plots/neighbours.py"),
+            workflow.source_path("../scripts/galaxy_lvm/plots/outliers.py"),
+            workflow.source_path("../scripts/galaxy_lvm/plots/parameters.py"),
+        ],
+    output:
+        parameters_figure=EXTENSIONS["parameters"],
+        parameters_png=report(
+            f"{RUN}/figures/parameters.png",
+            caption="../report/parameters.rst",
+            category="6 Features",
+            labels={"what": "Parameters, predicted and true"},
+        ),
+        parameters_table=f"{RUN}/tables/parameters.csv",
+        parameters_page=report(
+            f"{RUN}/tables/parameters.html",
+            caption="../report/parameters.rst",
+            category="6 Features",
+            labels={"what": "Table of parameters"},
+        ),
+        outliers_figure=EXTENSIONS["outliers"],
+        outliers_png=report(
+            f"{RUN}/figures/outliers.png",
+            caption="../report/outliers.rst",
+            category="6 Features",
+            labels={"what": "How well oddities are found"},
+        ),
+        outliers_table=f"{RUN}/tables/outliers.csv",
+        outliers_page=report(
+            f"{RUN}/tables/outliers.html",
+            caption="../report/outliers.rst",
+            category="6 Features",
+            labels={"what": "Table of outlier detection"},
+        ),
+        oddities_figure=EXTENSIONS["oddities"],
+        oddities_png=report(
+            f"{RUN}/figures/oddities.png",
+            caption="../report/oddities.rst",
+            category="6 Features",
+            labels={"what": "Oddities put into galaxies"},
+        ),
+        unusual_figure=EXTENSIONS["unusual"],
+        unusual_png=report(
+            f"{RUN}/figures/unusual_galaxies.png",
+            caption="../report/unusual.rst",
+            category="6 Features",
+            labels={"what": "The most unusual galaxies"},
+        ),
+        unusual_table=f"{RUN}/tables/unusual_galaxies.csv",
+        similar_figure=EXTENSIONS["similar"],
+        similar_png=report(
+            f"{RUN}/figures/similar_galaxies.png",
+            caption="../report/similar.rst",
+            category="6 Features",
+            labels={"what": "Similar galaxies"},
+        ),
+        similar_page=report(
+            f"{RUN}/tables/similar_galaxies.html",
+            caption="../report/similar.rst",
+            category="6 Features",
+            labels={"what": "Table of similar galaxies"},
+        ),
+        map_figure=EXTENSIONS["map"],
+        map_png=report(
+            f"{RUN}/figures/feature_map.png",
+            caption="../report/feature_map.rst",
+            category="6 Features",
+            labels={"what": "Map of the features"},
+        ),
+    log:
+        f"{LOGS}/plot_extensions.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_extensions.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        settings=config["extensions"],
+        seed=config["seed"],
+    script:
+        "../scripts/plot_extensions.py"

@@ -1,0 +1,134 @@
+"""Features, and few-shot classification on them and against other networks (paper IV.A).
+
+Inputs: crops and splits of the labelled dataset, pretrained weights.
+Outputs: features/{dataset}/{model}.npy (+ .parquet of ids), metrics/fewshot.csv,
+predictions/fewshot/*.parquet, figure 5 and its companions, tables/fewshot.csv.
+Steps: extract_features once per encoder, train_fewshot per model, plot_fewshot.
+"""
+
+
+rule extract_features:
+    """Turn every crop into a feature vector, in shards; resumes after a kill."""
+    input:
+        unpack(features_sources),
+        crops=f"{RUN}/data/{{dataset}}/crops.h5",
+    output:
+        features=f"{RUN}/features/{{dataset}}/{{model}}.npy",
+        ids=f"{RUN}/features/{{dataset}}/{{model}}.parquet",
+    log:
+        f"{LOGS}/extract_features/{{dataset}}/{{model}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/extract_features/{{dataset}}/{{model}}.tsv"
+    priority: 10  # much waits for it
+    conda:
+        TRAIN_ENV
+    threads: config["resources"]["features_threads"]
+    resources:
+        mem_mb=config["resources"]["train_mem_mb"],
+        runtime=config["resources"]["features_runtime_min"],
+        gpu=config["gpus"],
+    params:
+        model=features_model,
+        settings=config["features"],
+        state_root=f"{STATE}/extract_features",
+        n_gpus=config["gpus"],
+        recipe_version=1,
+    script:
+        "../scripts/extract_features.py"
+
+
+rule train_fewshot:
+    """Train one model on training sets of every size; resumes with the next one after a kill."""
+    input:
+        unpack(fewshot_sources),
+        crops=f"{FEWSHOT_DATA}/crops.h5",
+        splits=f"{FEWSHOT_DATA}/splits.parquet",
+    output:
+        metrics=f"{RUN}/metrics/fewshot/{{model}}_{{part}}.csv",
+        predictions=f"{RUN}/predictions/fewshot/{{model}}_{{part}}.parquet",
+    log:
+        f"{LOGS}/train_fewshot/{{model}}_{{part}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/train_fewshot/{{model}}_{{part}}.tsv"
+    conda:
+        TRAIN_ENV
+    threads: config["resources"]["fewshot_threads"]
+    resources:
+        mem_mb=config["resources"]["train_mem_mb"],
+        runtime=config["resources"]["fewshot_runtime_min"],
+        gpu=min(1, config["gpus"]),
+    params:
+        model=fewshot_model,
+        seeds=fewshot_seeds,
+        sections=FEWSHOT_SECTIONS,
+        state_root=f"{STATE}/train_fewshot",
+        recipe_version=1,
+    script:
+        "../scripts/train_fewshot.py"
+
+
+rule plot_fewshot:
+    """Figure 5, confusion, calibration, the table, and how many labels the LVM saves."""
+    input:
+        splits=f"{FEWSHOT_DATA}/splits.parquet",
+        metrics=expand(
+            f"{RUN}/metrics/fewshot/{{model}}_{{part}}.csv",
+            model=FEWSHOT_SPECS,
+            part=FEWSHOT_PARTS,
+        ),
+        predictions=expand(
+            f"{RUN}/predictions/fewshot/{{model}}_{{part}}.parquet",
+            model=FEWSHOT_SPECS,
+            part=FEWSHOT_PARTS,
+        ),
+        code=[
+            workflow.source_path("../scripts/galaxy_lvm/plots/fewshot.py"),
+            workflow.source_path("../scripts/galaxy_lvm/evaluation/fewshot.py"),
+        ],
+    output:
+        metrics=f"{RUN}/metrics/fewshot.csv",
+        table=f"{RUN}/tables/fewshot.csv",
+        efficiency=f"{RUN}/tables/label_efficiency.csv",
+        table_html=report(
+            f"{RUN}/tables/fewshot.html",
+            caption="../report/fewshot.rst",
+            category="5 Few labels",
+            labels={"what": "Table: few-shot classification"},
+        ),
+        fig05=f"{RUN}/figures/fig05_few_shot.pdf",
+        fig05_png=report(
+            f"{RUN}/figures/fig05_few_shot.png",
+            caption="../report/fig05.rst",
+            category="5 Few labels",
+            labels={"what": "Figure 5: few-shot classification"},
+        ),
+        confusion=f"{RUN}/figures/few_shot_confusion.pdf",
+        confusion_png=report(
+            f"{RUN}/figures/few_shot_confusion.png",
+            caption="../report/fewshot_confusion.rst",
+            category="5 Few labels",
+            labels={"what": "Confusion, smallest and largest training sets"},
+        ),
+        reliability=f"{RUN}/figures/few_shot_reliability.pdf",
+        reliability_png=report(
+            f"{RUN}/figures/few_shot_reliability.png",
+            caption="../report/fewshot_reliability.rst",
+            category="5 Few labels",
+            labels={"what": "Calibration, smallest and largest training sets"},
+        ),
+    log:
+        f"{LOGS}/plot_fewshot.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_fewshot.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        models=config["fewshot"]["models"],
+        sizes=config["fewshot"]["sizes"],
+        seed=config["seed"],
+    script:
+        "../scripts/plot_fewshot.py"

@@ -1,0 +1,176 @@
+"""The human in the loop (paper V): figures 7, 8 and 10, searches in a pool, the sweep over alpha.
+
+Inputs: features of the LVM, splits, catalogues; crops for figure 7 and for ResNet18.
+Outputs: metrics/hitl*.csv, tables/fig10_hitl.csv, tables/hitl_*.csv, figures 7, 8 and 10.
+Steps: simulate_hitl, simulate_discovery, train_resnet18, plot_hitl.
+"""
+
+
+rule simulate_hitl:
+    """Figure 10's training sets on the LVM's features, and the sweep over alpha; resumes."""
+    input:
+        features=f"{RUN}/features/{HITL_COMPARISON}/lvm.npy",
+        ids=f"{RUN}/features/{HITL_COMPARISON}/lvm.parquet",
+        splits=f"{RUN}/data/{HITL_COMPARISON}/splits.parquet",
+        cutouts=cutouts_path(HITL_COMPARISON),
+    output:
+        metrics=f"{RUN}/metrics/hitl.csv",
+    log:
+        f"{LOGS}/simulate_hitl.log",
+    benchmark:
+        f"{RUN}/benchmarks/simulate_hitl.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        settings=config["hitl"],
+        state_root=f"{STATE}/simulate_hitl",
+        seed=config["seed"],
+        recipe_version=1,
+    script:
+        "../scripts/simulate_hitl.py"
+
+
+rule train_resnet18:
+    """Figure 10's ResNet18 on images, from scratch; resumes after a kill."""
+    input:
+        crops=f"{RUN}/data/{HITL_COMPARISON}/crops.h5",
+        splits=f"{RUN}/data/{HITL_COMPARISON}/splits.parquet",
+        cutouts=cutouts_path(HITL_COMPARISON),
+    output:
+        metrics=f"{RUN}/metrics/hitl_resnet18.csv",
+    log:
+        f"{LOGS}/train_resnet18.log",
+    benchmark:
+        f"{RUN}/benchmarks/train_resnet18.tsv"
+    conda:
+        TRAIN_ENV
+    threads: config["resources"]["fewshot_threads"]
+    resources:
+        mem_mb=config["resources"]["train_mem_mb"],
+        runtime=config["resources"]["fewshot_runtime_min"],
+        gpu=min(1, config["gpus"]),
+    params:
+        settings={name: config["hitl"][name] for name in ("targets", "comparison")},
+        sections={name: config[name] for name in ("fewshot", "features", "baselines")},
+        state_root=f"{STATE}/train_resnet18",
+        seed=config["seed"],
+        recipe_version=1,
+    script:
+        "../scripts/train_resnet18.py"
+
+
+rule simulate_discovery:
+    """Searches from a few positives by every selection rule (paper V.C); resumes after a kill."""
+    input:
+        features=f"{RUN}/features/{HITL_DISCOVERY}/lvm.npy",
+        ids=f"{RUN}/features/{HITL_DISCOVERY}/lvm.parquet",
+        splits=f"{RUN}/data/{HITL_DISCOVERY}/splits.parquet",
+        cutouts=cutouts_path(HITL_DISCOVERY),
+    output:
+        metrics=f"{RUN}/metrics/hitl_discovery.csv",
+        recommended=f"{RUN}/predictions/hitl_recommended.parquet",
+        targets=report(
+            f"{RUN}/tables/hitl_targets.csv",
+            caption="../report/hitl_targets.rst",
+            category="7 Human in the loop",
+            labels={"what": "targets and how rare they are"},
+        ),
+    log:
+        f"{LOGS}/simulate_discovery.log",
+    benchmark:
+        f"{RUN}/benchmarks/simulate_discovery.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=480,
+    params:
+        settings=config["hitl"],
+        state_root=f"{STATE}/simulate_discovery",
+        seed=config["seed"],
+        recipe_version=1,
+    script:
+        "../scripts/simulate_discovery.py"
+
+
+rule plot_hitl:
+    """Figures 7, 8 and 10, the searches and the sweep over alpha, from their metrics."""
+    input:
+        hitl=f"{RUN}/metrics/hitl.csv",
+        resnet18=f"{RUN}/metrics/hitl_resnet18.csv",
+        discovery=f"{RUN}/metrics/hitl_discovery.csv",
+        recommended=f"{RUN}/predictions/hitl_recommended.parquet",
+        targets=f"{RUN}/tables/hitl_targets.csv",
+        crops=f"{RUN}/data/{HITL_DISCOVERY}/crops.h5",
+        features=f"{RUN}/features/{HITL_DISCOVERY}/lvm.npy",
+        ids=f"{RUN}/features/{HITL_DISCOVERY}/lvm.parquet",
+        paper=workflow.source_path("../config/paper_values.csv"),
+        code=[
+            workflow.source_path("../scripts/galaxy_lvm/plots/hitl.py"),
+            workflow.source_path("../scripts/galaxy_lvm/plots/hitl_diagram.py"),
+            workflow.source_path("../scripts/galaxy_lvm/plots/hitl_table.py"),
+        ],
+    output:
+        fig07=f"{RUN}/figures/fig07_hitl_targets.pdf",
+        fig07_png=report(
+            f"{RUN}/figures/fig07_hitl_targets.png",
+            caption="../report/fig07.rst",
+            category="7 Human in the loop",
+            labels={"what": "Figure 7: prompts and recommended galaxies"},
+        ),
+        fig08=f"{RUN}/figures/fig08_hitl_module.pdf",
+        fig08_png=report(
+            f"{RUN}/figures/fig08_hitl_module.png",
+            caption="../report/fig08.rst",
+            category="7 Human in the loop",
+            labels={"what": "Figure 8: the module"},
+        ),
+        fig10=f"{RUN}/figures/fig10_hitl.pdf",
+        fig10_png=report(
+            f"{RUN}/figures/fig10_hitl.png",
+            caption="../report/fig10.rst",
+            category="7 Human in the loop",
+            labels={"what": "Figure 10: training sets"},
+        ),
+        discovery=f"{RUN}/figures/hitl_discovery.pdf",
+        discovery_png=report(
+            f"{RUN}/figures/hitl_discovery.png",
+            caption="../report/hitl_discovery.rst",
+            category="7 Human in the loop",
+            labels={"what": "searches by selection rule"},
+        ),
+        alpha=f"{RUN}/figures/hitl_alpha.pdf",
+        alpha_png=report(
+            f"{RUN}/figures/hitl_alpha.png",
+            caption="../report/hitl_alpha.rst",
+            category="7 Human in the loop",
+            labels={"what": "what alpha does"},
+        ),
+        table=f"{RUN}/tables/fig10_hitl.csv",
+        table_html=report(
+            f"{RUN}/tables/fig10_hitl.html",
+            caption="../report/fig10.rst",
+            category="7 Human in the loop",
+            labels={"what": "Table of figure 10"},
+        ),
+        claims=f"{RUN}/tables/hitl_claims.csv",
+        discovery_table=f"{RUN}/tables/hitl_discovery.csv",
+    log:
+        f"{LOGS}/plot_hitl.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_hitl.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        settings=config["hitl"],
+    script:
+        "../scripts/plot_hitl.py"

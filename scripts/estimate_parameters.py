@@ -1,0 +1,103 @@
+"""Predict catalogue parameters from frozen features, with and without the crop's box side."""
+
+import numpy as np
+import pandas as pd
+from galaxy_lvm.data.features import FeatureStore
+from galaxy_lvm.evaluation.results import long_rows, write_results
+from galaxy_lvm.extensions.parameters import (
+    INPUTS,
+    PREDICTION_COLUMNS,
+    Inputs,
+    Parameter,
+    catalogue_of_crops,
+    evaluate_parameter,
+    usable_values,
+)
+from galaxy_lvm.extensions.rows import sample_rows
+from galaxy_lvm.workflow import atomic_path, derive_seed, job_log, log, progress
+from threadpoolctl import threadpool_limits
+
+SPLITS = ("train", "val", "test")
+
+
+def main(
+    features: str,
+    crops: str,
+    cutouts: str,
+    splits: str,
+    metrics: str,
+    predictions: str,
+    parameters: list[dict],
+    max_train: int,
+    seed: int,
+    threads: int = 1,
+) -> None:
+    """Write scores and the predictions of test galaxies.
+
+    Parameters
+    ----------
+    features
+        Feature vectors; see `FeatureStore`.
+    crops, cutouts, splits
+        Labelled dataset; the cutout store holds the catalogue.
+    metrics, predictions
+        Long-format CSV and parquet (scaled values, test split) to write.
+    parameters
+        Columns to predict; see `Parameter`. Absent ones are skipped with a note.
+    max_train
+        Training galaxies at most.
+    seed, threads
+        The run's seed; CPU threads.
+    """
+    table = _limited(pd.read_parquet(splits), max_train, seed)
+    catalogue = catalogue_of_crops(crops, cutouts, table["index"].to_numpy())
+    split = table["split"].to_numpy()
+    values = FeatureStore.open(features).take(table["id"])
+    rows, predicted = [], []
+    with threadpool_limits(threads):
+        inputs = Inputs(values, catalogue["box_side_pix"].to_numpy(), split == "train")
+        for settings in progress(parameters, desc="parameters", unit="columns"):
+            parameter = Parameter(**settings)
+            target, reason = usable_values(parameter, catalogue, split)
+            if target is None:
+                log.warning("extensions.parameters: %s is skipped: %s", parameter.column, reason)
+                skipped = parameter.column, "none", f"skipped: {reason}", seed, {"n_test": 0}
+                rows += long_rows("parameters", *skipped)
+                continue
+            for name in INPUTS:
+                scores, test = evaluate_parameter(parameter, name, inputs, target, table, seed)
+                rows += long_rows("parameters", parameter.column, "regression", name, seed, scores)
+                predicted.append(test)
+    write_results(metrics, rows)
+    with atomic_path(predictions) as path:
+        table = (
+            pd.concat(predicted) if predicted else pd.DataFrame(columns=list(PREDICTION_COLUMNS))
+        )
+        table.to_parquet(path, index=False)
+
+
+def _limited(table: pd.DataFrame, max_train: int, seed: int) -> pd.DataFrame:
+    """Return the galaxies of the three splits, at most `max_train` of them for training."""
+    table = table[table["split"].isin(SPLITS)].reset_index(drop=True)
+    train = np.flatnonzero(table["split"] == "train")
+    kept = train[sample_rows(len(train), max_train, derive_seed(seed, "parameters"))]
+    if len(kept) < len(train):
+        log.info("%d of %d training galaxies are used", len(kept), len(train))
+    others = np.flatnonzero(table["split"] != "train")
+    return table.iloc[np.sort(np.concatenate([kept, others]))].reset_index(drop=True)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            features=snakemake.input.features,  # noqa: F821
+            crops=snakemake.input.crops,  # noqa: F821
+            cutouts=snakemake.input.cutouts,  # noqa: F821
+            splits=snakemake.input.splits,  # noqa: F821
+            metrics=snakemake.output.metrics,  # noqa: F821
+            predictions=snakemake.output.predictions,  # noqa: F821
+            parameters=snakemake.params.parameters,  # noqa: F821
+            max_train=snakemake.params.max_train,  # noqa: F821
+            seed=snakemake.params.seed,  # noqa: F821
+            threads=snakemake.threads,  # noqa: F821
+        )

@@ -1,0 +1,62 @@
+"""Extract the feature vector of every crop, once, for all that works on frozen features."""
+
+from galaxy_lvm.models.features import FeatureSettings, extract_features
+from galaxy_lvm.models.model_specs import model_specs
+from galaxy_lvm.training.launch import launch
+from galaxy_lvm.workflow import job_log
+
+
+def main(
+    crops: str,
+    model: dict,
+    features: str,
+    state_root: str,
+    settings: dict,
+    lvm: str | None = None,
+    threads: int = 1,
+    n_gpus: int = 0,
+) -> None:
+    """Write the features (`.npy`) and their ids (`.parquet`).
+
+    Parameters
+    ----------
+    crops
+        Crops file.
+    model
+        Entry of the config's list `fewshot.models`.
+    features
+        `.npy` to write; the ids lie beside it.
+    state_root
+        Folder for finished shards.
+    settings
+        The config's section `features`; see `FeatureSettings`.
+    lvm
+        The run's LVM, for the models that need it.
+    threads, n_gpus
+        What the job may use.
+    """
+    launch(
+        extract_features,
+        n_gpus,
+        threads,
+        crops_path=crops,
+        spec=model_specs([model])[0],
+        lvm_weights=lvm,
+        features_path=features,
+        state_root=state_root,
+        settings=FeatureSettings(**settings),
+    )
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            crops=snakemake.input.crops,  # noqa: F821
+            model=snakemake.params.model,  # noqa: F821
+            features=snakemake.output.features,  # noqa: F821
+            state_root=snakemake.params.state_root,  # noqa: F821
+            settings=snakemake.params.settings,  # noqa: F821
+            lvm=snakemake.input.get("lvm"),  # noqa: F821
+            threads=snakemake.threads,  # noqa: F821
+            n_gpus=snakemake.params.n_gpus,  # noqa: F821
+        )

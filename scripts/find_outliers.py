@@ -1,0 +1,100 @@
+"""Rank galaxies by how unusual their features are; test it with oddities put into real crops."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import torch
+from galaxy_lvm.data.features import FeatureStore
+from galaxy_lvm.evaluation.results import write_results
+from galaxy_lvm.extensions.outlier_trials import (
+    baseline_scores,
+    kinds_of_crops,
+    oddity_rows,
+    pixel_baseline,
+    rare_kind_rows,
+    score_in_blocks,
+    score_oddities,
+)
+from galaxy_lvm.extensions.outliers import BASELINE, OutlierDetectors, OutlierSettings
+from galaxy_lvm.extensions.rows import sample_rows
+from galaxy_lvm.workflow import atomic_path, derive_seed, job_log
+
+
+def main(
+    features: str,
+    crops: str,
+    cutouts: str,
+    splits: str,
+    lvm: str,
+    metrics: str,
+    scores: str,
+    oddities: str,
+    settings: dict,
+    feature_settings: dict,
+    seed: int,
+    threads: int = 1,
+) -> None:
+    """Write the scores of all galaxies, those of the oddities, and how well these are found.
+
+    Parameters
+    ----------
+    features, lvm, feature_settings
+        Feature vectors, the weights they come from and the config's section `features`.
+    crops, cutouts, splits
+        Labelled dataset; the cutout store holds the catalogue.
+    metrics, scores, oddities
+        Long-format CSV; scores of all galaxies and of the injected oddities (parquet).
+    settings
+        The config's section `extensions.outliers`.
+    seed, threads
+        The run's seed; CPU threads.
+    """
+    torch.set_num_threads(threads)
+    table = pd.read_parquet(splits)[["index", "id", "split", "label"]]
+    store = FeatureStore.open(features)
+    values = store.take(table["id"])
+    reference = _reference(table["split"].to_numpy(), settings["n_reference"], seed)
+    how = OutlierSettings(settings["n_neighbours"], settings["n_trees"], settings["n_components"])
+    detect = partial(OutlierDetectors, settings=how, seed=seed)
+    detectors = detect(values[reference])
+    galaxies = pd.concat([table, score_in_blocks(detectors, values, reference)], axis=1)
+    plain = galaxies[galaxies["split"] == "test"].reset_index(drop=True)
+    baseline = pixel_baseline(crops, table.loc[reference, "index"].to_numpy(), seed)
+    plain[BASELINE] = baseline_scores(baseline, crops, plain["index"].to_numpy())
+    odd = score_oddities(
+        plain, baseline, crops, store, lvm, detectors, settings, feature_settings, seed
+    )
+    kinds = kinds_of_crops(cutouts, crops, table["index"].to_numpy(), settings["kind_column"])
+    rows = oddity_rows(plain, odd, settings["list_shares"], seed)
+    rows += rare_kind_rows(galaxies, values, reference, kinds, detect, settings, seed)
+    write_results(metrics, rows)
+    for path, frame in ((scores, galaxies), (oddities, odd)):
+        with atomic_path(path) as temporary:
+            frame.to_parquet(temporary, index=False)
+
+
+def _reference(split: np.ndarray, n_wanted: int, seed: int) -> np.ndarray:
+    """Return which galaxies are the usual ones: at most `n_wanted` of the training split."""
+    train = np.flatnonzero(split == "train")
+    reference = np.zeros(len(split), dtype=bool)
+    reference[train[sample_rows(len(train), n_wanted, derive_seed(seed, "reference"))]] = True
+    return reference
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            features=snakemake.input.features,  # noqa: F821
+            crops=snakemake.input.crops,  # noqa: F821
+            cutouts=snakemake.input.cutouts,  # noqa: F821
+            splits=snakemake.input.splits,  # noqa: F821
+            lvm=snakemake.input.lvm,  # noqa: F821
+            metrics=snakemake.output.metrics,  # noqa: F821
+            scores=snakemake.output.scores,  # noqa: F821
+            oddities=snakemake.output.oddities,  # noqa: F821
+            settings=snakemake.params.settings,  # noqa: F821
+            feature_settings=snakemake.params.feature_settings,  # noqa: F821
+            seed=snakemake.params.seed,  # noqa: F821
+            threads=snakemake.threads,  # noqa: F821
+        )

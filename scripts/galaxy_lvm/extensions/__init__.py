@@ -1,0 +1,1 @@
+"""What the features are good for beside classification: parameters, oddities, neighbours, maps."""

@@ -1,0 +1,107 @@
+"""What is measured of a ranker: figure 10's five scores, and the progress of a search."""
+
+import numpy as np
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from galaxy_lvm.errors import DataError
+from galaxy_lvm.hitl.selection import BOUNDARY
+
+COMPARISON_METRICS = ("aupr", "auc", "accuracy", "purity", "completeness")
+DISCOVERY_METRICS = ("asked_precision", "found", "precision", "recall", "aupr", "auc")
+
+
+def comparison_metrics(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    """Return the scores of figure 10.
+
+    Parameters
+    ----------
+    truth
+        Whether each galaxy is a positive (N,); both kinds must occur.
+    scores
+        Probability of being one (N,).
+
+    Returns
+    -------
+    dict
+        `aupr` (average precision), `auc`, and at a threshold of 0.5 `accuracy`, `purity` (share
+        of true ones among the predicted, 0 where none is predicted) and `completeness` (share of
+        the true ones that is predicted).
+
+    Raises
+    ------
+    DataError
+        If only one kind occurs or a score is not finite.
+    """
+    truth = np.asarray(truth, dtype=bool)
+    if truth.all() or not truth.any():
+        raise DataError(f"{truth.sum()} positives among {len(truth)} galaxies; both must occur")
+    if not np.isfinite(scores).all():
+        raise DataError(f"{np.sum(~np.isfinite(scores))} of {len(scores)} scores are not finite")
+    predicted = scores >= BOUNDARY
+    right = np.sum(predicted & truth)
+    return {
+        "aupr": float(average_precision_score(truth, scores)),
+        "auc": float(roc_auc_score(truth, scores)),
+        "accuracy": float(np.mean(predicted == truth)),
+        "purity": float(right / max(predicted.sum(), 1)),
+        "completeness": float(right / truth.sum()),
+    }
+
+
+def discovery_metrics(
+    truth: np.ndarray,
+    scores: np.ndarray | None,
+    labelled: np.ndarray,
+    prompts: np.ndarray,
+    asked: np.ndarray,
+) -> dict[str, float]:
+    """Return how far a search has come.
+
+    Parameters
+    ----------
+    truth
+        Whether each galaxy of the pool is a positive (N,).
+    scores
+        Of the ranker (N,), NaN where there is none; None without a ranker.
+    labelled, prompts, asked
+        Rows with a label; of these, the rows that the search began with and those of the latest
+        round.
+
+    Returns
+    -------
+    dict
+        `asked_precision` (share of positives among the latest round, absent where nothing was
+        asked), `found` (share of the pool's positives that have a label, prompts left out); over
+        the galaxies without a label `precision` and `recall` at a threshold of 0.5, and `aupr` and
+        `auc`, absent where no positive is left.
+    """
+    values = {}
+    if len(asked):
+        values["asked_precision"] = float(truth[asked].mean())
+    hidden = truth.copy()
+    hidden[prompts] = False
+    n_hidden = int(hidden.sum())
+    values["found"] = float(hidden[labelled].sum() / n_hidden) if n_hidden else 1.0
+    if scores is None:
+        return values
+    rest = np.isfinite(scores)
+    rest[labelled] = False
+    if truth[rest].any() and not truth[rest].all():
+        found = comparison_metrics(truth[rest], scores[rest])
+        values |= {"precision": found["purity"], "recall": found["completeness"]}
+        values |= {"aupr": found["aupr"], "auc": found["auc"]}
+    return values
+
+
+def labels_to_find(found: list[float], n_labels: list[int], share: float = 0.5) -> float:
+    """Return the number of labels after which a share of the positives was found; inf if never.
+
+    Parameters
+    ----------
+    found, n_labels
+        Share found and labels given after every round, in order.
+    share
+        In (0, 1].
+    """
+    reached = [n for f, n in zip(found, n_labels, strict=True) if f >= share]
+    return float(reached[0]) if reached else float("inf")

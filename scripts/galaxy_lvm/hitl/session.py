@@ -1,0 +1,344 @@
+"""A session of the human in the loop: what simulation, web page and notebook all use."""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from galaxy_lvm.errors import DataError
+from galaxy_lvm.hitl.pools import Pool
+from galaxy_lvm.hitl.ranker import BLOCK_ROWS, Features, Ranker, RankerSettings, Whitening
+from galaxy_lvm.hitl.selection import BOUNDARY, NEED_NO_SCORES, PoolState, rule_of
+from galaxy_lvm.hitl.settings import SessionSettings
+from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE, UNSURE, LabelStore
+from galaxy_lvm.workflow import atomic_path, config_hash, derive_seed
+
+log = logging.getLogger("galaxy_lvm.hitl")
+
+
+class Session:
+    """Suggest galaxies, take labels, learn, rank the pool; nothing is kept outside the store.
+
+    A session that was killed goes on by being opened again: labels and open suggestions are in the
+    store, and the ranker follows from the labels and the seed alone. Several annotators, each with
+    a `Session` of their own in this or another process, may share a store: every one has rounds of
+    their own, and all learn from all labels. Where annotators differ the majority decides; at a
+    tie the galaxy teaches nothing and is listed by `disagreements`.
+
+    Parameters
+    ----------
+    pool
+        Galaxies and features.
+    store
+        Label store, or the path of one.
+    settings
+        Taken from the store where None.
+    annotator
+        Who labels.
+    whitening
+        Of the pool's features where it is known already; measured otherwise.
+
+    Raises
+    ------
+    DataError
+        If the store has labels of galaxies that are not in the pool.
+    ConfigError
+        If the store was started with other settings.
+
+    Examples
+    --------
+    >>> session = Session(pool, "labels.sqlite")                    # doctest: +SKIP
+    >>> session.label(["a", "b"], ["positive", "positive"])         # doctest: +SKIP
+    >>> asked = session.suggest(10)                                 # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        store: LabelStore | str | os.PathLike,
+        settings: SessionSettings | None = None,
+        annotator: str = "me",
+        whitening: Whitening | None = None,
+    ) -> None:
+        self.pool, self.annotator = pool, annotator
+        self.store = store if isinstance(store, LabelStore) else LabelStore(store)
+        self.settings = self._open(settings)
+        self._whitening = whitening
+        self._ranker: Ranker | None = None
+        self._scores: np.ndarray | None = None
+        self._usable: np.ndarray | None = None
+        self._version = ""
+
+    def _open(self, settings: SessionSettings | None) -> SessionSettings:
+        labelled = self.store.current()["id"].unique()
+        if len(labelled):
+            self.pool.rows_of(labelled)
+        if settings is None:
+            kept = self.store.settings()
+            kept = {**kept, "ranker": RankerSettings(**kept["ranker"])} if kept else {}
+            settings = SessionSettings(**kept)
+        self.store.keep_settings(asdict(settings))
+        return settings
+
+    # Labels
+
+    def label(self, ids: Sequence[str], values: Sequence[str]) -> None:
+        """Keep labels, all or none; they are on disk when this returns.
+
+        Parameters
+        ----------
+        ids
+            Galaxies of the pool, suggested or not; a second label replaces the first.
+        values
+            "positive", "negative" or "unsure" for each. Unsure ones are not asked about again and
+            teach nothing.
+
+        Raises
+        ------
+        DataError
+            If an id is not in the pool, its features are not finite, or a value is not allowed.
+        """
+        rows = self.pool.rows_of(ids)
+        finite = np.isfinite(np.asarray(self.pool.features[rows])).all(axis=1)
+        if not finite.all():
+            lost = ids[int(np.argmin(finite))]
+            raise DataError(f"galaxy {lost!r} has features that are not finite; it cannot teach")
+        asked = self.store.last_suggestion(self.annotator)
+        number, version = (asked.round, asked.model_version) if asked else (0, "")
+        self.store.append([str(i) for i in ids], values, self.annotator, number, version)
+
+    def undo(self) -> str | None:
+        """Take back this annotator's last label; return the galaxy's id, None if there is none."""
+        return self.store.retract_last(self.annotator)
+
+    def labels(self) -> pd.DataFrame:
+        """Return one row per labelled galaxy.
+
+        Returns
+        -------
+        DataFrame
+            `id`, `value` (that of the majority; unsure at a tie), `n_positive`, `n_negative`,
+            `n_unsure` (annotators) and `disputed` (some said positive, some negative), sorted
+            by `id`.
+        """
+        current = self.store.current()
+        counts = pd.DataFrame(
+            {f"n_{v}": current["value"] == v for v in (POSITIVE, NEGATIVE, UNSURE)}
+        )
+        table = counts.groupby(current["id"]).sum().astype(int)
+        more = np.sign(table["n_positive"] - table["n_negative"])
+        table.insert(0, "value", more.map({1: POSITIVE, -1: NEGATIVE, 0: UNSURE}))
+        table["disputed"] = (table["n_positive"] > 0) & (table["n_negative"] > 0)
+        return table.rename_axis("id").reset_index()
+
+    def disagreements(self) -> pd.DataFrame:
+        """Return the labels of galaxies that some call positive and others negative."""
+        table = self.labels()
+        current = self.store.current()
+        return current[current["id"].isin(table.loc[table["disputed"], "id"])].sort_values("id")
+
+    def latest_counts(self) -> tuple[int, int]:
+        """Return positives and negatives of this annotator's latest round with a label."""
+        mine = self.store.current().query("annotator == @self.annotator")
+        latest = mine[mine["round"] == mine["round"].max()]["value"]
+        return int((latest == POSITIVE).sum()), int((latest == NEGATIVE).sum())
+
+    # Learning
+
+    def fit(self) -> str:
+        """Train the ranker on the labels that stand, if they changed; return its version.
+
+        Galaxies drawn from the pool stand in for negatives: with little weight beside labelled
+        ones, alone as long as there is none. Most of them are negatives, and they show what is
+        common in the pool (compare Elkan & Noto 2008).
+
+        Raises
+        ------
+        DataError
+            If no galaxy is labelled positive.
+        """
+        table = self.labels()
+        positive, negative = (table.loc[table["value"] == v, "id"] for v in (POSITIVE, NEGATIVE))
+        version = config_hash([sorted(positive), sorted(negative), asdict(self.settings)])
+        if version == self._version:
+            return version
+        if positive.empty:
+            raise DataError(
+                "no galaxy is labelled positive: there is nothing to look for yet; label at least "
+                "one, or let the rule be one of " + ", ".join(NEED_NO_SCORES)
+            )
+        rows, labels, weights = self._training_set(table["id"], positive, negative)
+        seed = derive_seed(self.settings.seed, "ranker")
+        ranker = Ranker(self.whitening, self.settings.ranker, seed)
+        self._ranker = ranker.fit(self.pool.features[rows], labels, weights)
+        self._scores, self._version = None, version
+        return version
+
+    def _training_set(
+        self, labelled: pd.Series, positive: pd.Series, negative: pd.Series
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return rows, labels and weights of what the ranker learns from, in a fixed order."""
+        rows = [np.sort(self.pool.rows_of(ids)) for ids in (positive, negative)]
+        weight = self.settings.assumed_weight if len(rows[1]) else 1.0
+        rows.append(self._drawn(self.pool.rows_of(labelled)) if weight else rows[0][:0])
+        n_positive, n_negative, n_assumed = (len(part) for part in rows)
+        if not n_negative + n_assumed:
+            raise DataError("no negative is labelled and no other galaxy is left; label one")
+        # All assumed ones together count as much as so many times the labelled negatives.
+        each = weight * max(n_negative, 1) / max(n_assumed, 1)
+        return (
+            np.concatenate(rows),
+            np.repeat([1, 0], [n_positive, n_negative + n_assumed]),
+            np.repeat([1.0, each], [n_positive + n_negative, n_assumed]),
+        )
+
+    def _drawn(self, labelled: np.ndarray) -> np.ndarray:
+        """Return galaxies without a label that stand in for negatives, the same ones every time."""
+        rng = np.random.default_rng(derive_seed(self.settings.seed, "assumed"))
+        n_drawn = min(self.settings.assumed_negatives, len(self.pool))
+        rows = np.sort(rng.choice(len(self.pool), n_drawn, replace=False))
+        return rows[self.usable[rows] & ~np.isin(rows, labelled)]
+
+    @property
+    def whitening(self) -> Whitening:
+        """The map of the pool's features that the ranker looks through."""
+        if self._whitening is None:
+            n_components = self.settings.ranker.n_components
+            self._whitening = Whitening.of(self.pool.features, n_components)
+        return self._whitening
+
+    def score(self) -> np.ndarray:
+        """Return the probability of being a positive for every galaxy of the pool (N,).
+
+        NaN where features are not finite; such galaxies are never suggested.
+
+        Raises
+        ------
+        DataError
+            If no galaxy is labelled positive.
+        """
+        self.fit()
+        if self._scores is None:
+            self._scores = self._ranker.score(self.pool.features)
+            self._keep_usable(np.isfinite(self._scores))
+        return self._scores
+
+    def score_of(self, features: Features) -> np.ndarray:
+        """Return the probability of being a positive for other galaxies (M,), by features (M, D).
+
+        Raises
+        ------
+        DataError
+            If no galaxy is labelled positive.
+        """
+        self.fit()
+        return self._ranker.score(features)
+
+    @property
+    def usable(self) -> np.ndarray:
+        """Whether the features of each galaxy are finite (N,)."""
+        if self._usable is None:
+            features, usable = self.pool.features, np.empty(len(self.pool), dtype=bool)
+            for first in range(0, len(usable), BLOCK_ROWS):
+                part = slice(first, first + BLOCK_ROWS)
+                usable[part] = np.isfinite(features[part]).all(axis=1)
+            self._keep_usable(usable)
+        return self._usable
+
+    def _keep_usable(self, usable: np.ndarray) -> None:
+        if self._usable is None and not usable.all():
+            lost = np.flatnonzero(~usable)
+            log.warning(
+                "%d of %d galaxies have features that are not finite and are left out, first %s",
+                len(lost), len(usable), self.pool.ids_of(lost[:3]),
+            )  # fmt: skip
+        self._usable = usable
+
+    # Asking
+
+    def suggest(self, k: int) -> list[str]:
+        """Return the galaxies to label next, most wanted first; this starts a round.
+
+        A round that is not finished is returned again, without the galaxies that have a label by
+        now: call it again after a restart and nothing is asked twice.
+
+        Parameters
+        ----------
+        k
+            How many, 1 or more. Fewer come back where fewer are left, none when every galaxy is
+            labelled.
+
+        Raises
+        ------
+        DataError
+            If k is below 1, or the rule needs scores and no galaxy is labelled positive.
+        """
+        if k < 1:
+            raise DataError(f"{k} galaxies asked for, expected 1 or more")
+        labelled = self.store.current()["id"].unique()
+        asked = self.store.last_suggestion(self.annotator)
+        still_open = [i for i in asked.ids if i not in set(labelled)] if asked else []
+        if still_open:
+            return still_open[:k]
+        state = self._state(self.pool.rows_of(labelled))
+        rows = rule_of(self.settings.rule)(state, k)
+        if not len(rows):
+            log.info("every galaxy of the pool has a label; there is nothing left to ask")
+            return []
+        ids = self.pool.ids_of(rows)
+        self.store.suggest(self.annotator, ids, self.settings.rule, self._version)
+        return ids
+
+    def _state(self, labelled: np.ndarray) -> PoolState:
+        needs_scores = self.settings.rule not in NEED_NO_SCORES
+        scores = self.score() if needs_scores else np.full(len(self.pool), np.nan, np.float32)
+        free = self.usable.copy()
+        free[labelled] = False
+        asked = self.store.last_suggestion(self.annotator)
+        number = asked.round + 1 if asked else 1
+        seed = derive_seed(self.settings.seed, "round", self.annotator, number)
+        n_positive, n_negative = self.latest_counts()
+        return PoolState(
+            scores=scores,
+            free=free,
+            labelled=np.sort(labelled),
+            embed=lambda rows: self.whitening.apply(self.pool.features[rows]),
+            rng=np.random.default_rng(seed),
+            n_positive=n_positive,
+            n_negative=n_negative,
+            alpha=self.settings.alpha,
+            lower=self.settings.lower,
+        )
+
+    def export(self, path: str | os.PathLike | None = None) -> pd.DataFrame:
+        """Return, and where a path is given write, every galaxy with score and label.
+
+        Parameters
+        ----------
+        path
+            File ending in .csv or .parquet.
+
+        Returns
+        -------
+        DataFrame
+            `id`, `score` (NaN without finite features), `is_positive` (by label where there is
+            one, else a score of at least 0.5) and the columns of `labels`, highest score first.
+        """
+        table = pd.DataFrame({"id": self.pool.ids_of(np.arange(len(self.pool)))})
+        table = table.assign(score=self.score()).merge(self.labels(), on="id", how="left")
+        by_score = table["score"] >= BOUNDARY
+        known = table["value"].isin([POSITIVE, NEGATIVE])
+        table.insert(2, "is_positive", (table["value"] == POSITIVE).where(known, by_score))
+        table = table.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+        if path is not None:
+            path = Path(path)
+            if path.suffix not in (".csv", ".parquet"):
+                raise DataError(f"{path}: the export is a .csv or a .parquet file")
+            with atomic_path(path) as temporary:
+                write = table.to_csv if path.suffix == ".csv" else table.to_parquet
+                write(temporary, index=False)
+        return table

@@ -1,0 +1,311 @@
+"""Simulated experiments: figure 10's comparison, the sweep over alpha, discovery in a pool."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from galaxy_lvm.errors import DataError
+from galaxy_lvm.hitl.annotators import Annotator
+from galaxy_lvm.hitl.measures import comparison_metrics, discovery_metrics
+from galaxy_lvm.hitl.pools import Pool
+from galaxy_lvm.hitl.ranker import Whitening
+from galaxy_lvm.hitl.session import Session
+from galaxy_lvm.hitl.settings import SessionSettings
+from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE, LabelStore
+from galaxy_lvm.workflow import atomic_path, config_hash, derive_seed
+
+# Galaxies that the splits left over are as good as training galaxies to label from.
+POOL_SPLITS = ("train", "unused")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A pool to label from, its truth, and galaxies to score on that are never labelled.
+
+    Attributes
+    ----------
+    pool, truth
+        Galaxies to label (N of them) and whether each is a positive (N,).
+    test_pool, test_truth
+        Galaxies to score on, with their truth.
+    whitening
+        Of the pool's features.
+    """
+
+    pool: Pool
+    truth: np.ndarray
+    test_pool: Pool
+    test_truth: np.ndarray
+    whitening: Whitening
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Training sets of the comparison; the config's `hitl.comparison`.
+
+    Attributes
+    ----------
+    few_per_class, more_per_class, small_per_class
+        Positives and, as many, negatives.
+    n_recommended
+        Galaxies labelled in the one step of the loop.
+    n_big
+        Galaxies drawn at random.
+    """
+
+    few_per_class: int = 5
+    more_per_class: int = 15
+    small_per_class: int = 50
+    n_recommended: int = 10
+    n_big: int = 1000
+
+    @classmethod
+    def of(cls, section: Mapping[str, Any]) -> "Sizes":
+        """Return the sizes that the config's `hitl.comparison` describes."""
+        return cls(**{field.name: section[field.name] for field in fields(cls)})
+
+
+def draw_prompts(truth: np.ndarray, n_positive: int, n_negative: int, seed: int) -> np.ndarray:
+    """Return rows of positives, then negatives; smaller sets of one seed are part of larger ones.
+
+    Raises
+    ------
+    DataError
+        If the pool has too few of a kind.
+    """
+    rows = []
+    for wanted, n_wanted, kind in ((True, n_positive, "positive"), (False, n_negative, "negative")):
+        known = np.flatnonzero(truth == wanted)
+        if len(known) < n_wanted:
+            raise DataError(f"{n_wanted} {kind} prompts asked for; the pool has {len(known)}")
+        rng = np.random.default_rng(derive_seed(seed, "prompts", kind))
+        rows.append(rng.permutation(known)[:n_wanted])
+    return np.concatenate(rows)
+
+
+def start_session(
+    pool: Pool, truth: np.ndarray, rows: np.ndarray, settings: SessionSettings, whitening: Whitening
+) -> Session:
+    """Return a session in memory whose prompts are labelled with the truth."""
+    session = Session(pool, LabelStore(":memory:"), settings, "simulated", whitening)
+    session.label(pool.ids_of(rows), [POSITIVE if truth[row] else NEGATIVE for row in rows])
+    return session
+
+
+def training_sets(truth: np.ndarray, sizes: Sizes, seed: int) -> tuple[dict, dict[str, str]]:
+    """Return the rows of figure 10's training sets by condition, and why any is left out.
+
+    The names count all labels, as the paper's do: "train=30" are 15 positives and 15 negatives.
+    """
+    sets, skipped = {}, {}
+    for n in (sizes.few_per_class, sizes.more_per_class, sizes.small_per_class):
+        try:
+            sets[f"train={2 * n}"] = draw_prompts(truth, n, n, seed)
+        except DataError as error:
+            skipped[f"train={2 * n}"] = str(error)
+    name = f"train={sizes.n_big}"
+    if sizes.n_big > len(truth):
+        skipped[name] = f"{sizes.n_big} random galaxies asked for; the pool has {len(truth)}"
+    else:
+        rng = np.random.default_rng(derive_seed(seed, "big"))
+        sets[name] = rng.permutation(len(truth))[: sizes.n_big]
+    return sets, skipped
+
+
+def compare(
+    task: Task, settings: SessionSettings, sizes: Sizes, rules: Sequence[str], seed: int
+) -> tuple[dict[tuple[str, str], dict[str, float]], dict[str, str]]:
+    """Run one repetition of figure 10 for everything that works on the LVM's features.
+
+    Parameters
+    ----------
+    task
+        Pool and test galaxies.
+    settings
+        Of the loop; its rule gives the model `lvm_hitl`.
+    sizes
+        Training sets.
+    rules
+        Further rules for the one step; each gives a model `lvm_<rule>`.
+    seed
+        Of draws and weights.
+
+    Returns
+    -------
+    scores
+        (model, condition) -> `comparison_metrics` on the test galaxies.
+    skipped
+        Condition -> why it could not be run.
+    """
+    settings = replace(settings, seed=derive_seed(seed, "session"))
+    sets, skipped = training_sets(task.truth, sizes, seed)
+    scores = {}
+    for condition, rows in sets.items():
+        session = _started(task, rows, settings)
+        scores["lvm", condition] = _on_test(task, session)
+    few = f"train={2 * sizes.few_per_class}"
+    if few in sets:
+        condition = f"initial={2 * sizes.few_per_class} rounds=1 recommended={sizes.n_recommended}"
+        for rule in dict.fromkeys((settings.rule, *rules)):
+            session = _started(task, sets[few], replace(settings, rule=rule))
+            _label_round(session, task.truth, sizes.n_recommended)
+            model = "lvm_hitl" if rule == settings.rule else f"lvm_{rule}"
+            scores[model, condition] = _on_test(task, session)
+    return scores, skipped
+
+
+def sweep_alpha(
+    task: Task, settings: SessionSettings, n_few: int, n_rounds: int, k: int, seed: int
+) -> dict[str, float]:
+    """Run the alpha rule from `n_few` + `n_few` prompts; return the scores on the test galaxies."""
+    settings = replace(settings, rule="alpha", seed=derive_seed(seed, "session"))
+    session = _started(task, draw_prompts(task.truth, n_few, n_few, seed), settings)
+    asked_higher = 0
+    for _ in range(n_rounds):
+        n_positive, n_negative = session.latest_counts()
+        asked_higher += n_positive <= settings.alpha * n_negative
+        _label_round(session, task.truth, k)
+    labels = session.labels()["value"]
+    shares = {"positive_share": float((labels == POSITIVE).mean())}
+    return {**_on_test(task, session), **shares, "higher_share": asked_higher / n_rounds}
+
+
+def discover(
+    pool: Pool,
+    truth: np.ndarray,
+    annotator: Annotator,
+    settings: SessionSettings,
+    n_prompts: int,
+    n_rounds: int,
+    k: int,
+    seed: int,
+    whitening: Whitening,
+    stop_at: float | None = None,
+) -> list[dict[str, float]]:
+    """Search a pool from a few positives; return `discovery_metrics` after every round.
+
+    Parameters
+    ----------
+    pool, truth
+        Galaxies and whether each is a positive.
+    annotator
+        Answers what is asked; the prompts are true.
+    settings
+        Rule and all else.
+    n_prompts
+        Positives to start with; no negative is given.
+    n_rounds, k
+        Rounds and galaxies asked about in each.
+    seed
+        Of prompts and draws.
+    whitening
+        Of the pool's features.
+    stop_at
+        Share of the positives after which the search may end; None asks all rounds.
+
+    Returns
+    -------
+    list of dict
+        Entry 0 is the state before the first round; `n_labels` counts the answers so far, without
+        the prompts. The search ends early when nothing is left to ask.
+    """
+    settings = replace(settings, seed=derive_seed(seed, "session"))
+    prompts = draw_prompts(truth, n_prompts, 0, seed)
+    session = start_session(pool, truth, prompts, settings, whitening)
+    labelled, asked, states = prompts, np.empty(0, np.int64), []
+    for number in range(n_rounds + 1):
+        if number:
+            ids = session.suggest(k)
+            if not ids:
+                break
+            session.label(ids, annotator(ids))
+            asked = pool.rows_of(ids)
+            labelled = np.concatenate([labelled, asked])
+        state = discovery_metrics(truth, session.score(), labelled, prompts, asked)
+        states.append({"n_labels": float(len(labelled) - len(prompts)), **state})
+        if stop_at is not None and state["found"] >= stop_at:
+            break
+    return states
+
+
+def recommend(
+    pool: Pool,
+    truth: np.ndarray,
+    settings: SessionSettings,
+    n_prompts: int,
+    n_rounds: int,
+    k: int,
+    n_shown: int,
+    seed: int,
+    whitening: Whitening,
+) -> pd.DataFrame:
+    """Return the prompts of a search and what it recommends after some rounds (figure 7).
+
+    Returns
+    -------
+    DataFrame
+        `id`, `kind` (prompt or recommended; the latter have no label yet and the highest scores),
+        `is_positive` (the truth) and `score`, in the order of the figure.
+    """
+    settings = replace(settings, seed=derive_seed(seed, "session"))
+    prompts = draw_prompts(truth, n_prompts, 0, seed)
+    session = start_session(pool, truth, prompts, settings, whitening)
+    for _ in range(n_rounds):
+        _label_round(session, truth, k)
+    scores = session.score()
+    left = np.where(np.isfinite(scores), scores, -1)
+    left[pool.rows_of(session.labels()["id"])] = -1
+    best = np.argsort(-left, kind="stable")[:n_shown]
+    best = best[left[best] >= 0]
+    rows = np.concatenate([prompts, best])
+    kinds = ["prompt"] * len(prompts) + ["recommended"] * len(best)
+    return pd.DataFrame(
+        {
+            "id": pool.ids_of(rows),
+            "kind": kinds,
+            "is_positive": truth[rows],
+            "score": scores[rows],
+        }
+    )
+
+
+def kept_result(state_dir: str | Path, key: object, make: Callable[[], object]) -> object:
+    """Return what `make` returns, from the state folder if it was made before.
+
+    One small file per repetition: a job that was killed goes on where it was.
+
+    Parameters
+    ----------
+    state_dir
+        Folder of the job, named after a hash of all that the results depend on.
+    key
+        What tells this result from the others.
+    make
+        Computes it; the result must be made of what JSON knows.
+    """
+    path = Path(state_dir) / f"{config_hash(key)}.json"
+    if path.exists():
+        return json.loads(path.read_text())
+    result = make()
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(result))
+    return result
+
+
+def _started(task: Task, rows: np.ndarray, settings: SessionSettings) -> Session:
+    return start_session(task.pool, task.truth, rows, settings, task.whitening)
+
+
+def _label_round(session: Session, truth: np.ndarray, k: int) -> None:
+    ids = session.suggest(k)
+    rows = session.pool.rows_of(ids)
+    session.label(ids, [POSITIVE if truth[row] else NEGATIVE for row in rows])
+
+
+def _on_test(task: Task, session: Session) -> Mapping[str, float]:
+    return comparison_metrics(task.test_truth, session.score_of(task.test_pool.features))

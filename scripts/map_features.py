@@ -1,0 +1,59 @@
+"""Lay the galaxies out on a plane by their features."""
+
+import pandas as pd
+from galaxy_lvm.data.features import FeatureStore
+from galaxy_lvm.evaluation.results import long_rows, write_results
+from galaxy_lvm.extensions.embedding import embed, map_scores
+from galaxy_lvm.extensions.rows import sample_rows
+from galaxy_lvm.workflow import atomic_path, derive_seed, job_log, log
+from threadpoolctl import threadpool_limits
+
+
+def main(
+    features: str,
+    splits: str,
+    metrics: str,
+    places: str,
+    settings: dict,
+    seed: int,
+    threads: int = 1,
+) -> None:
+    """Write the place of every galaxy of a sample, and what the map keeps.
+
+    Parameters
+    ----------
+    features, splits
+        Feature vectors and splits of the labelled dataset.
+    metrics, places
+        Long-format CSV; `index`, `id`, `split`, `label`, `x`, `y` (parquet) to write.
+    settings
+        The config's section `extensions.map`.
+    seed, threads
+        The run's seed; CPU threads.
+    """
+    table = pd.read_parquet(splits)[["index", "id", "split", "label"]]
+    rows = sample_rows(len(table), settings["max_galaxies"], derive_seed(seed, "map sample"))
+    log.info("%d of %d galaxies are on the map", len(rows), len(table))
+    sample = table.iloc[rows].reset_index(drop=True)
+    values = FeatureStore.open(features).take(sample["id"])
+    labels = sample["label"].fillna("").to_numpy(dtype=object)
+    with threadpool_limits(threads):
+        xy = embed(values, settings["perplexity"], settings["n_components"], seed)
+        scores = map_scores(values, xy, labels, seed)
+    scores |= {"n_shown": len(sample), "n_galaxies": len(table)}
+    write_results(metrics, long_rows("map", "t-SNE", "lvm", "", seed, scores))
+    with atomic_path(places) as temporary:
+        sample.assign(label=labels, x=xy[:, 0], y=xy[:, 1]).to_parquet(temporary, index=False)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            features=snakemake.input.features,  # noqa: F821
+            splits=snakemake.input.splits,  # noqa: F821
+            metrics=snakemake.output.metrics,  # noqa: F821
+            places=snakemake.output.places,  # noqa: F821
+            settings=snakemake.params.settings,  # noqa: F821
+            seed=snakemake.params.seed,  # noqa: F821
+            threads=snakemake.threads,  # noqa: F821
+        )

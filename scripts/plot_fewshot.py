@@ -1,0 +1,99 @@
+"""Draw figure 5 and its companions; table the scores and how many labels the LVM saves."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from galaxy_lvm.data.fewshot import read_labelled, usable_sizes
+from galaxy_lvm.evaluation.fewshot import (
+    efficiency_sentences,
+    efficiency_table,
+    few_shot_html,
+    few_shot_table,
+)
+from galaxy_lvm.evaluation.results import read_results, write_results
+from galaxy_lvm.models.model_specs import model_specs
+from galaxy_lvm.plots.fewshot import draw_confusions, draw_few_shot, draw_reliability
+from galaxy_lvm.plots.style import save
+from galaxy_lvm.workflow import atomic_path, derive_seed, job_log, log
+
+
+def main(
+    splits: str,
+    job_metrics: Sequence[str],
+    job_predictions: Sequence[str],
+    models: Sequence[dict],
+    sizes: Sequence[int],
+    seed: int,
+    metrics: str,
+    table: str,
+    efficiency: str,
+    fig05: str,
+    confusion: str,
+    reliability: str,
+) -> None:
+    """Join the jobs' results; write metrics, two tables (CSV, one HTML) and three figures.
+
+    Parameters
+    ----------
+    splits
+        Labelled dataset.
+    job_metrics, job_predictions
+        What the trainings wrote.
+    models, sizes
+        The config's lists.
+    seed
+        The run's seed.
+    metrics
+        Long table of the experiment (CSV) to write.
+    table, efficiency
+        CSV tables to write; an HTML page with both lies beside the first.
+    fig05, confusion, reliability
+        Figures to write, ending in .pdf.
+    """
+    results = read_results(list(job_metrics))
+    write_results(metrics, results)
+    specs = model_specs(models)
+    names = {spec.label: spec.display_name for spec in specs}
+    galaxies, class_names = read_labelled(splits)
+    _, skipped = usable_sizes(galaxies["train"].labels, class_names, sizes)
+    notes = [f"{n} per class: not shown, too few of {why}" for n, why in skipped.items()]
+    scores = few_shot_table(results, list(names))
+    saved = efficiency_table(
+        results,
+        [spec.label for spec in specs if spec.is_lvm and spec.pretrained],
+        [spec.label for spec in specs if not spec.is_lvm],
+        derive_seed(seed, "label_efficiency"),
+    )
+    for path, view in ((table, scores), (efficiency, saved)):
+        with atomic_path(path) as temporary:
+            view.to_csv(temporary, index=False)
+    with atomic_path(Path(table).with_suffix(".html")) as temporary:
+        temporary.write_text(few_shot_html(scores, saved, names, notes), encoding="utf-8")
+    for sentence in efficiency_sentences(saved, names):
+        log.info("%s", sentence)
+    labels = galaxies["test"].labels
+    chance = float(np.bincount(labels).max() / len(labels))
+    save(draw_few_shot(scores, names, notes, chance), fig05)
+    predictions = pd.concat([pd.read_parquet(path) for path in job_predictions])
+    save(draw_confusions(predictions, names, class_names), confusion)
+    save(draw_reliability(predictions, names, class_names), reliability)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            splits=snakemake.input.splits,  # noqa: F821
+            job_metrics=list(snakemake.input.metrics),  # noqa: F821
+            job_predictions=list(snakemake.input.predictions),  # noqa: F821
+            models=snakemake.params.models,  # noqa: F821
+            sizes=snakemake.params.sizes,  # noqa: F821
+            seed=snakemake.params.seed,  # noqa: F821
+            metrics=snakemake.output.metrics,  # noqa: F821
+            table=snakemake.output.table,  # noqa: F821
+            efficiency=snakemake.output.efficiency,  # noqa: F821
+            fig05=snakemake.output.fig05,  # noqa: F821
+            confusion=snakemake.output.confusion,  # noqa: F821
+            reliability=snakemake.output.reliability,  # noqa: F821
+        )

@@ -1,0 +1,113 @@
+"""Find the galaxies most similar to given ones, and how well the fast search does."""
+
+import numpy as np
+import pandas as pd
+from galaxy_lvm.data.features import FeatureStore
+from galaxy_lvm.evaluation.results import long_rows, write_results
+from galaxy_lvm.extensions.rows import sample_rows
+from galaxy_lvm.extensions.similarity import SimilaritySearch, SimilaritySettings, drop_self
+from galaxy_lvm.extensions.similarity_trials import (
+    choose_queries,
+    neighbour_table,
+    purity_rows,
+    search_rows,
+)
+from galaxy_lvm.workflow import atomic_path, derive_seed, job_log, log
+from threadpoolctl import threadpool_limits
+
+
+def main(
+    features: str,
+    splits: str,
+    pool_features: str,
+    metrics: str,
+    table: str,
+    settings: dict,
+    query_ids: list[str],
+    state_root: str,
+    seed: int,
+    threads: int = 1,
+) -> None:
+    """Write the neighbours of the queries, and recall, speed and class purity of the search.
+
+    Parameters
+    ----------
+    features, splits
+        Vectors of the labelled dataset, which the queries are taken from, and its splits.
+    pool_features
+        Vectors that are searched; may be the same file.
+    metrics, table
+        Long-format CSV; neighbours of every query (CSV) to write.
+    settings
+        The config's section `extensions.similarity`.
+    query_ids
+        Galaxies to search for; where empty, a few of each class are drawn from the test split.
+    state_root
+        Folder in which the index is kept.
+    seed, threads
+        The run's seed; CPU threads.
+    """
+    galaxies = pd.read_parquet(splits)
+    galaxies["label"] = galaxies["label"].fillna("")
+    queries = choose_queries(galaxies, query_ids, settings["n_queries_per_class"], seed)
+    store, pool = FeatureStore.open(features), FeatureStore.open(pool_features)
+    same = store.path.resolve() == pool.path.resolve()
+    labels = galaxies.set_index("id")["label"] if same else None
+    how = {name: settings[name] for name in SimilaritySettings.__dataclass_fields__}
+    k, use_index = settings["n_neighbours"], len(pool) > settings["exact_up_to"]
+    with threadpool_limits(threads):
+        search = SimilaritySearch(pool, SimilaritySettings(**how), seed)
+        index = search.build_index(state_root, threads)
+        rows = _trials(search, store, galaxies, labels, settings, seed)
+        log.info("%s search among %d galaxies", "index" if use_index else "exact", len(pool))
+        find = search.approximate if use_index else search.exact
+        found = find(store.take(queries["id"]), k + 1)
+    facts = {"bytes_per_galaxy": index.stat().st_size / len(pool)}
+    facts |= {"n_galaxies": len(pool), "in_use": use_index}
+    write_results(metrics, rows + long_rows("similarity", "search", "index", f"k={k}", seed, facts))
+    own = _own_rows(pool, queries["id"], same)
+    with atomic_path(table) as temporary:
+        neighbour_table(queries, *drop_self(*found, own, k), pool, labels).to_csv(
+            temporary, index=False
+        )
+
+
+def _trials(
+    search: SimilaritySearch,
+    store: FeatureStore,
+    galaxies: pd.DataFrame,
+    labels: pd.Series | None,
+    settings: dict,
+    seed: int,
+) -> list[dict]:
+    """Return rows of the long table on test galaxies as queries."""
+    test = galaxies[galaxies["split"] == "test"]
+    chosen = sample_rows(len(test), settings["n_test_queries"], derive_seed(seed, "test queries"))
+    test = test.iloc[chosen]
+    own = _own_rows(search.store, test["id"], labels is not None)
+    k = settings["n_neighbours"]
+    rows, neighbours = search_rows(search, store.take(test["id"]), own, k, seed)
+    if labels is None:
+        return rows
+    pool_labels = labels.reindex(search.store.ids).fillna("").to_numpy(dtype=object)
+    return rows + purity_rows(test["label"].to_numpy(), pool_labels, neighbours, seed)
+
+
+def _own_rows(pool: FeatureStore, ids: pd.Series, same: bool) -> np.ndarray:
+    return pool.rows_of(ids) if same else np.full(len(ids), -1)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            features=snakemake.input.features,  # noqa: F821
+            splits=snakemake.input.splits,  # noqa: F821
+            pool_features=snakemake.input.pool_features,  # noqa: F821
+            metrics=snakemake.output.metrics,  # noqa: F821
+            table=snakemake.output.table,  # noqa: F821
+            settings=snakemake.params.settings,  # noqa: F821
+            query_ids=snakemake.params.query_ids,  # noqa: F821
+            state_root=snakemake.params.state_root,  # noqa: F821
+            seed=snakemake.params.seed,  # noqa: F821
+            threads=snakemake.threads,  # noqa: F821
+        )

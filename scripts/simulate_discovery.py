@@ -1,0 +1,124 @@
+"""Simulate searches in a pool from a few positives (paper V.C), by every selection rule."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from galaxy_lvm.errors import DataError
+from galaxy_lvm.evaluation.results import long_rows, write_results
+from galaxy_lvm.hitl.annotators import noisy, perfect
+from galaxy_lvm.hitl.discovery import Search, open_search, search_runs, targets_table
+from galaxy_lvm.hitl.pools import read_galaxies, resolve_targets
+from galaxy_lvm.hitl.settings import settings_from
+from galaxy_lvm.hitl.simulate import discover, kept_result, recommend
+from galaxy_lvm.workflow import atomic_path, config_hash, derive_seed, job_log, progress
+from threadpoolctl import threadpool_limits
+
+
+def main(
+    features: str,
+    splits: str,
+    cutouts: str,
+    metrics: str,
+    recommended: str,
+    targets: str,
+    state_root: str,
+    settings: dict,
+    seed: int,
+    threads: int = 1,
+) -> None:
+    """Write how the searches went, what they recommend, and which targets the pool has.
+
+    Parameters
+    ----------
+    features
+        Features of the galaxies (`.npy` with ids).
+    splits, cutouts
+        Splits of the dataset, and its cutout store for the catalogue.
+    metrics
+        Long-format CSV to write, experiment `discovery`.
+    recommended
+        Parquet to write: figure 7's galaxies.
+    targets
+        CSV to write: how common every target is, or why it could not be searched for.
+    state_root
+        Folder for finished searches.
+    settings
+        The config's section `hitl`.
+    seed, threads
+        The run's seed; CPU threads.
+    """
+    galaxies = read_galaxies(splits, cutouts)
+    settings = resolve_targets(settings, galaxies)
+    state = f"{state_root}/{config_hash([settings, seed, str(features)])}"
+    n_prompts = settings["discovery"]["n_prompts"]
+    table = targets_table(galaxies, settings["targets"], n_prompts, derive_seed(seed, "rare"))
+    with atomic_path(targets) as path:
+        table.to_csv(path, index=False)
+    searched = table.loc[table["searched"], "target"].tolist()
+    if not searched:
+        raise DataError(f"none of hitl.targets can be searched for in this pool; see {targets}")
+    rows, shown = [], []
+    with threadpool_limits(threads):
+        for name in searched:
+            search = open_search(features, galaxies, name, settings, derive_seed(seed, "rare"))
+            runs = list(search_runs(settings["discovery"]))
+            for rule, annotator, number in progress(runs, desc=name, unit="searches"):
+                rows += search_rows(search, rule, annotator, number, settings, state, seed)
+            shown.append(shown_galaxies(search, settings, seed))
+    write_results(metrics, rows)
+    with atomic_path(recommended) as path:
+        pd.concat(shown, ignore_index=True).to_parquet(path, index=False)
+
+
+def search_rows(
+    search: Search, rule: str, annotator: str, number: int, settings: dict, state: str, seed: int
+) -> list[dict]:
+    """Return the rows of one search: a condition for every round."""
+    discovery, its_seed = settings["discovery"], derive_seed(seed, "discovery", number)
+
+    def make() -> list[dict[str, float]]:
+        ids = search.pool.ids_of(np.arange(len(search.pool)))
+        truth = dict(zip(ids, search.truth.tolist(), strict=True))
+        ask = perfect(truth)
+        if annotator == "noisy":
+            ask = noisy(truth, discovery["flip_rate"], its_seed)
+        return discover(
+            search.pool, search.truth, ask, replace(settings_from(settings), rule=rule),
+            discovery["n_prompts"], discovery["n_rounds"], settings["n_recommended"], its_seed,
+            search.whitening,
+        )  # fmt: skip
+
+    rounds = kept_result(state, [search.name, rule, annotator, number], make)
+    rows = []
+    for count, values in enumerate(rounds):
+        condition = f"annotator={annotator} round={count}"
+        rows += long_rows("discovery", search.name, rule, condition, number, values)
+    return rows
+
+
+def shown_galaxies(search: Search, settings: dict, seed: int) -> pd.DataFrame:
+    """Return figure 7's galaxies of one target: the first search of the alpha rule."""
+    n_rounds = settings["targets"][search.name]["n_rounds_shown"]
+    table = recommend(
+        search.pool, search.truth, settings_from(settings), settings["discovery"]["n_prompts"],
+        n_rounds, settings["n_recommended"], settings["discovery"]["n_shown"],
+        derive_seed(seed, "discovery", 0), search.whitening,
+    )  # fmt: skip
+    return table.assign(target=search.name, n_rounds=n_rounds)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            features=snakemake.input.features,  # noqa: F821
+            splits=snakemake.input.splits,  # noqa: F821
+            cutouts=snakemake.input.cutouts,  # noqa: F821
+            metrics=snakemake.output.metrics,  # noqa: F821
+            recommended=snakemake.output.recommended,  # noqa: F821
+            targets=snakemake.output.targets,  # noqa: F821
+            state_root=snakemake.params.state_root,  # noqa: F821
+            settings=snakemake.params.settings,  # noqa: F821
+            seed=snakemake.params.seed,  # noqa: F821
+            threads=snakemake.threads,  # noqa: F821
+        )

@@ -1,0 +1,126 @@
+"""Simulate figure 10's comparison on the LVM's features, and the sweep over alpha."""
+
+import logging
+from dataclasses import replace
+
+import pandas as pd
+from galaxy_lvm.evaluation.results import long_rows, write_results
+from galaxy_lvm.hitl.pools import Pool, Target, read_galaxies, resolve_targets
+from galaxy_lvm.hitl.ranker import Whitening
+from galaxy_lvm.hitl.settings import SessionSettings, settings_from
+from galaxy_lvm.hitl.simulate import POOL_SPLITS, Sizes, Task, compare, kept_result, sweep_alpha
+from galaxy_lvm.workflow import config_hash, derive_seed, job_log, progress
+from threadpoolctl import threadpool_limits
+
+log = logging.getLogger("galaxy_lvm.hitl")
+
+
+def main(
+    features: str,
+    splits: str,
+    cutouts: str,
+    metrics: str,
+    state_root: str,
+    settings: dict,
+    seed: int,
+    threads: int = 1,
+) -> None:
+    """Write the scores of every training set, and of every alpha, on the test split.
+
+    Parameters
+    ----------
+    features
+        Features of the galaxies (`.npy` with ids).
+    splits, cutouts
+        Splits of the dataset, and its cutout store for the catalogue.
+    metrics
+        Long-format CSV to write: experiments `hitl` and `alpha`.
+    state_root
+        Folder for finished repetitions.
+    settings
+        The config's section `hitl`.
+    seed, threads
+        The run's seed; CPU threads.
+    """
+    galaxies = read_galaxies(splits, cutouts)
+    settings = resolve_targets(settings, galaxies)
+    task = make_task(features, galaxies, settings)
+    state = f"{state_root}/{config_hash([settings, seed, str(features)])}"
+    sweep, session = settings["sweep"], settings_from(settings)
+    with threadpool_limits(threads):
+        rows = comparison_rows(task, session, settings["comparison"], state, seed)
+        rows += sweep_rows(task, session, settings, sweep, state, seed)
+    write_results(metrics, rows)
+
+
+def make_task(features: str, galaxies: pd.DataFrame, settings: dict) -> Task:
+    """Return the galaxies to label from and those to score on, for the comparison's target."""
+    name = settings["comparison"]["target"]
+    truth = pd.Series(Target.of(name, settings["targets"][name]["where"]).truth(galaxies))
+    inside, test = galaxies["split"].isin(POOL_SPLITS), galaxies["split"] == "test"
+    pools = [Pool.open(features, galaxies.loc[part, "id"].tolist()) for part in (inside, test)]
+    whitening = Whitening.of(pools[0].features, settings["ranker"]["n_components"])
+    return Task(pools[0], truth[inside].to_numpy(), pools[1], truth[test].to_numpy(), whitening)
+
+
+def comparison_rows(
+    task: Task, session: SessionSettings, comparison: dict, state: str, seed: int
+) -> list[dict]:
+    """Return the rows of experiment `hitl`."""
+    sizes = Sizes.of(comparison)
+    rows, target = [], comparison["target"]
+    for number in progress(range(comparison["n_seeds"]), desc="comparison", unit="seeds"):
+
+        def make(number: int = number) -> list:
+            # Seed by seed the same training sets as those of the network on images.
+            scores, skipped = compare(
+                task, session, sizes, comparison["rules"], derive_seed(seed, "hitl", number)
+            )
+            return [[*key, values] for key, values in scores.items()] + [[skipped]]
+
+        *results, (skipped,) = kept_result(state, ["comparison", number], make)
+        for model, condition, values in results:
+            rows += long_rows("hitl", target, model, condition, number, values)
+    for condition, reason in skipped.items():
+        log.warning("figure 10: %s is left out: %s", condition, reason)
+    return rows
+
+
+def sweep_rows(
+    task: Task, session: SessionSettings, settings: dict, sweep: dict, state: str, seed: int
+) -> list[dict]:
+    """Return the rows of experiment `alpha`: one model for each reading of lower scores."""
+    rows, few = [], settings["comparison"]["few_per_class"]
+    runs = [
+        (lower, alpha, number)
+        for lower in sweep["lower"]
+        for alpha in sweep["alphas"]
+        for number in range(sweep["n_seeds"])
+    ]
+    for lower, alpha, number in progress(runs, desc="alpha", unit="sessions"):
+        changed = replace(session, lower=lower, alpha=alpha)
+        plan = (few, sweep["n_rounds"], settings["n_recommended"])
+        values = kept_result(
+            state,
+            ["alpha", lower, alpha, number],
+            lambda s=changed, n=number, p=plan: sweep_alpha(
+                task, s, *p, derive_seed(seed, "hitl", n)
+            ),
+        )
+        target = settings["comparison"]["target"]
+        rows += long_rows("alpha", target, lower, f"alpha={alpha:g}", number, values)
+    return rows
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            features=snakemake.input.features,  # noqa: F821
+            splits=snakemake.input.splits,  # noqa: F821
+            cutouts=snakemake.input.cutouts,  # noqa: F821
+            metrics=snakemake.output.metrics,  # noqa: F821
+            state_root=snakemake.params.state_root,  # noqa: F821
+            settings=snakemake.params.settings,  # noqa: F821
+            seed=snakemake.params.seed,  # noqa: F821
+            threads=snakemake.threads,  # noqa: F821
+        )

@@ -1,0 +1,77 @@
+"""Train one model on few labels: all sizes, some seeds."""
+
+from collections.abc import Sequence
+
+from galaxy_lvm.models.model_specs import model_specs
+from galaxy_lvm.training.fewshot import train_few_shot
+from galaxy_lvm.training.fewshot_settings import settings_from
+from galaxy_lvm.training.launch import launch
+from galaxy_lvm.workflow import job_log
+
+
+def main(
+    crops: str,
+    splits: str,
+    metrics: str,
+    predictions: str,
+    model: dict,
+    seeds: Sequence[int],
+    sections: dict,
+    state_root: str,
+    features: str | None = None,
+    lvm: str | None = None,
+    threads: int = 1,
+) -> None:
+    """Write the metrics (CSV) and the class probabilities of the test galaxies (parquet).
+
+    Parameters
+    ----------
+    crops, splits
+        Labelled dataset.
+    metrics, predictions
+        Files to write.
+    model
+        Entry of the config's list `fewshot.models`.
+    seeds
+        Repetitions of this job.
+    sections
+        The config's sections `fewshot` and `features`.
+    state_root
+        Folder for finished trainings and checkpoints.
+    features, lvm
+        Features of a frozen encoder; the run's LVM. Only for models that need them.
+    threads
+        CPU threads; a GPU is used where there is one.
+    """
+    launch(
+        train_few_shot,
+        0,  # one process: many short trainings do not gain from several
+        threads,
+        spec=model_specs([model])[0],
+        splits_path=splits,
+        crops_path=crops,
+        features_path=features,
+        lvm_path=lvm,
+        settings=settings_from(sections),
+        seeds=seeds,
+        state_root=state_root,
+        metrics_path=metrics,
+        predictions_path=predictions,
+    )
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            crops=snakemake.input.crops,  # noqa: F821
+            splits=snakemake.input.splits,  # noqa: F821
+            metrics=snakemake.output.metrics,  # noqa: F821
+            predictions=snakemake.output.predictions,  # noqa: F821
+            model=snakemake.params.model,  # noqa: F821
+            seeds=snakemake.params.seeds,  # noqa: F821
+            sections=snakemake.params.sections,  # noqa: F821
+            state_root=snakemake.params.state_root,  # noqa: F821
+            features=snakemake.input.get("features"),  # noqa: F821
+            lvm=snakemake.input.get("lvm"),  # noqa: F821
+            threads=snakemake.threads,  # noqa: F821
+        )

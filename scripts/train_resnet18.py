@@ -1,0 +1,119 @@
+"""Train ResNet18 on images, from scratch, with figure 10's two larger training sets."""
+
+import logging
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from galaxy_lvm.data.fewshot import Labelled
+from galaxy_lvm.evaluation.results import long_rows, write_results
+from galaxy_lvm.hitl.measures import comparison_metrics
+from galaxy_lvm.hitl.pools import Target, read_galaxies, resolve_targets
+from galaxy_lvm.hitl.simulate import POOL_SPLITS, Sizes, kept_result, training_sets
+from galaxy_lvm.models.model_specs import model_specs
+from galaxy_lvm.training.fewshot_settings import settings_from
+from galaxy_lvm.training.fewshot_trainers import NetworkTrainer
+from galaxy_lvm.workflow import config_hash, derive_seed, job_log
+
+log = logging.getLogger("galaxy_lvm.hitl")
+
+MODEL = "resnet18"
+
+
+def main(
+    crops: str,
+    splits: str,
+    cutouts: str,
+    metrics: str,
+    state_root: str,
+    settings: dict,
+    sections: dict,
+    seed: int,
+    threads: int = 1,
+) -> None:
+    """Write the scores of ResNet18 on the test split.
+
+    Its training sets are those of the LVM with the same number of a repetition. Which step is kept
+    is decided on the validation split, as in the few-shot comparison; the LVM's ranker has no such
+    choice.
+
+    Parameters
+    ----------
+    crops, splits, cutouts
+        The dataset: images, splits, and the store with the catalogue.
+    metrics
+        Long-format CSV to write, experiment `hitl`.
+    state_root
+        Folder for checkpoints and finished trainings.
+    settings
+        The config's section `hitl`.
+    sections
+        The config's sections fewshot, features and baselines: the protocol of networks.
+    seed, threads
+        The run's seed; CPU threads.
+    """
+    torch.set_num_threads(threads)
+    table = read_galaxies(splits, cutouts)
+    settings = resolve_targets(settings, table)
+    comparison, galaxies = settings["comparison"], read_labelled(splits, table, settings)
+    sizes = Sizes.of(comparison)
+    spec = model_specs([{"model": MODEL}])[0]
+    trainer = NetworkTrainer(spec, crops, None, settings_from(sections), galaxies["test"], 2)
+    state, rows = Path(state_root) / config_hash([settings, sections, seed]), []
+    truth = galaxies["train"].labels == 1
+    for number in range(comparison["n_resnet18_seeds"]):
+        its_seed = derive_seed(seed, "hitl", number)
+        sets, skipped = training_sets(truth, sizes, its_seed)
+        for n_labels in (2 * sizes.small_per_class, sizes.n_big):
+            condition = f"train={n_labels}"
+            if condition in skipped:
+                log.warning("figure 10: %s is left out: %s", condition, skipped[condition])
+                continue
+            train, folder = galaxies["train"].take(sets[condition]), state / f"{number}_{n_labels}"
+            make = partial(train_and_score, trainer, train, galaxies, its_seed, folder)
+            values = kept_result(state, [number, condition], make)
+            target = comparison["target"]
+            rows += long_rows("hitl", target, MODEL, condition, number, values)
+    write_results(metrics, rows)
+
+
+def train_and_score(
+    trainer: NetworkTrainer, train: Labelled, galaxies: dict, seed: int, folder: Path
+) -> dict[str, float]:
+    """Return the test scores of one training."""
+    fit = trainer.fit(train, galaxies["val"], seed, folder)
+    return comparison_metrics(galaxies["test"].labels == 1, fit.shares[:, 1])
+
+
+def read_labelled(splits: str, galaxies: pd.DataFrame, settings: dict) -> dict[str, Labelled]:
+    """Return training, validation and test galaxies with label 1 for the target, 0 for the rest."""
+    name = settings["comparison"]["target"]
+    truth = Target.of(name, settings["targets"][name]["where"]).truth(galaxies)
+    index = pd.read_parquet(splits, columns=["index"])["index"].to_numpy(np.int64)
+    parts = {"train": POOL_SPLITS, "val": ("val",), "test": ("test",)}
+    chosen = {part: galaxies["split"].isin(names).to_numpy() for part, names in parts.items()}
+    return {
+        part: Labelled(
+            index[rows],
+            galaxies.loc[rows, "id"].to_numpy(object),
+            truth[rows].astype(np.int64),
+        )
+        for part, rows in chosen.items()
+    }
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            crops=snakemake.input.crops,  # noqa: F821
+            splits=snakemake.input.splits,  # noqa: F821
+            cutouts=snakemake.input.cutouts,  # noqa: F821
+            metrics=snakemake.output.metrics,  # noqa: F821
+            state_root=snakemake.params.state_root,  # noqa: F821
+            settings=snakemake.params.settings,  # noqa: F821
+            sections=snakemake.params.sections,  # noqa: F821
+            seed=snakemake.params.seed,  # noqa: F821
+            threads=snakemake.threads,  # noqa: F821
+        )

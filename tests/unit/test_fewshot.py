@@ -1,0 +1,313 @@
+"""Few-shot learning: nested sets, one protocol, honest notes, and what is left after a kill."""
+
+import math
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from galaxy_lvm.data.classes import labels_from_columns
+from galaxy_lvm.data.features import write_features
+from galaxy_lvm.data.fewshot import Labelled, draw_subset, read_labelled, usable_sizes
+from galaxy_lvm.errors import ConfigError, DataError
+from galaxy_lvm.evaluation.fewshot import (
+    efficiency_table,
+    few_shot_html,
+    few_shot_scores,
+    few_shot_table,
+    score_curves,
+)
+from galaxy_lvm.evaluation.label_efficiency import NOT_REACHED, label_efficiency, labels_needed
+from galaxy_lvm.evaluation.results import long_rows, read_results
+from galaxy_lvm.models.lvm import LVM, build_config
+from galaxy_lvm.models.model_specs import model_specs
+from galaxy_lvm.models.weights import save_lvm
+from galaxy_lvm.plots.fewshot import draw_confusions, draw_few_shot, draw_reliability
+from galaxy_lvm.settings import check_config
+from galaxy_lvm.training import fewshot, fewshot_trainers
+from galaxy_lvm.training.fewshot import train_few_shot
+from galaxy_lvm.training.fewshot_settings import FewShotSettings, HeadSettings, settings_from
+
+CLASSES = ("flat", "round")
+PER_SPLIT = {"train": 12, "val": 5, "test": 20}
+
+
+def galaxies(labels):
+    n = len(labels)
+    return Labelled(np.arange(n), np.array([f"g{i}" for i in range(n)]), np.asarray(labels))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Round and flat blobs, their splits, informative features and an LVM."""
+    folder = tmp_path_factory.mktemp("fewshot")
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:32, :32] - 15.5
+    images, rows, vectors = [], [], []
+    for split, count in PER_SPLIT.items():
+        for number in range(2 * count):
+            label = number % 2
+            grey = 220 * np.exp(-np.hypot(x / 6, y / (2 + 4 * label)) * 1.5)
+            grey = grey + rng.normal(8, 3, grey.shape)
+            images.append(np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, 2))
+            rows.append((len(rows), f"g{len(rows)}", split, CLASSES[label]))
+            vectors.append(rng.normal(0, 1, 6) + 5 * label)
+    rows.append((0, "without_label", "train", ""))
+    with h5py.File(folder / "crops.h5", "w") as file:
+        file["images"] = np.stack(images)
+    table = pd.DataFrame(rows, columns=["index", "id", "split", "label"])
+    table.to_parquet(folder / "splits.parquet")
+    write_features(folder / "lvm.npy", np.array(vectors), table["id"][:-1], table["index"][:-1])
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    save_lvm(folder / "lvm.safetensors", LVM(build_config({"preset": "lvm_micro"})), {})
+    return folder
+
+
+def settings(**changes):
+    values = {"sizes": (3, 6, 50), "batch_size": 4, "min_epochs": 0.0, "view_side_pix": 32}
+    optim = {"steps": 2, "precision": "float32", "optimizer": "adamw"}
+    head = HeadSettings(hidden_dim=8, steps=20)
+    return FewShotSettings(**{**values, "optim": optim, "head": head, **changes})
+
+
+def train(data, folder, model, seeds=(1, 2), **changes):
+    train_few_shot(
+        model_specs([{"model": model}])[0],
+        data / "splits.parquet", data / "crops.h5", data / "lvm.npy", data / "lvm.safetensors",
+        settings(**changes), seeds, folder / "state", folder / "m.csv", folder / "p.parquet",
+    )  # fmt: skip
+    return read_results(folder / "m.csv"), pd.read_parquet(folder / "p.parquet")
+
+
+def test_subsets_are_nested_balanced_and_follow_the_seed():
+    pool = galaxies(np.repeat([0, 1, 2], [30, 20, 8]))
+    small, large = draw_subset(pool, 5, 1), draw_subset(pool, 8, 1)
+    assert set(small.ids) < set(large.ids)
+    assert np.bincount(small.labels).tolist() == [5, 5, 5]
+    assert set(draw_subset(pool, 5, 2).ids) != set(small.ids)
+    assert np.bincount(draw_subset(pool, 10, 1).labels).tolist() == [10, 10, 8]
+
+
+def test_sizes_that_a_class_cannot_fill_are_named():
+    labels = np.repeat([0, 1], [30, 9])
+    usable, skipped = usable_sizes(labels, CLASSES, [20, 5, 9])
+    assert usable == [5, 9]
+    assert skipped == {20: "round (9)"}
+    with pytest.raises(DataError, match=r"even 10 training galaxies.*round \(9\)"):
+        usable_sizes(labels, CLASSES, [10, 20])
+
+
+def test_galaxies_without_a_label_take_no_part(data):
+    splits, names = read_labelled(data / "splits.parquet")
+    assert names == CLASSES
+    assert "without_label" not in splits["train"].ids
+    assert len(splits["test"]) == 2 * PER_SPLIT["test"]
+
+
+@pytest.mark.parametrize("model", ["lvm_frozen", "hog_logistic", "lvm_finetuned", "resnet18"])
+def test_every_kind_of_model_is_scored_on_the_same_test_galaxies(data, tmp_path, model):
+    results, predictions = train(data, tmp_path, model, seeds=(1,))
+    assert set(results["condition"]) == {"n=3", "n=6"}  # 50 are more than there are
+    assert set(results["model"]) == {model}
+    for size, part in predictions.groupby("n_per_class"):
+        assert len(part) == 2 * PER_SPLIT["test"]
+        shares = part[["p_flat", "p_round"]].to_numpy()
+        np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-4)
+        told = results[(results["condition"] == f"n={size}") & (results["metric"] == "accuracy")]
+        right = (shares.argmax(axis=1) == part["label"]).mean()
+        assert told["value"].item() == pytest.approx(right)
+    if model in ("lvm_frozen", "hog_logistic"):  # informative features: must be learned
+        assert results.loc[results["metric"] == "accuracy", "value"].min() > 0.8
+
+
+def test_fine_tuning_is_never_worse_on_validation_than_where_it_starts(data, tmp_path):
+    results, _ = train(data, tmp_path / "a", "lvm_finetuned", seeds=(1,))
+    untrained, _ = train(
+        data, tmp_path / "b", "lvm_finetuned", seeds=(1,), finetune_learning_rates=(1e-12,)
+    )
+    losses = [
+        r[r["metric"] == "loss_val"].set_index("condition")["value"] for r in (results, untrained)
+    ]
+    assert (losses[0] <= losses[1] + 1e-6).all()
+    assert losses[1].max() < math.log(2)  # the layer that it starts from has learned something
+
+
+def test_a_killed_run_does_only_what_is_missing(data, tmp_path, monkeypatch):
+    whole, _ = train(data, tmp_path / "whole", "lvm_scratch")
+    real, done = fewshot_trainers.NetworkTrainer.fit, []
+
+    def fit(self, subset, *rest):
+        if kill and len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(len(subset))
+        return real(self, subset, *rest)
+
+    monkeypatch.setattr(fewshot.NetworkTrainer, "fit", fit)
+    kill = True
+    with pytest.raises(KeyboardInterrupt):
+        train(data, tmp_path, "lvm_scratch")
+    assert not (tmp_path / "m.csv").exists()
+    kill = False
+    again, _ = train(data, tmp_path, "lvm_scratch")
+    assert len(done) == 4  # two sizes, two seeds, none twice
+    pd.testing.assert_frame_equal(whole, again)
+    assert not list((tmp_path / "state").iterdir())
+
+
+def test_features_of_other_galaxies_are_refused(data, tmp_path):
+    write_features(tmp_path / "lvm.npy", np.zeros((3, 6)), ["x", "y", "z"], [0, 1, 2])
+    with pytest.raises(DataError, match="no feature vector for 24 of 24 galaxies"):
+        train_few_shot(
+            model_specs([{"model": "lvm_frozen"}])[0], data / "splits.parquet", data / "crops.h5",
+            tmp_path / "lvm.npy", None, settings(), [1], tmp_path, tmp_path / "m", tmp_path / "p",
+        )  # fmt: skip
+
+
+def test_steps_follow_one_rule():
+    protocol = settings(batch_size=16, min_epochs=4.0, optim={"steps": 50})
+    assert [protocol.steps(n) for n in (40, 200, 400)] == [50, 50, 100]
+
+
+def test_protocol_of_the_default_config_can_be_built():
+    config = check_config({"run": "x", "datasets": {"galaxies": {"source": "mock"}}})
+    protocol = settings_from({name: config[name] for name in ("fewshot", "features")})
+    assert protocol.sizes == tuple(config["fewshot"]["sizes"])
+    assert protocol.view_side_pix == config["features"]["view_side_pix"]
+    assert len(model_specs(config["fewshot"]["models"])) == len(config["fewshot"]["models"])
+
+
+def test_auc_is_the_mean_of_one_class_against_the_rest():
+    labels = np.array([0, 0, 1, 1, 2, 2])
+    assert few_shot_scores(labels, np.eye(3)[labels])["auc"] == 1
+    flat = few_shot_scores(labels, np.full((6, 3), 1 / 3))
+    assert flat["auc"] == pytest.approx(0.5)
+
+
+def test_labels_needed_interpolate_in_the_logarithm():
+    assert labels_needed([10, 1000], np.array([0.5, 0.7]), 0.6) == pytest.approx(100)
+    assert labels_needed([10, 100], np.array([0.5, 0.7]), 0.4) == 10
+    assert labels_needed([10, 100], np.array([0.5, 0.7]), 0.8) == math.inf
+
+
+def test_label_efficiency_says_how_far_it_can_tell():
+    sizes = [10, 100]
+    reference = np.array([[0.4, 0.4], [0.6, 0.6]])
+    better = np.array([[0.5, 0.5], [0.7, 0.7]])
+    found = label_efficiency(sizes, better, reference, 100, seed=0)
+    assert found.k == pytest.approx(10**0.5)
+    assert (found.low95, found.high95) == pytest.approx((found.k, found.k))
+    assert label_efficiency(sizes, better + 0.2, reference, 100, 0).text.startswith("at least 10")
+    assert label_efficiency(sizes, better - 0.3, reference, 100, 0).text == NOT_REACHED
+    noisy = np.array([[0.5, 0.3], [0.8, 0.5]])
+    spread = label_efficiency(sizes, noisy, reference, 100, 0)
+    assert spread.low95 == 0 < spread.k < spread.high95
+    assert NOT_REACHED in spread.text
+    single = label_efficiency(sizes, better[:, :1], reference[:, :1], 100, 0)
+    assert "single seed" in single.text
+
+
+def long_table():
+    rows = []
+    for model, gain in (("lvm_frozen", 0.2), ("resnet18", 0.0)):
+        for size in (10, 100):
+            for seed in (1, 2, 3):
+                value = 0.3 + gain + 0.1 * math.log10(size) + 0.01 * seed
+                scores = {"accuracy": value, "f1": value, "auc": value, "chosen_steps": 7.0}
+                rows += long_rows("fewshot", "classification", model, f"n={size}", seed, scores)
+    return pd.DataFrame(rows)
+
+
+def test_table_and_figures_are_views_of_the_results():
+    results, names = long_table(), {"lvm_frozen": "LVM", "resnet18": "ResNet18"}
+    table = few_shot_table(results, list(names))
+    row = table[(table["model"] == "resnet18") & (table["n_per_class"] == 100)].iloc[0]
+    assert row["accuracy"] == pytest.approx(0.52)
+    assert row["accuracy_low95"] < 0.52 < row["accuracy_high95"]
+    assert row["n_seeds"] == 3
+    assert score_curves(results, "lvm_frozen", "f1").shape == (2, 3)
+    saved = efficiency_table(results, ["lvm_frozen"], ["resnet18"], seed=0)
+    assert set(saved["reference_n_per_class"]) == {10, 100}
+    assert saved["at_least"].all()  # 0.62 with 10 labels against 0.52 with 100
+    note = "500 per class: not shown, too few of round (9)"
+    page = few_shot_html(table, saved, names, [note])
+    assert "0.520" in page and note in page and "at least 10" in page
+    figure = draw_few_shot(table, names, [note], chance=0.25)
+    assert note in figure.legends[0].get_title().get_text()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(names.values())
+
+
+def test_confusion_shows_the_smallest_and_the_largest_set():
+    rng = np.random.default_rng(0)
+    parts = []
+    for model in ("a", "b", "c"):
+        for size in (10, 30, 100):
+            share = rng.random(40)
+            columns = {"p_flat": share, "p_round": 1 - share, "label": rng.integers(0, 2, 40)}
+            parts.append(pd.DataFrame({**columns, "model": model, "n_per_class": size, "seed": 1}))
+    predictions, names = pd.concat(parts), {"a": "A", "b": "B", "c": "C"}
+    titles = [ax.get_title() for ax in draw_confusions(predictions, names, CLASSES).axes]
+    assert sum("10 per class" in t for t in titles) == 3
+    assert sum("100 per class" in t for t in titles) == 3
+    assert not any("30 per class" in t for t in titles)
+    figure = draw_reliability(predictions, names, CLASSES)
+    assert len(figure.axes[0].lines) == 3  # the diagonal and two sizes
+
+
+SCHEMES = {
+    "votes": [
+        {"class": "round", "where": [{"column": "smooth", "min": 0.6}]},
+        {
+            "class": "spiral",
+            "where": [{"column": "smooth", "max": 0.4}, {"column": "arms", "min": 0.5}],
+        },
+        {"class": "odd", "where": [{"column": "odd", "min": 0.9}]},
+    ]
+}
+
+
+def test_votes_give_a_class_or_none():
+    votes = pd.DataFrame(
+        {
+            "smooth": [0.6, 0.1, 0.1, 0.5, np.nan, 0.9],
+            "arms": [0.9, 0.5, 0.4, 0.9, 0.9, 0.0],
+            "odd": [0.0, 0.0, 0.0, 0.0, 0.0, 0.95],
+        }
+    )
+    labels = labels_from_columns(votes, "votes", SCHEMES)
+    # The last one is round and odd: of two classes, hence of none.
+    assert labels.tolist() == ["round", "spiral", "", "", "", ""]
+
+
+def test_votes_that_are_not_there_are_named():
+    with pytest.raises(DataError, match=r"no column 'arms'.*nearest: arm"):
+        labels_from_columns(pd.DataFrame({"smooth": [1.0], "arm": [1.0]}), "votes", SCHEMES)
+    with pytest.raises(ConfigError, match="none of class_schemes"):
+        labels_from_columns(pd.DataFrame(), "voices", SCHEMES)
+    empty = pd.DataFrame({"smooth": [0.5], "arms": [0.0], "odd": [0.0]})
+    with pytest.raises(DataError, match="no galaxy is of any class"):
+        labels_from_columns(empty, "votes", SCHEMES)
+
+
+def test_schemes_of_the_config_cover_their_types():
+    config = check_config({"run": "x", "datasets": {"galaxies": {"source": "mock"}}})
+    schemes = config["class_schemes"]
+    assert [len(schemes[s]) for s in ("galaxy_zoo_decals", "galaxy_zoo_2", "simulated")] == [
+        5,
+        4,
+        5,
+    ]
+    truth = pd.DataFrame(
+        {
+            "label": ["elliptical", "elliptical", "edge_on", "spiral", "other", "elliptical"],
+            "axis_ratio": [0.9, 0.5, 0.1, 0.7, 0.6, 0.78],
+        }
+    )
+    labels = labels_from_columns(truth, "simulated", schemes)
+    expected = ["smooth_round", "smooth_in_between", "edge_on", "spiral", "disturbed", ""]
+    assert labels.tolist() == expected
+    columns = {c["column"]: [0.0] for e in schemes["galaxy_zoo_decals"] for c in e["where"]}
+    votes = pd.DataFrame(columns)
+    votes[["smooth-or-featured_smooth_fraction", "how-rounded_cigar-shaped_fraction"]] = 0.8
+    assert labels_from_columns(votes, "galaxy_zoo_decals", schemes).tolist() == ["smooth_cigar"]

@@ -1,0 +1,264 @@
+"""Simulated annotators and experiments, and the tables and figures made of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from galaxy_lvm.errors import ConfigError, DataError
+from galaxy_lvm.evaluation.claims import FAILS, HOLDS, NOT_EVALUATED
+from galaxy_lvm.evaluation.results import long_rows
+from galaxy_lvm.hitl.annotators import noisy, perfect, voting
+from galaxy_lvm.hitl.discovery import targets_table
+from galaxy_lvm.hitl.measures import comparison_metrics, discovery_metrics, labels_to_find
+from galaxy_lvm.hitl.pools import Pool
+from galaxy_lvm.hitl.ranker import Ranker, RankerSettings, Whitening
+from galaxy_lvm.hitl.settings import SessionSettings
+from galaxy_lvm.hitl.simulate import (
+    Sizes,
+    Task,
+    compare,
+    discover,
+    draw_prompts,
+    kept_result,
+    recommend,
+    sweep_alpha,
+    training_sets,
+)
+from galaxy_lvm.plots.hitl import draw_alpha, draw_comparison, draw_searches, draw_targets
+from galaxy_lvm.plots.hitl_diagram import ModuleParts, module_canvas
+from galaxy_lvm.plots.hitl_table import (
+    claims_table,
+    comparison_html,
+    comparison_table,
+    discovery_table,
+    n_labels,
+)
+from galaxy_lvm.settings import load_config
+
+DEMO = Path(__file__).parents[2] / "config" / "config.yaml"
+SETTINGS = SessionSettings(ranker=RankerSettings(hidden_dim=32, steps=10, n_components=6))
+SIZES = Sizes(few_per_class=3, more_per_class=6, small_per_class=10, n_recommended=4, n_big=60)
+IDS = [f"g{i}" for i in range(400)]
+
+
+def make_pool(n, seed, share=0.3):
+    rng = np.random.default_rng(seed)
+    truth = rng.random(n) < share
+    values = rng.normal(size=(n, 6)).astype(np.float32)
+    values[truth, 0] += 2
+    return Pool([f"s{seed}_{i}" for i in range(n)], values), truth
+
+
+@pytest.fixture
+def task():
+    pool, truth = make_pool(120, 1)
+    test_pool, test_truth = make_pool(100, 2)
+    return Task(pool, truth, test_pool, test_truth, Whitening.of(pool.features, 6))
+
+
+def test_annotators_answer_as_they_should():
+    truth = {name: number % 4 == 0 for number, name in enumerate(IDS)}
+    right = perfect(truth)(IDS)
+    assert right[:5] == ["positive", "negative", "negative", "negative", "positive"]
+    wrong = np.array(noisy(truth, 0.2, 7)(IDS)) != right
+    assert 0.13 < wrong.mean() < 0.27
+    some = noisy(truth, 0.2, 7)
+    assert some(IDS[::-1]) == some(IDS)[::-1]  # the same galaxy, the same answer
+    assert noisy(truth, 0.0, 7)(IDS) == right
+    fractions = dict(zip(IDS, np.linspace(0, 1, len(IDS)), strict=True))
+    votes = np.array(voting(fractions, 3)(IDS)) == "positive"
+    assert votes[:100].mean() < 0.25 < 0.75 < votes[300:].mean()
+
+
+def test_annotators_refuse_what_they_cannot_do():
+    with pytest.raises(ConfigError, match=r"flip_rate is 0\.7"):
+        noisy({}, 0.7, 0)
+    with pytest.raises(DataError, match=r"vote fraction of 'b' is 1\.2"):
+        voting({"a": 0.5, "b": 1.2}, 0)
+    with pytest.raises(DataError, match="knows nothing about galaxy 'x'"):
+        perfect({"a": True})(["x"])
+
+
+def test_measures_of_a_known_case():
+    truth = np.array([1, 1, 0, 0, 0], dtype=bool)
+    scores = np.array([0.9, 0.4, 0.6, 0.2, 0.1])
+    found = comparison_metrics(truth, scores)
+    assert found["purity"] == 0.5 and found["completeness"] == 0.5 and found["accuracy"] == 0.6
+    assert found["auc"] == pytest.approx(5 / 6) and found["aupr"] == pytest.approx(5 / 6)
+    assert comparison_metrics(truth, scores * 0.1)["purity"] == 0
+    with pytest.raises(DataError, match="both must occur"):
+        comparison_metrics(truth[:2], scores[:2])
+    state = discovery_metrics(truth, scores, np.array([0, 2]), np.array([0]), np.array([2]))
+    assert state["asked_precision"] == 0 and state["found"] == 0
+    assert state["precision"] == 0 and state["recall"] == 0 and state["aupr"] == 1
+    done = discovery_metrics(truth, scores, np.array([0, 1]), np.array([0]), np.array([1]))
+    assert done["found"] == 1 and "aupr" not in done
+    assert labels_to_find([0, 0.4, 0.6, 1], [0, 10, 20, 30]) == 20
+    assert labels_to_find([0, 0.4], [0, 10]) == np.inf
+
+
+def test_training_sets_are_nested_and_missing_ones_named():
+    truth = np.arange(100) < 30
+    sets, skipped = training_sets(truth, Sizes(), 4)
+    assert set(sets["train=10"]) < set(sets["train=30"]) and truth[sets["train=30"]].sum() == 15
+    assert set(skipped) == {"train=100", "train=1000"}
+    assert "50 positive prompts asked for; the pool has 30" in skipped["train=100"]
+    with pytest.raises(DataError, match="99 negative"):
+        draw_prompts(truth, 1, 99, 0)
+
+
+def test_comparison_has_all_models_and_repeats(task):
+    scores, skipped = compare(task, SETTINGS, SIZES, ["random"], 5)
+    loop = "initial=6 rounds=1 recommended=4"
+    assert not skipped and set(scores) == {
+        ("lvm", "train=6"), ("lvm", "train=12"), ("lvm", "train=20"), ("lvm", "train=60"),
+        ("lvm_hitl", loop), ("lvm_random", loop),
+    }  # fmt: skip
+    assert scores == compare(task, SETTINGS, SIZES, ["random"], 5)[0]
+    assert scores["lvm", "train=60"]["auc"] > 0.8
+
+
+def test_alpha_decides_how_often_higher_scores_are_asked(task):
+    shares = [
+        sweep_alpha(task, SessionSettings(alpha=a, ranker=SETTINGS.ranker), 3, 6, 4, 0)
+        for a in (0.0, 1.0)
+    ]
+    assert shares[0]["higher_share"] < shares[1]["higher_share"]
+
+
+def test_searches_beat_the_control_and_end_when_all_is_asked(task):
+    truth = dict(zip(task.pool.ids_of(np.arange(120)), task.truth, strict=True))
+    found = {}
+    for rule in ("top_score", "random"):
+        settings = SessionSettings(rule=rule, ranker=SETTINGS.ranker)
+        states = [
+            discover(task.pool, task.truth, perfect(truth), settings, 3, 4, 6, s, task.whitening)
+            for s in range(4)
+        ]
+        assert all(len(rounds) == 5 and rounds[-1]["n_labels"] == 24 for rounds in states)
+        found[rule] = np.mean([rounds[-1]["found"] for rounds in states])
+    assert found["top_score"] > 1.5 * found["random"]
+    long = discover(task.pool, task.truth, perfect(truth), SETTINGS, 3, 50, 40, 0, task.whitening)
+    assert long[-1]["n_labels"] == 117 and long[-1]["found"] == 1 and len(long) < 10
+
+
+def test_results_are_taken_from_the_state_after_a_kill(tmp_path):
+    calls = []
+
+    def make():
+        calls.append(1)
+        return {"value": 0.25}
+
+    assert kept_result(tmp_path, ["a", 1], make) == kept_result(tmp_path, ["a", 1], make)
+    assert len(calls) == 1
+    kept_result(tmp_path, ["a", 2], make)
+    assert len(calls) == 2
+
+
+def test_targets_table_says_why():
+    galaxies = pd.DataFrame({"bar": [1] * 30 + [0] * 70, "rare": [1] * 3 + [0] * 97})
+    targets = {
+        "bar": {"where": [{"column": "bar", "min": 1}], "positive_fraction": 0.1},
+        "rare": {"where": [{"column": "rare", "min": 1}], "positive_fraction": None},
+        "lens": {"where": [{"column": "lens", "min": 1}], "positive_fraction": None},
+    }
+    table = targets_table(galaxies, targets, 5, 0).set_index("target")
+    assert table["searched"].tolist() == [True, False, False]
+    assert table.loc["bar", "n_pool"] == 78 and "22 galaxies left out" in table.loc["bar", "note"]
+    assert "more than 5 are needed" in table.loc["rare", "note"]
+    assert "no column lens" in table.loc["lens", "note"]
+
+
+PAPER = pd.DataFrame(
+    [("lvm", "train=30", "aupr", 0.8683)], columns=["model", "condition", "metric", "value"]
+)
+LOOP = "initial=10 rounds=1 recommended=10"
+
+
+def comparison_results(gain):
+    rows = []
+    for seed in range(4):
+        for model, condition, value in (
+            ("lvm", "train=10", 0.5), ("lvm", "train=30", 0.6), ("lvm", "train=100", 0.7),
+            ("lvm", "train=1000", 0.8), ("lvm_hitl", LOOP, 0.6 + gain),
+        ):  # fmt: skip
+            value += 0.01 * seed + (0.001 * seed if model == "lvm_hitl" else 0)
+            scores = dict.fromkeys(("aupr", "auc", "accuracy", "purity", "completeness"), value)
+            rows += long_rows("hitl", "face_on_spiral", model, condition, seed, scores)
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(("gain", "verdict"), [(0.05, HOLDS), (-0.05, FAILS)])
+def test_claims_are_judged_in_pairs_of_seeds(gain, verdict):
+    table = claims_table(comparison_results(gain)).set_index("claim")
+    assert table.loc["LVM + HITL above LVM, train=30", "verdict"] == verdict
+    assert table.loc["LVM + HITL above ResNet18, train=100", "verdict"] == NOT_EVALUATED
+
+
+def test_comparison_table_is_ordered_and_has_the_papers_numbers():
+    results = comparison_results(0.05)
+    table = comparison_table(results, PAPER)
+    assert table["n_labels"].tolist() == [10, 20, 30, 100, 1000] and n_labels(LOOP) == 20
+    assert table.loc[2, "aupr_paper"] == 0.8683 and np.isnan(table.loc[0, "aupr_paper"])
+    page = comparison_html(table, claims_table(results), "face_on_spiral")
+    assert "LVM + HITL" in page and "0.8683" in page
+    fig = draw_comparison(table, "face_on_spiral")
+    texts = [label.get_text() for label in fig.axes[0].get_yticklabels()]
+    assert texts[1] == "LVM + HITL, 10 + 10 labels"
+
+
+def test_discovery_table_and_figures(task):
+    truth = dict(zip(task.pool.ids_of(np.arange(120)), task.truth, strict=True))
+    rows = []
+    for rule in ("alpha", "top_score", "random"):
+        settings = SessionSettings(rule=rule, ranker=SETTINGS.ranker)
+        for seed in range(2):
+            states = discover(
+                task.pool, task.truth, perfect(truth), settings, 3, 3, 10, seed, task.whitening
+            )
+            for number, state in enumerate(states):
+                condition = f"annotator=perfect round={number}"
+                rows += long_rows("discovery", "merger", rule, condition, seed, state)
+    paper = pd.DataFrame({"condition": ["merger rounds<=10 initial=5 positives"], "value": [0.15]})
+    table = discovery_table(pd.DataFrame(rows), paper).set_index("rule")
+    assert table.loc["alpha", "precision_paper"] == 0.15 and set(table["n_seeds"]) == {2}
+    assert np.isnan(table.loc["top_score", "precision_paper"])
+    assert table.loc["top_score", "found"] > table.loc["random", "found"]
+    fig = draw_searches(pd.DataFrame(rows), ["merger", "lens"])
+    assert len(fig.axes) == 3 and fig.axes[0].get_title() == "Mergers"
+    alpha = [
+        row
+        for a in (0.1, 0.9)
+        for row in long_rows(
+            "alpha", "merger", "below_boundary", f"alpha={a}", 0,
+            sweep_alpha(task, SETTINGS, 3, 2, 4, 0),
+        )
+    ]  # fmt: skip
+    assert len(draw_alpha(pd.DataFrame(alpha)).axes) == 6
+
+
+def test_figure7_frames_what_is_right(task):
+    shown = recommend(task.pool, task.truth, SETTINGS, 3, 2, 5, 4, 0, task.whitening)
+    assert shown["kind"].tolist() == ["prompt"] * 3 + ["recommended"] * 4
+    assert shown["is_positive"][:3].all() and shown["score"][3:].is_monotonic_decreasing
+    images = {name: np.zeros((8, 8, 3), np.uint8) for name in shown["id"]}
+    shown = shown.assign(target="merger", n_rounds=2)
+    fig = draw_targets(shown, images, ["lens", "merger"])
+    assert len(fig.axes) == 8 and fig.axes[0].get_ylabel() == "Mergers\n2 rounds"
+    with pytest.raises(DataError, match="no target"):
+        draw_targets(shown, images, ["lens"])
+
+
+def test_figure8_tells_what_was_built(task):
+    settings = load_config(DEMO)["hitl"]
+    ranker = Ranker(task.whitening, RankerSettings(hidden_dim=50))
+    canvas = module_canvas(ModuleParts.of(120, ranker), {**settings, "alpha": 0.3})
+    text = " ".join(t.get_text() for _, texts in canvas.framed for t in texts)
+    n_weights = 6 * 50 + 50 + 50 + 1
+    assert f"6 → 6 → 50 → 1 {n_weights} weights" in text and "α = 0.3" in text
+    for box, texts in canvas.framed:
+        canvas.figure.canvas.draw()
+        for drawn in texts:
+            extent = drawn.get_window_extent().transformed(canvas.axes.transData.inverted())
+            assert box.x <= extent.x0 and extent.x1 <= box.x + box.width

@@ -1,0 +1,65 @@
+"""The paper's pools: cuts that count what they remove, and the cutouts to fetch."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from galaxy_lvm.errors import DataError
+from galaxy_lvm.hitl.surveys import bgs_query, cutout_requests, select_bgs, select_decals
+
+
+@pytest.fixture
+def catalogue():
+    return pd.DataFrame(
+        {
+            "id": [1, 2, 3, 4, 5, 6, 1],
+            "ra": [10.0, 20, 30, 40, 50, np.nan, 10],
+            "dec": [0.0, 1, 2, 3, 4, 5, 0],
+            "half_light_radius_arcsec": [6.4, 9.6, 6.3, 8, 8, 8, 6.4],
+            "mag_r": [17.0, 19.5, 17, 19.6, 16, 17, 17],
+            "type": ["SER", "DEV", "EXP", "SER", "PSF", "SER", "SER"],
+        }
+    )
+
+
+def test_cuts_of_the_paper_and_what_they_remove(catalogue):
+    found = select_bgs(catalogue)
+    assert found.galaxies["id"].tolist() == ["1", "2"]
+    assert list(found.removed.values()) == [1, 1, 1, 1, 1]
+    assert sum(found.removed.values()) + len(found.galaxies) == len(catalogue)
+    with pytest.raises(DataError, match=r"no column \['mag_r'\]"):
+        select_bgs(catalogue.drop(columns="mag_r"))
+    with pytest.raises(DataError, match="no galaxy of 7 is left"):
+        select_bgs(catalogue, mag_r_max=10)
+    with pytest.raises(DataError, match="expected 0 < low < high"):
+        select_bgs(catalogue, radius_arcsec=(9.6, 6.4))
+
+
+def test_query_has_the_papers_limits():
+    query = bgs_query()
+    assert "BETWEEN 6.4 AND 9.6" in query and "dered_flux_r > 15.8489" in query
+
+
+def test_cutouts_are_the_papers(catalogue):
+    table = cutout_requests(select_bgs(catalogue).galaxies)
+    assert set(table["size"]) == {192} and set(table["pixscale"]) == {0.262}
+    assert set(table["bands"]) == {"grz"} and table["file"].tolist() == ["1.fits", "2.fits"]
+    with pytest.raises(DataError, match="no position on the sky"):
+        cutout_requests(catalogue)
+
+
+def test_spirals_and_others_by_votes():
+    votes = pd.DataFrame(
+        {
+            "id": list("abcd"),
+            "smooth-or-featured_featured-or-disk_fraction": [0.9, 0.9, 0.1, 0.5],
+            "smooth-or-featured_smooth_fraction": [0.1, 0.1, 0.9, 0.5],
+            "disk-edge-on_no_fraction": [0.9, 0.1, 0.5, 0.9],
+            "disk-edge-on_yes_fraction": [0.1, 0.9, 0.5, 0.1],
+            "has-spiral-arms_yes_fraction": [0.9, np.nan, np.nan, 0.9],
+        }
+    )
+    found = select_decals(votes)
+    assert found.galaxies["label"].tolist() == ["face_on_spiral", "other", "other"]
+    assert sum(found.removed.values()) == 1
+    with pytest.raises(DataError, match="has-spiral-arms"):
+        select_decals(votes.iloc[:, :5])
