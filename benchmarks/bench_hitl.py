@@ -3,7 +3,8 @@
 A round: fit the ranker on 200 labels, score the whole pool, suggest 10 galaxies, with 768 features
 as the paper's LVM has. Pools of up to 201,319 galaxies (the paper's) are memory maps on disk and
 go through a `Session` with its label store; larger ones make their features on the fly, block by
-block, so that no disk is needed. Every pool is measured in a process of its own. Run
+block, so that no disk is needed. Every pool is measured in a process of its own, on one thread
+unless OMP_NUM_THREADS says otherwise: a second one only helps where no other job wants it. Run
 `python benchmarks/bench_hitl.py`; the medians go to `benchmarks/results/hitl.json`.
 """
 
@@ -20,7 +21,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")  # read when numpy is imported
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when numpy is imported
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np  # noqa: E402

@@ -116,8 +116,8 @@ def _head_sides(fig: Figure, n_prompts: int, n_right: int) -> None:
     fig.draw_without_rendering()  # the layout is only known afterwards
     for place, text in heads.items():
         corner = fig.axes[place].get_position()
-        head = fig.text(corner.x0, corner.y1 + 0.01, text, weight="bold", va="bottom")
-        head.set_in_layout(False)  # wider than its image, which must not grow for it
+        # Not a title of the image, whose column would grow for it.
+        fig.text(corner.x0, corner.y1 + 0.01, text, weight="bold", va="bottom")
 
 
 def draw_comparison(table: pd.DataFrame, target: str) -> Figure:
