@@ -23,6 +23,7 @@ rule train_multitask:
         f"{RUN}/benchmarks/train_multitask/{{strategy}}.tsv"
     conda:
         TRAIN_ENV
+    priority: 10
     threads: config["resources"]["multitask_threads"]
     resources:
         mem_mb=config["resources"]["train_mem_mb"],

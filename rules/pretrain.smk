@@ -22,6 +22,7 @@ rule pretrain_lvm:
         f"{RUN}/benchmarks/pretrain_lvm/{{variant}}.tsv"
     conda:
         TRAIN_ENV
+    priority: 20
     threads: config["threads"]
     resources:
         mem_mb=config["resources"]["train_mem_mb"],
