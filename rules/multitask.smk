@@ -21,9 +21,9 @@ rule train_multitask:
         f"{LOGS}/train_multitask/{{strategy}}.log",
     benchmark:
         f"{RUN}/benchmarks/train_multitask/{{strategy}}.tsv"
+    priority: 10
     conda:
         TRAIN_ENV
-    priority: 10
     threads: config["resources"]["multitask_threads"]
     resources:
         mem_mb=config["resources"]["train_mem_mb"],

@@ -20,9 +20,9 @@ rule pretrain_lvm:
         f"{LOGS}/pretrain_lvm/{{variant}}.log",
     benchmark:
         f"{RUN}/benchmarks/pretrain_lvm/{{variant}}.tsv"
+    priority: 20
     conda:
         TRAIN_ENV
-    priority: 20
     threads: config["threads"]
     resources:
         mem_mb=config["resources"]["train_mem_mb"],
