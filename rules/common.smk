@@ -106,14 +106,6 @@ def crop_settings(wildcards):
     return {**config["crop"], **config["datasets"][wildcards.dataset]["crop"]}
 
 
-def tasks_cutouts(wildcards):
-    """Return the cutout store of the tasks' dataset, which holds its catalogue."""
-    dataset = config["datasets"][config["tasks_dataset"]]
-    if dataset["source"] == "ssl_legacysurvey":
-        return dataset["path"]
-    return f"{TASKS_DATA}/cutouts.h5"
-
-
 def earlier_rejections(wildcards):
     """Return the tables of what the import (of sources with files) and the crops rejected."""
     folder = f"{RUN}/data/{wildcards.dataset}"

@@ -14,7 +14,7 @@ rule estimate_parameters:
         features=f"{RUN}/features/{config['tasks_dataset']}/lvm.npy",
         ids=f"{RUN}/features/{config['tasks_dataset']}/lvm.parquet",
         crops=f"{TASKS_DATA}/crops.h5",
-        cutouts=tasks_cutouts,
+        cutouts=cutouts_path(config["tasks_dataset"]),
         splits=f"{TASKS_DATA}/splits.parquet",
     output:
         metrics=f"{RUN}/metrics/parameters.csv",
@@ -44,7 +44,7 @@ rule find_outliers:
         features=f"{RUN}/features/{config['tasks_dataset']}/lvm.npy",
         ids=f"{RUN}/features/{config['tasks_dataset']}/lvm.parquet",
         crops=f"{TASKS_DATA}/crops.h5",
-        cutouts=tasks_cutouts,
+        cutouts=cutouts_path(config["tasks_dataset"]),
         splits=f"{TASKS_DATA}/splits.parquet",
         lvm=LVM_WEIGHTS,
     output:

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from galaxy_lvm.data.tasks import load_split
 from galaxy_lvm.evaluation.metrics import bootstrap_interval, classification_metrics
-from galaxy_lvm.evaluation.neural import pooled_features
 from galaxy_lvm.evaluation.results import long_rows, write_results
+from galaxy_lvm.models.backbones import PooledLVM
+from galaxy_lvm.models.features import FeatureExtractor, FeatureSettings
 from galaxy_lvm.models.lvm import LVM, LVMConfig
 from galaxy_lvm.models.norms import calibrate
 from galaxy_lvm.models.weights import load_lvm, read_card
 from galaxy_lvm.training.augment import resize, to_float
-from galaxy_lvm.training.loop import make_accelerator
 from galaxy_lvm.workflow import derive_seed, job_log, progress
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -53,12 +53,10 @@ def main(
     torch.manual_seed(derive_seed(seed, "pretrain"))
     models = {"random": _untrained(load_lvm(weights[0]).config, data["train"][0], view_side_pix)}
     models |= {Path(path).parent.name: load_lvm(path) for path in weights}
-    autocast = make_accelerator().autocast
+    how = FeatureSettings(view_side_pix=view_side_pix, n_orientations=1, batch_size=64)
     for name, lvm in progress(models.items(), desc="frozen features", unit="models"):
-        features = {
-            split: pooled_features(lvm.encoder, images, view_side_pix, autocast=autocast)
-            for split, (images, _) in data.items()
-        }
+        extractor = FeatureExtractor(PooledLVM(lvm.encoder), how)
+        features = {split: extractor(images) for split, (images, _) in data.items()}
         labels = {split: data[split][1] for split in SPLITS}
         scores = _probe(features, labels, seed)
         rows += long_rows("objectives", "classification", name, "frozen features", seed, scores)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from galaxy_lvm.evaluation.claims import best_classical, judge, paper_claims
-from galaxy_lvm.evaluation.results import paper_values, read_per_galaxy, read_results
+from galaxy_lvm.evaluation.results import paper_values, read_per_galaxy, read_results, write_table
 from galaxy_lvm.evaluation.summary import summary_html, summary_text
 from galaxy_lvm.evaluation.tables import TABLES, build_table, table_html
 from galaxy_lvm.workflow import atomic_path, job_log, log
@@ -36,9 +36,7 @@ def main(
     for spec in TABLES:
         table = build_table(spec, results, paper_values(paper_csv, spec.item))
         tables.append((spec, table))
-        with atomic_path(folder / f"{spec.stem}.csv") as path:
-            table.to_csv(path, index=False)
-        _write_text(folder / f"{spec.stem}.html", table_html(spec, table))
+        write_table(folder / f"{spec.stem}.csv", table, table_html(spec, table))
     claims = judge(paper_claims(results), results, read_per_galaxy(list(per_galaxy)))
     with atomic_path(folder / "claims.csv") as path:
         claims.to_csv(path, index=False)

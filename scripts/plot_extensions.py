@@ -1,12 +1,10 @@
 """Draw and table what the features are good for: parameters, outliers, neighbours, the map."""
 
-from pathlib import Path
-
 import pandas as pd
-from galaxy_lvm.evaluation.results import read_results
+from galaxy_lvm.data.store import read_crops
+from galaxy_lvm.evaluation.results import read_results, write_table
 from galaxy_lvm.extensions.oddities import inject
 from galaxy_lvm.extensions.outliers import METHODS, unusual_galaxies
-from galaxy_lvm.extensions.rows import read_crops
 from galaxy_lvm.extensions.tables import (
     outliers_html,
     outliers_table,
@@ -48,7 +46,7 @@ def main(inputs: dict[str, str], outputs: dict[str, str], settings: dict, seed: 
     """
     _parameters(inputs, outputs, settings["parameters"])
     table = outliers_table(read_results(inputs["outliers"]))
-    _write(table, outliers_html(table), outputs["outliers_table"])
+    write_table(outputs["outliers_table"], table, outliers_html(table))
     save(draw_outliers(table), outputs["outliers_figure"])
     save(_oddities(inputs, seed), outputs["oddities_figure"])
     scores = pd.read_parquet(inputs["scores"])
@@ -66,7 +64,7 @@ def main(inputs: dict[str, str], outputs: dict[str, str], settings: dict, seed: 
 def _parameters(inputs: dict[str, str], outputs: dict[str, str], parameters: list[dict]) -> None:
     scales = {entry["column"]: entry.get("scale", "linear") for entry in parameters}
     table = parameters_table(read_results(inputs["parameters"]), scales)
-    _write(table, parameters_html(table), outputs["parameters_table"])
+    write_table(outputs["parameters_table"], table, parameters_html(table))
     predictions = pd.read_parquet(inputs["predictions"])
     save(draw_parameters(table, predictions), outputs["parameters_figure"])
 
@@ -105,13 +103,6 @@ def _map(inputs: dict[str, str], outputs: dict[str, str]) -> None:
     results = read_results(inputs["map"]).set_index("metric")["value"]
     images = dict(zip(cells, crops, strict=True))
     save(draw_map(places, images, int(results["n_galaxies"])), outputs["map_figure"])
-
-
-def _write(table: pd.DataFrame, page: str, path_csv: str) -> None:
-    with atomic_path(path_csv) as path:
-        table.to_csv(path, index=False)
-    with atomic_path(Path(path_csv).with_suffix(".html")) as path:
-        path.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

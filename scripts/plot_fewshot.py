@@ -1,7 +1,6 @@
 """Draw figure 5 and its companions; table the scores and how many labels the LVM saves."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ from galaxy_lvm.evaluation.fewshot import (
     few_shot_html,
     few_shot_table,
 )
-from galaxy_lvm.evaluation.results import read_results, write_results
+from galaxy_lvm.evaluation.results import read_results, write_results, write_table
 from galaxy_lvm.models.model_specs import model_specs
 from galaxy_lvm.plots.fewshot import draw_confusions, draw_few_shot, draw_reliability
 from galaxy_lvm.plots.style import save
@@ -66,11 +65,9 @@ def main(
         [spec.label for spec in specs if not spec.is_lvm],
         derive_seed(seed, "label_efficiency"),
     )
-    for path, view in ((table, scores), (efficiency, saved)):
-        with atomic_path(path) as temporary:
-            view.to_csv(temporary, index=False)
-    with atomic_path(Path(table).with_suffix(".html")) as temporary:
-        temporary.write_text(few_shot_html(scores, saved, names, notes), encoding="utf-8")
+    write_table(table, scores, few_shot_html(scores, saved, names, notes))
+    with atomic_path(efficiency) as temporary:
+        saved.to_csv(temporary, index=False)
     for sentence in efficiency_sentences(saved, names):
         log.info("%s", sentence)
     labels = galaxies["test"].labels

@@ -1,12 +1,11 @@
 """Draw figures 7, 8 and 10, the searches and the sweep over alpha; write their tables."""
 
-from pathlib import Path
-
 import h5py
 import pandas as pd
 from galaxy_lvm.data.features import FeatureStore
+from galaxy_lvm.data.store import take_rows
 from galaxy_lvm.errors import DataError
-from galaxy_lvm.evaluation.results import paper_values, read_results
+from galaxy_lvm.evaluation.results import paper_values, read_results, write_table
 from galaxy_lvm.hitl.ranker import Ranker, Whitening
 from galaxy_lvm.hitl.settings import settings_from
 from galaxy_lvm.plots.hitl import draw_alpha, draw_comparison, draw_searches, draw_targets
@@ -67,11 +66,10 @@ def main(
     save(draw_alpha(results), figures["alpha"])
     claims = claims_table(results)
     discovery = discovery_table(results, paper_values(paper_csv, "sec5c"))
-    for name, table in (("comparison", comparison), ("claims", claims), ("discovery", discovery)):
+    write_table(tables["comparison"], comparison, comparison_html(comparison, claims, target))
+    for name, table in (("claims", claims), ("discovery", discovery)):
         with atomic_path(tables[name]) as path:
             table.to_csv(path, index=False)
-    with atomic_path(Path(tables["comparison"]).with_suffix(".html")) as path:
-        path.write_text(comparison_html(comparison, claims, target), encoding="utf-8")
     for row in claims.itertuples():
         log.info("%s: %s, %s", row.claim, row.verdict, row.detail)
 
@@ -83,7 +81,8 @@ def read_images(crops: str, ids: list[str]) -> dict:
         lost = [name for name in ids if name not in rows]
         if lost:
             raise DataError(f"{crops}: no galaxy {lost[0]!r}; simulate the searches again")
-        return {name: file["images"][rows[name]] for name in ids}
+        images = take_rows(file["images"], [rows[name] for name in ids])
+    return dict(zip(ids, images, strict=True))
 
 
 if __name__ == "__main__":

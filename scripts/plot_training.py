@@ -1,9 +1,7 @@
 """Draw how training went, and table what the objectives taught the encoder."""
 
-from pathlib import Path
-
 import pandas as pd
-from galaxy_lvm.evaluation.results import read_results
+from galaxy_lvm.evaluation.results import read_results, write_table
 from galaxy_lvm.plots.objectives_table import objectives_html, objectives_summary
 from galaxy_lvm.plots.style import save
 from galaxy_lvm.plots.training import (
@@ -11,7 +9,7 @@ from galaxy_lvm.plots.training import (
     draw_multitask_training,
     draw_objectives,
 )
-from galaxy_lvm.workflow import atomic_path, job_log, log
+from galaxy_lvm.workflow import job_log, log
 
 
 def main(
@@ -48,10 +46,7 @@ def main(
     shares = pd.read_parquet(predictions)
     class_names = [name[2:] for name in shares.columns if name.startswith("p_")]
     save(draw_classification(shares, class_names), classification_figure)
-    with atomic_path(objectives_table) as temporary:
-        table.to_csv(temporary)
-    with atomic_path(Path(objectives_table).with_suffix(".html")) as temporary:
-        temporary.write_text(objectives_html(table), encoding="utf-8")
+    write_table(objectives_table, table.reset_index(), objectives_html(table))
 
 
 def read_history(path: str) -> pd.DataFrame:

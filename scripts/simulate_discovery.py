@@ -2,11 +2,9 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 from galaxy_lvm.errors import DataError
 from galaxy_lvm.evaluation.results import long_rows, write_results
-from galaxy_lvm.hitl.annotators import noisy, perfect
 from galaxy_lvm.hitl.discovery import Search, open_search, search_runs, targets_table
 from galaxy_lvm.hitl.pools import read_galaxies, resolve_targets
 from galaxy_lvm.hitl.settings import settings_from
@@ -78,11 +76,7 @@ def search_rows(
     discovery, its_seed = settings["discovery"], derive_seed(seed, "discovery", number)
 
     def make() -> list[dict[str, float]]:
-        ids = search.pool.ids_of(np.arange(len(search.pool)))
-        truth = dict(zip(ids, search.truth.tolist(), strict=True))
-        ask = perfect(truth)
-        if annotator == "noisy":
-            ask = noisy(truth, discovery["flip_rate"], its_seed)
+        ask = search.annotator(annotator, discovery["flip_rate"], its_seed)
         return discover(
             search.pool, search.truth, ask, replace(settings_from(settings), rule=rule),
             discovery["n_prompts"], discovery["n_rounds"], settings["n_recommended"], its_seed,

@@ -3,12 +3,10 @@
 import logging
 from dataclasses import replace
 
-import pandas as pd
 from galaxy_lvm.evaluation.results import long_rows, write_results
-from galaxy_lvm.hitl.pools import Pool, Target, read_galaxies, resolve_targets
-from galaxy_lvm.hitl.ranker import Whitening
+from galaxy_lvm.hitl.pools import read_galaxies, resolve_targets
 from galaxy_lvm.hitl.settings import SessionSettings, settings_from
-from galaxy_lvm.hitl.simulate import POOL_SPLITS, Sizes, Task, compare, kept_result, sweep_alpha
+from galaxy_lvm.hitl.simulate import Sizes, Task, compare, kept_result, open_task, sweep_alpha
 from galaxy_lvm.workflow import config_hash, derive_seed, job_log, progress
 from threadpoolctl import threadpool_limits
 
@@ -44,23 +42,13 @@ def main(
     """
     galaxies = read_galaxies(splits, cutouts)
     settings = resolve_targets(settings, galaxies)
-    task = make_task(features, galaxies, settings)
+    task = open_task(features, galaxies, settings)
     state = f"{state_root}/{config_hash([settings, seed, str(features)])}"
-    sweep, session = settings["sweep"], settings_from(settings)
+    session = settings_from(settings)
     with threadpool_limits(threads):
         rows = comparison_rows(task, session, settings["comparison"], state, seed)
-        rows += sweep_rows(task, session, settings, sweep, state, seed)
+        rows += sweep_rows(task, session, settings, state, seed)
     write_results(metrics, rows)
-
-
-def make_task(features: str, galaxies: pd.DataFrame, settings: dict) -> Task:
-    """Return the galaxies to label from and those to score on, for the comparison's target."""
-    name = settings["comparison"]["target"]
-    truth = pd.Series(Target.of(name, settings["targets"][name]["where"]).truth(galaxies))
-    inside, test = galaxies["split"].isin(POOL_SPLITS), galaxies["split"] == "test"
-    pools = [Pool.open(features, galaxies.loc[part, "id"].tolist()) for part in (inside, test)]
-    whitening = Whitening.of(pools[0].features, settings["ranker"]["n_components"])
-    return Task(pools[0], truth[inside].to_numpy(), pools[1], truth[test].to_numpy(), whitening)
 
 
 def comparison_rows(
@@ -87,10 +75,10 @@ def comparison_rows(
 
 
 def sweep_rows(
-    task: Task, session: SessionSettings, settings: dict, sweep: dict, state: str, seed: int
+    task: Task, session: SessionSettings, settings: dict, state: str, seed: int
 ) -> list[dict]:
     """Return the rows of experiment `alpha`: one model for each reading of lower scores."""
-    rows, few = [], settings["comparison"]["few_per_class"]
+    rows, few, sweep = [], settings["comparison"]["few_per_class"], settings["sweep"]
     runs = [
         (lower, alpha, number)
         for lower in sweep["lower"]

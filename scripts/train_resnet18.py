@@ -10,7 +10,7 @@ import torch
 from galaxy_lvm.data.fewshot import Labelled
 from galaxy_lvm.evaluation.results import long_rows, write_results
 from galaxy_lvm.hitl.measures import comparison_metrics
-from galaxy_lvm.hitl.pools import Target, read_galaxies, resolve_targets
+from galaxy_lvm.hitl.pools import read_galaxies, resolve_targets, truth_of
 from galaxy_lvm.hitl.simulate import POOL_SPLITS, Sizes, kept_result, training_sets
 from galaxy_lvm.models.model_specs import model_specs
 from galaxy_lvm.training.fewshot_settings import settings_from
@@ -57,7 +57,7 @@ def main(
     torch.set_num_threads(threads)
     table = read_galaxies(splits, cutouts)
     settings = resolve_targets(settings, table)
-    comparison, galaxies = settings["comparison"], read_labelled(splits, table, settings)
+    comparison, galaxies = settings["comparison"], labelled(table, settings)
     sizes = Sizes.of(comparison)
     spec = model_specs([{"model": MODEL}])[0]
     trainer = NetworkTrainer(spec, crops, None, settings_from(sections), galaxies["test"], 2)
@@ -87,11 +87,10 @@ def train_and_score(
     return comparison_metrics(galaxies["test"].labels == 1, fit.shares[:, 1])
 
 
-def read_labelled(splits: str, galaxies: pd.DataFrame, settings: dict) -> dict[str, Labelled]:
+def labelled(galaxies: pd.DataFrame, settings: dict) -> dict[str, Labelled]:
     """Return training, validation and test galaxies with label 1 for the target, 0 for the rest."""
-    name = settings["comparison"]["target"]
-    truth = Target.of(name, settings["targets"][name]["where"]).truth(galaxies)
-    index = pd.read_parquet(splits, columns=["index"])["index"].to_numpy(np.int64)
+    truth = truth_of(galaxies, settings, settings["comparison"]["target"])
+    index = galaxies["index"].to_numpy(np.int64)
     parts = {"train": POOL_SPLITS, "val": ("val",), "test": ("test",)}
     chosen = {part: galaxies["split"].isin(names).to_numpy() for part, names in parts.items()}
     return {

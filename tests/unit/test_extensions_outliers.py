@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from galaxy_lvm.data.features import FeatureStore, write_features
+from galaxy_lvm.data.store import read_crops
 from galaxy_lvm.errors import ConfigError, DataError
 from galaxy_lvm.extensions.encode import check_same_encoder, lvm_extractor
 from galaxy_lvm.extensions.oddities import ODDITIES, inject
@@ -20,7 +21,6 @@ from galaxy_lvm.extensions.outliers import (
     share_above,
     unusual_galaxies,
 )
-from galaxy_lvm.extensions.rows import read_crops
 from galaxy_lvm.models.lvm import LVM, LVMConfig
 from galaxy_lvm.models.weights import save_lvm
 

@@ -155,3 +155,15 @@ class CutoutStore:
         if "id" not in table:
             table.insert(0, "id", [str(i) for i in range(len(self))])
         return table
+
+
+def take_rows(stored: h5py.Dataset, rows: Sequence[int]) -> np.ndarray:
+    """Return rows of a dataset in any order and with repeats; HDF5 itself wants rising ones."""
+    unique, inverse = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
+    return stored[unique][inverse]
+
+
+def read_crops(crops_path: str | os.PathLike, rows: Sequence[int]) -> np.ndarray:
+    """Return crops (n, H, W, 3) uint8 of a crops file in the order of `rows`."""
+    with h5py.File(crops_path, "r") as file:
+        return take_rows(file["images"], rows)

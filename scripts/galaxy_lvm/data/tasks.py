@@ -16,6 +16,7 @@ from galaxy_lvm.data.degrade import (
     blur_images,
     mask_images,
 )
+from galaxy_lvm.data.store import take_rows
 from galaxy_lvm.errors import DataError
 from galaxy_lvm.workflow import derive_seed
 
@@ -89,8 +90,7 @@ def _read_rows(
                 f"{Path(splits_path)}: row {index.max()} of {Path(crops_path)}, which has "
                 f"{len(stored)} crops; the two are not of the same run"
             )
-        rows, inverse = np.unique(index, return_inverse=True)  # HDF5 wants rising rows
-        return stored[rows][inverse]
+        return take_rows(stored, index)
 
 
 def as_float(images: np.ndarray) -> np.ndarray:

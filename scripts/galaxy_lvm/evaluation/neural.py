@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from galaxy_lvm.models.heads import MultitaskModel
-from galaxy_lvm.models.lvm import Encoder
 from galaxy_lvm.training.augment import dihedral, resize, to_float
 
 
@@ -64,17 +63,3 @@ def restored_images(model: MultitaskModel, task: str, images: np.ndarray, **kwar
         return model.restore(task, batch).clamp(0, 1).permute(0, 2, 3, 1)
 
     return predict_in_batches(restore, images, **kwargs)
-
-
-def pooled_features(
-    encoder: Encoder, images: np.ndarray, side_pix: int, n_orientations: int = 1, **kwargs
-) -> np.ndarray:
-    """Return feature vectors (N, D) float32, averaged over orientations of each galaxy."""
-    encoder.eval()
-
-    def average(batch: Tensor) -> Tensor:
-        batch = resize(batch, side_pix)
-        views = [encoder.pooled(dihedral(batch, k)).float() for k in range(n_orientations)]
-        return torch.stack(views).mean(dim=0)
-
-    return predict_in_batches(average, images, **kwargs)

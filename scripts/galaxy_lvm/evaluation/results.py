@@ -36,6 +36,14 @@ def long_rows(
     return [{**head, "metric": name, "value": float(value)} for name, value in metrics.items()]
 
 
+def write_table(path_csv: str | os.PathLike, table: pd.DataFrame, page: str) -> None:
+    """Write a table as CSV, and beside it, under the same name, the HTML page for readers."""
+    with atomic_path(path_csv) as temporary:
+        table.to_csv(temporary, index=False)
+    with atomic_path(Path(path_csv).with_suffix(".html")) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
 def write_results(path: str | os.PathLike, rows: Iterable[Mapping] | pd.DataFrame) -> None:
     """Write a long table, sorted, under its name only once it is complete.
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from galaxy_lvm.data.features import FeatureStore
-from galaxy_lvm.data.store import CutoutStore
+from galaxy_lvm.data.store import CutoutStore, read_crops
 from galaxy_lvm.evaluation.results import long_rows
 from galaxy_lvm.extensions.encode import check_same_encoder, lvm_extractor
 from galaxy_lvm.extensions.oddities import inject
@@ -23,7 +23,7 @@ from galaxy_lvm.extensions.outliers import (
     score_as_novelty,
     share_above,
 )
-from galaxy_lvm.extensions.rows import read_crops, row_blocks, sample_rows
+from galaxy_lvm.extensions.rows import row_blocks, sample_rows
 from galaxy_lvm.workflow import derive_seed, log, progress
 
 _BLOCK_ROWS = 8192

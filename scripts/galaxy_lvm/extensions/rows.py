@@ -1,9 +1,7 @@
-"""Which rows of long files are read: samples, blocks, and crops by their rows."""
+"""Which rows of long files are read: samples and blocks."""
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-import h5py
 import numpy as np
 
 
@@ -19,10 +17,3 @@ def row_blocks(n_rows: int, size: int) -> Iterator[slice]:
     """Yield slices of at most `size` rows that cover `n_rows`."""
     for first in range(0, n_rows, size):
         yield slice(first, min(first + size, n_rows))
-
-
-def read_crops(crops_path: str | os.PathLike, rows: Sequence[int]) -> np.ndarray:
-    """Return crops (n, H, W, 3) uint8 in the order of `rows`."""
-    unique, inverse = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
-    with h5py.File(crops_path, "r") as file:  # HDF5 wants rising rows, each once
-        return file["images"][unique][inverse]

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.hitl.pools import Pool, Target, rare_rows
+from galaxy_lvm.hitl.annotators import Annotator, noisy, perfect
+from galaxy_lvm.hitl.pools import Pool, Target, rare_rows, truth_of
 from galaxy_lvm.hitl.ranker import Whitening
 from galaxy_lvm.workflow import derive_seed
 
@@ -23,6 +24,12 @@ class Search:
     pool: Pool
     truth: np.ndarray
     whitening: Whitening
+
+    def annotator(self, kind: str, flip_rate: float, seed: int) -> Annotator:
+        """Return who answers: "perfect" knows the truth, "noisy" errs on a share of it."""
+        ids = self.pool.ids_of(np.arange(len(self.pool)))
+        truth = dict(zip(ids, self.truth.tolist(), strict=True))
+        return noisy(truth, flip_rate, seed) if kind == "noisy" else perfect(truth)
 
 
 def targets_table(
@@ -75,7 +82,7 @@ def open_search(
 ) -> Search:
     """Return the pool of a target, as rare as the config's section `hitl` asks for."""
     about = settings["targets"][name]
-    truth = Target.of(name, about["where"]).truth(galaxies)
+    truth = truth_of(galaxies, settings, name)
     rows = rare_rows(truth, about["positive_fraction"], derive_seed(seed, name))
     pool = Pool.open(features, galaxies["id"].iloc[rows].tolist())
     whitening = Whitening.of(pool.features, settings["ranker"]["n_components"])

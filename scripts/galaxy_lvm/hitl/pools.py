@@ -200,15 +200,19 @@ def read_catalogue(cutouts: str | os.PathLike, ids: Sequence[str]) -> pd.DataFra
 
 
 def read_galaxies(splits: str | os.PathLike, cutouts: str | os.PathLike) -> pd.DataFrame:
-    """Return `id`, `split`, `label` of a dataset's splits with all columns of its catalogue.
+    """Return `index`, `id`, `split`, `label` of a dataset's splits with its whole catalogue.
 
     The label is that of the splits, which may follow from the catalogue (class schemes).
     """
-    table = pd.read_parquet(splits)[["id", "split", "label"]].astype({"id": str})
+    known = ["index", "id", "split", "label"]
+    table = pd.read_parquet(splits)[known].astype({"id": str})
     catalogue = read_catalogue(cutouts, table["id"].tolist())
-    return pd.concat(
-        [table, catalogue.drop(columns=["id", "split", "label"], errors="ignore")], axis=1
-    )
+    return pd.concat([table, catalogue.drop(columns=known, errors="ignore")], axis=1)
+
+
+def truth_of(galaxies: pd.DataFrame, section: Mapping[str, Any], name: str) -> np.ndarray:
+    """Return which galaxies are a target (N,), by the config's section `hitl`, resolved."""
+    return Target.of(name, section["targets"][name]["where"]).truth(galaxies)
 
 
 def rare_rows(truth: np.ndarray, positive_fraction: float | None, seed: int) -> np.ndarray:

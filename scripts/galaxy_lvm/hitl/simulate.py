@@ -1,6 +1,7 @@
 """Simulated experiments: figure 10's comparison, the sweep over alpha, discovery in a pool."""
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pandas as pd
 from galaxy_lvm.errors import DataError
 from galaxy_lvm.hitl.annotators import Annotator
 from galaxy_lvm.hitl.measures import comparison_metrics, discovery_metrics
-from galaxy_lvm.hitl.pools import Pool
+from galaxy_lvm.hitl.pools import Pool, truth_of
 from galaxy_lvm.hitl.ranker import Whitening
 from galaxy_lvm.hitl.session import Session
 from galaxy_lvm.hitl.settings import SessionSettings
@@ -42,6 +43,28 @@ class Task:
     test_pool: Pool
     test_truth: np.ndarray
     whitening: Whitening
+
+
+def open_task(
+    features: str | os.PathLike, galaxies: pd.DataFrame, section: Mapping[str, Any]
+) -> Task:
+    """Return the galaxies to label from and those to score on, for the comparison's target.
+
+    Parameters
+    ----------
+    features
+        Features of the galaxies.
+    galaxies
+        Of `read_galaxies`.
+    section
+        The config's section `hitl`, resolved.
+    """
+    truth = truth_of(galaxies, section, section["comparison"]["target"])
+    inside = galaxies["split"].isin(POOL_SPLITS).to_numpy()
+    test = (galaxies["split"] == "test").to_numpy()
+    pools = [Pool.open(features, galaxies.loc[part, "id"].tolist()) for part in (inside, test)]
+    whitening = Whitening.of(pools[0].features, section["ranker"]["n_components"])
+    return Task(pools[0], truth[inside], pools[1], truth[test], whitening)
 
 
 @dataclass(frozen=True)

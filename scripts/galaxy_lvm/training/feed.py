@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import h5py
 import numpy as np
 
+from galaxy_lvm.data.store import take_rows
+
 # Above this the crops stay in the file and every batch is read from it.
 IN_MEMORY_BYTES = 4 * 1024**3
 
@@ -40,9 +42,7 @@ class CropImages:
         return self._read(positions)
 
     def _read(self, positions: np.ndarray) -> np.ndarray:
-        # h5py wants increasing, unique rows.
-        rows, inverse = np.unique(self._rows[positions], return_inverse=True)
-        return self._images[rows][inverse]
+        return take_rows(self._images, self._rows[positions])
 
 
 class Sampler:
