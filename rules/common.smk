@@ -60,6 +60,16 @@ EXTENSIONS = {
     "similar": f"{RUN}/figures/similar_galaxies.pdf",
     "map": f"{RUN}/figures/feature_map.pdf",
 }
+LENS_FIELDS = f"{RUN}/data/lens_fields"
+DETECTOR = config["lenses"]["detector"]
+LENSES = {
+    "fig6": f"{RUN}/figures/fig06_lens_detection.pdf",
+    "lens_curves": f"{RUN}/figures/lens_detection_curves.pdf",
+    "lens_fields": f"{RUN}/figures/lens_fields.pdf",
+    "lens_table": f"{RUN}/tables/lens_detection.csv",
+}
+if config["lenses"]["fields"]["source"] == "none":
+    LENSES = {}
 SEARCH_DATASET = config["extensions"]["search_dataset"] or config["tasks_dataset"]
 
 
@@ -68,6 +78,8 @@ wildcard_constraints:
     variant="(reconstruct|masked|contrastive)_(skips|noskips)",
     strategy="|".join(STRATEGIES),
     model="[a-z0-9_]+",
+    backbone="[a-z0-9_]+",
+    n_train=r"\d+",
     part=r"\d+",
 
 
@@ -196,3 +208,21 @@ def fewshot_seeds(wildcards):
 
 FEWSHOT_SECTIONS = {name: config[name] for name in ("fewshot", "features")}
 FEWSHOT_PARTS = range(-(-config["fewshot"]["n_seeds"] // config["fewshot"]["seeds_per_job"]))
+
+
+def detector_weights(wildcards):
+    """Return the LVM's weights for a detector on its encoder; other backbones need none."""
+    return {"lvm": DETECTOR["lvm_weights"] or LVM_WEIGHTS} if wildcards.backbone == "lvm" else {}
+
+
+def detector_seed(wildcards):
+    """Return the seed of one repetition of a detector's training."""
+    return config["seed"] + int(wildcards.part)
+
+
+DETECTIONS = expand(
+    f"{RUN}/predictions/lenses/{{backbone}}_{{n_train}}_{{part}}.parquet",
+    backbone=DETECTOR["backbones"],
+    n_train=DETECTOR["train_sizes"],
+    part=range(DETECTOR["n_seeds"]),
+)

@@ -107,19 +107,23 @@ class Encoder(nn.Module):
         """Length D of a pooled feature vector (768 for the paper's model)."""
         return self.config.dims[-1]
 
-    def forward(self, x: Tensor, domain: str = "clean") -> list[Tensor]:
+    def forward(
+        self, x: Tensor, domain: str = "clean", n_stages: int | None = None
+    ) -> list[Tensor]:
         """Map images (B, 3, H, W) to normalised maps [(B, H/4, W/4, C), (B, H/8, W/8, 2C), ...].
 
         H and W must be multiples of the coarsest token (32 pixels for four stages). `domain` says
         what kind of images these are (`norms.DOMAINS`); it matters with norm="batch" only.
+        `n_stages` stops after so many maps; None makes all.
         """
         set_domain(self, domain)
         x = self.embed(x)
         features = []
-        for i, stage in enumerate(self.stages):
+        last = len(self.stages) if n_stages is None else n_stages
+        for i, stage in enumerate(self.stages[:last]):
             x = stage(x)
             features.append(self.norms[i](x))
-            if i < len(self.downs):
+            if i + 1 < last:
                 x = self.downs[i](x)
         return features
 

@@ -32,7 +32,7 @@ class OptimSettings:
     learning_rate: float = 1e-3
     """Peak of the cosine schedule."""
     head_factor: float = 1.0
-    """Factor on the learning rate of all that is not below `encoder`: heads start from nothing."""
+    """Factor on the learning rate of all that is not in an `encoder`: heads start from nothing."""
     optimizer: str = "adam"
     """`adam` (the paper's) or `adamw`."""
     weight_decay: float = 0.0
@@ -228,7 +228,7 @@ def _make_optimizer(module: nn.Module, settings: OptimSettings) -> torch.optim.O
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            key = (name.startswith("encoder."), parameter.ndim > 1)
+            key = ("encoder" in name.split("."), parameter.ndim > 1)
             groups.setdefault(key, []).append(parameter)
     listed = []
     for (in_encoder, is_matrix), parameters in groups.items():

@@ -1,0 +1,78 @@
+"""Train one lens detector and search the validation and test fields with it (paper IV.B)."""
+
+from galaxy_lvm.training.detector import DetectorSettings, train_detector
+from galaxy_lvm.training.launch import launch
+from galaxy_lvm.workflow import job_log
+
+
+def main(
+    fields: str,
+    lvm: str | None,
+    weights: str,
+    history: str,
+    detections: str,
+    state_root: str,
+    backbone: str,
+    n_train: int,
+    settings: dict,
+    seed: int,
+    threads: int = 1,
+    n_gpus: int = 0,
+) -> None:
+    """Train and write the weights with their card, the losses and the detections.
+
+    Parameters
+    ----------
+    fields
+        Field store.
+    lvm
+        Pretrained LVM weights; None for other backbones.
+    weights, history, detections
+        Weights (safetensors), losses per step (CSV) and detections (parquet) to write.
+    state_root
+        Folder for checkpoints.
+    backbone
+        `lvm`, or a residual network of torchvision.
+    n_train
+        Training fields to use.
+    settings
+        The config's section lenses.detector.
+    seed
+        Seed of this repetition.
+    threads, n_gpus
+        What the job may use.
+    """
+    names = DetectorSettings.__dataclass_fields__
+    launch(
+        train_detector,
+        n_gpus,
+        threads,
+        fields_path=fields,
+        backbone=backbone,
+        n_train=n_train,
+        lvm_path=lvm,
+        settings=DetectorSettings(**{k: v for k, v in settings.items() if k in names}),
+        seed=seed,
+        state_root=state_root,
+        weights_path=weights,
+        history_path=history,
+        detections_path=detections,
+    )
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            fields=snakemake.input.fields,  # noqa: F821
+            lvm=snakemake.input.get("lvm"),  # noqa: F821
+            weights=snakemake.output.weights,  # noqa: F821
+            history=snakemake.output.history,  # noqa: F821
+            detections=snakemake.output.detections,  # noqa: F821
+            state_root=snakemake.params.state_root,  # noqa: F821
+            backbone=snakemake.wildcards.backbone,  # noqa: F821
+            n_train=int(snakemake.wildcards.n_train),  # noqa: F821
+            settings=snakemake.params.settings,  # noqa: F821
+            seed=snakemake.params.seed,  # noqa: F821
+            threads=snakemake.threads,  # noqa: F821
+            n_gpus=snakemake.params.n_gpus,  # noqa: F821
+        )
