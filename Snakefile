@@ -23,6 +23,7 @@ include: "rules/crops.smk"
 include: "rules/pretrain.smk"
 include: "rules/multitask.smk"
 include: "rules/fewshot.smk"
+include: "rules/lenses.smk"
 include: "rules/extensions.smk"
 include: "rules/hitl.smk"
 include: "rules/report.smk"
@@ -40,6 +41,7 @@ localrules:
     fig3,
     fig4,
     fig5,
+    fig6,
     fig7,
     fig8,
     fig10,
@@ -51,6 +53,7 @@ rule all:
     input:
         TABLES.values(),
         FIGURES.values(),
+        LENSES.values(),
         EXTENSIONS.values(),
         f"{RUN}/tables/summary.md",
         f"{RUN}/tables/objectives.csv",
@@ -108,6 +111,12 @@ rule fig5:
     """Figure 5: few-shot classification by number of labels."""
     input:
         FIGURES["fig5"],
+
+
+rule fig6:
+    """Figure 6: strong lenses found on two backbones."""
+    input:
+        LENSES["fig6"] if LENSES else [],
 
 
 rule fig7:

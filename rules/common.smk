@@ -26,6 +26,8 @@ FEWSHOT_DATA = f"{RUN}/data/{FEWSHOT_DATASET}"
 HITL_COMPARISON = config["hitl"]["comparison_dataset"] or config["tasks_dataset"]
 HITL_DISCOVERY = config["hitl"]["discovery_dataset"] or config["tasks_dataset"]
 STRATEGIES = ["pre_train", "multi_uniform", "multi_active"]
+if config["multitask"]["from_scratch"]:
+    STRATEGIES.append("from_scratch")
 CPU_ENV = str(Path(workflow.basedir) / "envs" / "cpu.yaml")
 TRAIN_ENV = str(Path(workflow.basedir) / "envs" / ("gpu.yaml" if config["gpus"] else "cpu.yaml"))
 
@@ -61,13 +63,15 @@ EXTENSIONS = {
     "map": f"{RUN}/figures/feature_map.pdf",
 }
 LENS_FIELDS = f"{RUN}/data/lens_fields"
-DETECTOR = config["lenses"]["detector"]
+DETECTOR, LENS_SEARCH = config["lenses"]["detector"], config["lenses"]["search"]
 LENSES = {
     "fig6": f"{RUN}/figures/fig06_lens_detection.pdf",
     "lens_curves": f"{RUN}/figures/lens_detection_curves.pdf",
     "lens_fields": f"{RUN}/figures/lens_fields.pdf",
     "lens_table": f"{RUN}/tables/lens_detection.csv",
 }
+if config["lenses"]["search"]["images"] or config["lenses"]["search"]["positions"]:
+    LENSES["lens_search"] = f"{RUN}/tables/lens_search.csv"
 if config["lenses"]["fields"]["source"] == "none":
     LENSES = {}
 SEARCH_DATASET = config["extensions"]["search_dataset"] or config["tasks_dataset"]
@@ -220,6 +224,29 @@ def detector_seed(wildcards):
     return config["seed"] + int(wildcards.part)
 
 
+LENS_RUNS = [
+    {"model": backbone, "n_train": n_train, "seed": config["seed"] + part}
+    for backbone in DETECTOR["backbones"]
+    for n_train in DETECTOR["train_sizes"]
+    for part in range(DETECTOR["n_seeds"])
+]
+LENS_FIELD_SETTINGS = {
+    key: value for key, value in config["lenses"]["fields"].items() if key != "source"
+}
+# Seeing, depth and what else is in the sky are those of the simulated survey.
+LENS_SURVEY = {
+    key: value
+    for key, value in config["mock"].items()
+    if key not in ("n_galaxies", "class_fractions")
+}
+LENS_SEARCH_WEIGHTS = (
+    f"{RUN}/models/lenses/{LENS_SEARCH['backbone']}_{max(DETECTOR['train_sizes'])}_0.safetensors"
+)
+DETECTOR_ENV = (
+    str(Path(workflow.basedir) / "envs" / "detectron2.yaml")
+    if DETECTOR["backend"] == "detectron2"
+    else TRAIN_ENV
+)
 DETECTIONS = expand(
     f"{RUN}/predictions/lenses/{{backbone}}_{{n_train}}_{{part}}.parquet",
     backbone=DETECTOR["backbones"],

@@ -34,7 +34,7 @@ rule train_multitask:
         state_root=f"{STATE}/train_multitask",
         seed=config["seed"],
         n_gpus=config["gpus"],
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/train_multitask.py"
 
@@ -63,7 +63,7 @@ rule evaluate_multitask:
         n_images=config["multitask"]["n_test_images"],
         n_orientations=config["multitask"]["n_orientations"],
         seed=config["seed"],
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/evaluate_multitask.py"
 
@@ -92,6 +92,6 @@ rule evaluate_baselines:
         baselines=config["baselines"],
         n_image_test=config["multitask"]["n_test_images"],
         seed=config["seed"],
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/evaluate_baselines.py"

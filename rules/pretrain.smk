@@ -34,7 +34,7 @@ rule pretrain_lvm:
         state_root=f"{STATE}/pretrain_lvm",
         seed=config["seed"],
         n_gpus=config["gpus"],
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/pretrain_lvm.py"
 
@@ -60,6 +60,6 @@ rule evaluate_objectives:
     params:
         view_side_pix=config["classification"]["view_side_pix"],
         seed=config["seed"],
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/evaluate_objectives.py"

@@ -31,7 +31,7 @@ def main(
     state_root
         Folder for checkpoints.
     strategy
-        pre_train, multi_uniform or multi_active.
+        pre_train, multi_uniform, multi_active, or from_scratch to compare with.
     sections
         The config's sections multitask, classification, restoration and reconstruction.
     seed

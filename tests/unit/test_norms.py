@@ -1,8 +1,9 @@
 """Batch normalisation with statistics for each kind of image."""
 
+import pytest
 import torch
 from galaxy_lvm.models.lvm import LVM, build_config
-from galaxy_lvm.models.norms import DOMAINS, DomainBatchNorm, calibrate, set_domain
+from galaxy_lvm.models.norms import STATISTICS_OF, DomainBatchNorm, calibrate, set_domain
 from torch import nn
 
 
@@ -21,9 +22,28 @@ def test_statistics_of_one_kind_of_image_leave_the_others_alone():
     norm = DomainBatchNorm(3)
     set_domain(norm, "blurred")
     norm(7 + torch.randn(8, 4, 4, 3))
-    clean, blurred, masked = (norm.running_mean[DOMAINS.index(d)] for d in DOMAINS)
+    clean, blurred = (norm.running_mean[STATISTICS_OF[d]] for d in ("clean", "blurred"))
     assert (blurred > 0.5).all()
-    assert not clean.any() and not masked.any()
+    assert not clean.any()
+
+
+def test_masked_images_are_measured_by_clean_ones():
+    torch.manual_seed(0)
+    norm = DomainBatchNorm(3)
+    clean = 2 + torch.randn(8, 4, 4, 3)
+    for _ in range(50):
+        norm(clean)
+    kept = norm.running_mean.clone()
+    set_domain(norm, "masked")
+    masked = torch.zeros_like(clean)
+    expected = norm.eval()(masked)
+    torch.testing.assert_close(norm.train()(masked), expected)
+    assert torch.equal(norm.running_mean, kept)
+
+
+def test_an_unknown_kind_of_image_is_refused():
+    with pytest.raises(ValueError, match="blurred"):
+        set_domain(DomainBatchNorm(2), "noisy")
 
 
 def test_calibration_makes_evaluation_agree_with_training():

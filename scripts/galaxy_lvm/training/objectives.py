@@ -60,7 +60,9 @@ class Masked(nn.Module):
         image = views[0]
         hidden = square_mask(len(image), image.shape[-1], self.patch_pix, self.fraction, seed)
         hidden = hidden.to(image.device)
-        output = self.lvm(image * ~hidden, domain="masked")
+        # Nothing else is seen in this training, so the statistics are measured here; those of
+        # clean images take their place at its end (`norms.calibrate`).
+        output = self.lvm(image * ~hidden, domain="clean")
         error = (output.float() - image).square() * hidden
         return {"loss": error.sum() / (3 * hidden.sum())}
 

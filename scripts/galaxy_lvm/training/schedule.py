@@ -6,6 +6,8 @@ from typing import Any
 from galaxy_lvm.errors import ConfigError
 
 STRATEGIES = ("pre_train", "multi_uniform", "multi_active")
+# Not the paper's: multi_uniform on an encoder that was never pretrained, to see what that adds.
+FROM_SCRATCH = "from_scratch"
 
 
 class TaskSchedule:

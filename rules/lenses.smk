@@ -1,0 +1,218 @@
+"""Strong lenses in wide fields: Mask R-CNN on the LVM's encoder and on ResNet50 (paper IV.B).
+
+Inputs: the pretrained weights; fields are simulated here, or cut around published candidates.
+Outputs: data/lens_fields/fields.h5 (+ .parquet of lenses), models/lenses/*.safetensors,
+predictions/lenses/*.parquet, metrics/lenses.csv, figure 6 and its curves, the table.
+Steps: simulate_fields or import_fields, plot_fields, train_detector per backbone and number of
+fields, evaluate_detectors, plot_detectors; detect_lenses on the user's own images.
+"""
+
+if config["lenses"]["fields"]["source"] == "mock":
+
+    rule simulate_fields:
+        """Simulate wide fields with strong lenses: images, true boxes and masks."""
+        output:
+            fields=f"{LENS_FIELDS}/fields.h5",
+            lenses=f"{LENS_FIELDS}/fields.parquet",
+        log:
+            f"{LOGS}/simulate_fields.log",
+        benchmark:
+            f"{RUN}/benchmarks/simulate_fields.tsv"
+        conda:
+            CPU_ENV
+        threads: config["resources"]["data_threads"]
+        resources:
+            mem_mb=4000,
+            runtime=60,
+        params:
+            settings=LENS_FIELD_SETTINGS,
+            survey=LENS_SURVEY,
+            seed=config["seed"],
+            recipe_version=1,
+        script:
+            "../scripts/simulate_fields.py"
+
+
+rule plot_fields:
+    """Contact sheet of lens fields with boxes and masks, from the clearest to the faintest."""
+    input:
+        fields=f"{LENS_FIELDS}/fields.h5",
+        lenses=f"{LENS_FIELDS}/fields.parquet",
+        code=workflow.source_path("../scripts/galaxy_lvm/plots/lens_fields.py"),
+    output:
+        figure=f"{RUN}/figures/lens_fields.pdf",
+        figure_png=report(
+            f"{RUN}/figures/lens_fields.png",
+            caption="../report/lens_fields.rst",
+            category="6 Strong lenses",
+            labels={"what": "Fields with strong lenses"},
+        ),
+    log:
+        f"{LOGS}/plot_fields.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_fields.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        seed=config["seed"],
+    script:
+        "../scripts/plot_fields.py"
+
+
+rule train_detector:
+    """Train Mask R-CNN on one backbone and search the test fields; resumes after a kill."""
+    input:
+        unpack(detector_weights),
+        fields=f"{LENS_FIELDS}/fields.h5",
+        lenses=f"{LENS_FIELDS}/fields.parquet",
+    output:
+        weights=f"{RUN}/models/lenses/{{backbone}}_{{n_train}}_{{part}}.safetensors",
+        card=f"{RUN}/models/lenses/{{backbone}}_{{n_train}}_{{part}}.json",
+        history=f"{RUN}/models/lenses/{{backbone}}_{{n_train}}_{{part}}_history.csv",
+        detections=f"{RUN}/predictions/lenses/{{backbone}}_{{n_train}}_{{part}}.parquet",
+    log:
+        f"{LOGS}/train_detector/{{backbone}}_{{n_train}}_{{part}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/train_detector/{{backbone}}_{{n_train}}_{{part}}.tsv"
+    conda:
+        DETECTOR_ENV
+    threads: config["resources"]["detector_threads"]
+    resources:
+        mem_mb=config["resources"]["train_mem_mb"],
+        runtime=config["resources"]["detector_runtime_min"],
+        gpu=config["gpus"],
+    params:
+        settings=DETECTOR,
+        seed=detector_seed,
+        state_root=f"{STATE}/train_detector",
+        n_gpus=config["gpus"],
+        recipe_version=1,
+    script:
+        "../scripts/train_detector.py"
+
+
+rule evaluate_detectors:
+    """Score the lens detectors on the test fields: AP, purity, completeness, with intervals."""
+    input:
+        fields=f"{LENS_FIELDS}/fields.h5",
+        lenses=f"{LENS_FIELDS}/fields.parquet",
+        detections=DETECTIONS,
+        paper=workflow.source_path("../config/paper_values.csv"),
+        code=[
+            workflow.source_path("../scripts/galaxy_lvm/evaluation/detection.py"),
+            workflow.source_path("../scripts/galaxy_lvm/evaluation/detection_curves.py"),
+            workflow.source_path("../scripts/galaxy_lvm/evaluation/detection_report.py"),
+            workflow.source_path("../scripts/galaxy_lvm/evaluation/detection_table.py"),
+        ],
+    output:
+        metrics=f"{RUN}/metrics/lenses.csv",
+        curves=f"{RUN}/metrics/lenses_curves.csv",
+        table=f"{RUN}/tables/lens_detection.csv",
+        table_html=report(
+            f"{RUN}/tables/lens_detection.html",
+            caption="../report/table_lenses.rst",
+            category="6 Strong lenses",
+            labels={"what": "Table: lens detectors"},
+        ),
+    log:
+        f"{LOGS}/evaluate_detectors.log",
+    benchmark:
+        f"{RUN}/benchmarks/evaluate_detectors.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        runs=LENS_RUNS,
+        settings=config["lenses"]["evaluation"],
+        seed=config["seed"],
+        recipe_version=1,
+    script:
+        "../scripts/evaluate_detectors.py"
+
+
+rule plot_detectors:
+    """Figure 6, the same fields with each detector's findings, and the detectors' curves."""
+    input:
+        fields=f"{LENS_FIELDS}/fields.h5",
+        lenses=f"{LENS_FIELDS}/fields.parquet",
+        detections=DETECTIONS,
+        metrics=f"{RUN}/metrics/lenses.csv",
+        curves=f"{RUN}/metrics/lenses_curves.csv",
+        table=f"{RUN}/tables/lens_detection.csv",
+        code=[
+            workflow.source_path("../scripts/galaxy_lvm/plots/lens_detection.py"),
+            workflow.source_path("../scripts/galaxy_lvm/plots/lens_examples.py"),
+        ],
+    output:
+        fig06=f"{RUN}/figures/fig06_lens_detection.pdf",
+        fig06_png=report(
+            f"{RUN}/figures/fig06_lens_detection.png",
+            caption="../report/fig06.rst",
+            category="6 Strong lenses",
+            labels={"what": "Figure 6: detected lenses by backbone"},
+        ),
+        curves=f"{RUN}/figures/lens_detection_curves.pdf",
+        curves_png=report(
+            f"{RUN}/figures/lens_detection_curves.png",
+            caption="../report/lens_curves.rst",
+            category="6 Strong lenses",
+            labels={"what": "Purity, completeness, training fields"},
+        ),
+    log:
+        f"{LOGS}/plot_detectors.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_detectors.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        runs=LENS_RUNS,
+        n_examples=config["lenses"]["evaluation"]["n_examples"],
+    script:
+        "../scripts/plot_detectors.py"
+
+
+rule detect_lenses:
+    """Search the user's images or positions for lenses; resumes with the next image after a kill."""
+    input:
+        weights=LENS_SEARCH_WEIGHTS,
+        metrics=f"{RUN}/metrics/lenses.csv",
+        source=LENS_SEARCH["images"] or LENS_SEARCH["positions"] or [],
+    output:
+        table=f"{RUN}/tables/lens_search.csv",
+        rejected=f"{RUN}/data/lens_search/rejected.csv",
+        gallery=f"{RUN}/figures/lens_search.pdf",
+        gallery_png=report(
+            f"{RUN}/figures/lens_search.png",
+            caption="../report/lens_search.rst",
+            category="6 Strong lenses",
+            labels={"what": "Lenses found in new images"},
+        ),
+    log:
+        f"{LOGS}/detect_lenses.log",
+    benchmark:
+        f"{RUN}/benchmarks/detect_lenses.tsv"
+    conda:
+        TRAIN_ENV
+    threads: config["resources"]["features_threads"]
+    resources:
+        mem_mb=config["resources"]["train_mem_mb"],
+        runtime=config["resources"]["features_runtime_min"],
+        gpu=min(1, config["gpus"]),
+    params:
+        settings=LENS_SEARCH,
+        service=config.get("legacysurvey"),
+        state_root=f"{STATE}/detect_lenses",
+        recipe_version=1,
+    script:
+        "../scripts/detect_lenses.py"

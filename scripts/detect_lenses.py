@@ -1,0 +1,117 @@
+"""Search images or positions for strong lenses: a table, what was rejected, and a gallery.
+
+A rule of the workflow, and a tool of its own:
+
+    python scripts/detect_lenses.py --weights DETECTOR.safetensors --images FOLDER --output OUT
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from galaxy_lvm.data.rejected import write_rejected
+from galaxy_lvm.lenses.search import find_threshold, gallery_images, search_items
+from galaxy_lvm.lenses.sources import open_source
+from galaxy_lvm.lenses.tiles import TileSettings
+from galaxy_lvm.models.detectors import load_detector
+from galaxy_lvm.models.weights import read_card
+from galaxy_lvm.plots.lens_gallery import draw_gallery
+from galaxy_lvm.plots.style import save
+from galaxy_lvm.settings import load_config
+from galaxy_lvm.workflow import atomic_path, config_hash, job_log
+
+GALLERY_SIDE_PIX = 64
+
+
+def main(
+    weights: str,
+    table: str,
+    rejected: str,
+    gallery: str,
+    settings: dict,
+    state_root: str,
+    metrics: str | None = None,
+    service: dict | None = None,
+    threads: int = 1,
+) -> None:
+    """Write the detections (CSV), the rejections (CSV) and a gallery (PDF and PNG).
+
+    Parameters
+    ----------
+    weights
+        A detector's weights; its card lies beside them.
+    table, rejected, gallery
+        Files to write; the gallery's name ends in .pdf.
+    settings
+        The config's section `lenses.search`; `images` or `positions` has to be set.
+    state_root
+        Folder in which an interrupted search is kept, and cutouts of positions.
+    metrics
+        Scores of the evaluation, for the threshold where the settings have none.
+    service
+        The config's section `legacysurvey`, for positions.
+    threads
+        CPU threads; a GPU is used where there is one.
+    """
+    torch.set_num_threads(threads)
+    threshold = settings["score_threshold"]
+    if threshold is None:
+        threshold = find_threshold(weights, read_card(weights), metrics)
+    tiles = TileSettings(**{k: settings[k] for k in TileSettings.__dataclass_fields__})
+    items, load, rejections = open_source(settings, Path(state_root) / "cutouts", service)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    version = Path(weights).stat().st_mtime_ns
+    state = Path(state_root) / f"{config_hash([str(weights), version, threshold, settings])}.jsonl"
+    detector = load_detector(weights).to(device)
+    found, refused = search_items(detector, items, load, tiles, threshold, state)
+    best = found.head(settings["n_gallery"])
+    pictures = gallery_images(best, items, load, GALLERY_SIDE_PIX)
+    save(draw_gallery(pictures, best, len(found)), gallery)
+    write_rejected(rejected, [*rejections, *refused])
+    with atomic_path(table) as temporary:
+        found.to_csv(temporary, index=False)
+
+
+def command_line() -> None:
+    """Read the options and search; settings that have no option come from the config."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--weights", required=True, help="detector (safetensors, card beside it)")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--images", help="folder of FITS, JPEG or PNG images")
+    source.add_argument("--positions", help="table with ra and dec in degrees")
+    parser.add_argument("--output", required=True, type=Path, help="folder for the results")
+    parser.add_argument("--pixel-scale", type=float, help="arcsec per pixel of JPEG and PNG images")
+    parser.add_argument("--score-threshold", type=float, help="smallest score, 0 to 1")
+    parser.add_argument("--metrics", help="metrics/lenses.csv of a run, for the threshold")
+    own = Path(__file__).parents[1] / "config" / "config.yaml"
+    parser.add_argument("--configfile", nargs="+", default=[own], help="other settings")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    config = load_config(*options.configfile)
+    settings = {**config["lenses"]["search"], "images": None, "positions": None}
+    given = {"images": options.images, "positions": options.positions}
+    given |= {"pixel_scale_arcsec": options.pixel_scale, "score_threshold": options.score_threshold}
+    settings |= {key: value for key, value in given.items() if value is not None}
+    out = options.output
+    with job_log(out / "detect_lenses.log"):
+        main(
+            options.weights, out / "lenses.csv", out / "rejected.csv", out / "gallery.pdf",
+            settings, out / "state", options.metrics, config.get("legacysurvey"), options.threads,
+        )  # fmt: skip
+
+
+if __name__ == "__main__" and "snakemake" not in globals():
+    command_line()
+elif __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            weights=snakemake.input.weights,  # noqa: F821
+            table=snakemake.output.table,  # noqa: F821
+            rejected=snakemake.output.rejected,  # noqa: F821
+            gallery=snakemake.output.gallery,  # noqa: F821
+            settings=snakemake.params.settings,  # noqa: F821
+            state_root=snakemake.params.state_root,  # noqa: F821
+            metrics=snakemake.input.metrics,  # noqa: F821
+            service=snakemake.params.service,  # noqa: F821
+            threads=snakemake.threads,  # noqa: F821
+        )

@@ -1,0 +1,40 @@
+"""Fetch the cutouts of a table of positions from the Legacy Surveys' cutout service."""
+
+from galaxy_lvm.data.legacysurvey import CutoutService, download_cutouts
+from galaxy_lvm.data.rejected import write_rejected
+from galaxy_lvm.data.remote import ServiceSettings
+from galaxy_lvm.workflow import job_log
+
+
+def main(table: str, cutouts: str, rejected: str, cache_dir: str, settings: dict) -> None:
+    """Write the cutout store and the list of what could not be fetched.
+
+    Parameters
+    ----------
+    table
+        CSV, TSV or parquet with `id`, `ra`, `dec` in degrees and perhaps `label`.
+    cutouts, rejected
+        HDF5 and CSV files to write.
+    cache_dir
+        Folder that keeps what was fetched, so that a job started again goes on where it was.
+    settings
+        The config's section `legacysurvey`; see `ServiceSettings`.
+
+    Raises
+    ------
+    DataError
+        If the table cannot be read, nothing can be used or the service does not answer.
+    """
+    with CutoutService(ServiceSettings(**settings), cache_dir) as service:
+        write_rejected(rejected, download_cutouts(table, cutouts, service))
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            table=snakemake.input.table,  # noqa: F821
+            cutouts=snakemake.output.cutouts,  # noqa: F821
+            rejected=snakemake.output.rejected,  # noqa: F821
+            cache_dir=snakemake.params.cache_dir,  # noqa: F821
+            settings=snakemake.params.settings,  # noqa: F821
+        )

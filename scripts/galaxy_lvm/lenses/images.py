@@ -1,0 +1,193 @@
+"""Read whole images for the search: colours at 0.262 arcsec per pixel, and where they are."""
+
+import math
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS, FITSFixedWarning
+
+from galaxy_lvm.data.colour import grz_to_rgb
+from galaxy_lvm.data.pixels import fill_missing, missing_pixels
+from galaxy_lvm.data.readers import (
+    SMALLEST_SIDE_PIX,
+    band_planes,
+    decode_rgb,
+    kind_of,
+    pixel_scale,
+    read_cube,
+)
+from galaxy_lvm.data.store import BANDS, PIXEL_SCALE_ARCSEC
+from galaxy_lvm.errors import ConfigError, DataError
+
+# Holes are interpolated up to this distance from good pixels; what is deeper is shown as sky.
+_DEEP_PIX = 8.0
+_SAME_SCALE = 1e-3
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """What is known of the images beyond their files.
+
+    Attributes
+    ----------
+    pixel_scale_arcsec
+        Of JPEG and PNG images, and of FITS files without a WCS; None: there are none.
+    max_pixel_scale_arcsec
+        Coarser images are refused: arcs are lost in them.
+    flux_unit
+        Of FITS files: `per_native_pixel` or `per_own_pixel`; see `readers.read_grz`.
+    """
+
+    pixel_scale_arcsec: float | None = None
+    max_pixel_scale_arcsec: float = 0.6
+    flux_unit: str = "per_native_pixel"
+
+    def __post_init__(self) -> None:
+        """Refuse what is no scale and no unit."""
+        if self.pixel_scale_arcsec is not None and not self.pixel_scale_arcsec > 0:
+            raise ConfigError(
+                f"lenses.search.pixel_scale_arcsec is {self.pixel_scale_arcsec}, expected > 0"
+            )
+        if self.flux_unit not in ("per_native_pixel", "per_own_pixel"):
+            raise ConfigError(
+                f"lenses.search.flux_unit is {self.flux_unit!r}, expected per_native_pixel or "
+                "per_own_pixel"
+            )
+
+
+@dataclass(frozen=True)
+class SkyImage:
+    """One image, ready to be searched.
+
+    Attributes
+    ----------
+    rgb
+        uint8 (H, W, 3) in the survey's colours at 0.262 arcsec per pixel.
+    missing
+        bool (H, W), pixels without a measurement in some band.
+    zoom
+        Pixels of `rgb` per pixel of the file, along x and y.
+    wcs
+        Sky coordinates of the file's pixels; None where they are not known.
+    bottom_up
+        The first row is the lowest one, as in FITS files, not the highest.
+    """
+
+    rgb: np.ndarray
+    missing: np.ndarray
+    zoom: tuple[float, float] = (1.0, 1.0)
+    wcs: WCS | None = field(default=None, compare=False)
+    bottom_up: bool = False
+
+    def in_file(self, boxes: np.ndarray) -> np.ndarray:
+        """Return boxes (n, 4) of `rgb` as edges in the file's pixels."""
+        return boxes / np.tile(self.zoom, 2)
+
+    def sky(self, boxes: np.ndarray) -> np.ndarray:
+        """Return ra and dec (n, 2) in degrees of the centres of boxes of `rgb`; NaN if unknown."""
+        if self.wcs is None or not len(boxes):
+            return np.full((len(boxes), 2), np.nan)
+        edges = self.in_file(boxes)
+        # Edges count from the first pixel's outer side, a WCS from its middle.
+        return self.wcs.all_pix2world((edges[:, :2] + edges[:, 2:]) / 2 - 0.5, 0)
+
+
+def read_sky_image(path: Path, settings: ImageSettings) -> SkyImage:
+    """Read a FITS cube, a JPEG or a PNG of any size.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged, is no colour image or lacks a band, has no pixel scale, is too
+        coarse or tiny, or has no valid pixel.
+    """
+    return (_read_colours if kind_of(path) == "image" else _read_fluxes)(path, settings)
+
+
+def from_fluxes(cube: np.ndarray, scale_arcsec: float, wcs: WCS | None = None) -> SkyImage:
+    """Return the image of fluxes (3, H, W): g, r, z in nanomaggies per 0.262 arcsec pixel.
+
+    Raises
+    ------
+    DataError
+        If a band has no valid pixel.
+    """
+    missing = missing_pixels(cube)
+    empty = [band for band, holes in zip(BANDS, missing, strict=True) if holes.all()]
+    if empty:
+        raise DataError(f"has no valid pixel in {', '.join(empty)}; leave it out or fetch it again")
+    holes = missing.any(axis=0)
+    if holes.any():
+        distance = cv2.distanceTransform(holes.astype(np.uint8), cv2.DIST_L2, 3)
+        deep = distance > _DEEP_PIX
+        cube = fill_missing(np.where(deep, np.float32(0), cube), missing & ~deep)
+    planes, zoom = _resampled(np.moveaxis(cube, 0, -1), scale_arcsec)
+    gone, _ = _resampled(holes.astype(np.float32), scale_arcsec)
+    rgb = grz_to_rgb(np.moveaxis(planes, -1, 0)[None])[0]
+    return SkyImage(rgb, gone >= 0.5, zoom, wcs, bottom_up=True)
+
+
+def tangent_wcs(ra: float, dec: float, side_pix: int) -> WCS:
+    """Return the WCS of a square cutout around a position: north up, east left, first row south."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.crval = [ra, dec]
+    wcs.wcs.crpix = [(side_pix + 1) / 2] * 2
+    wcs.wcs.cdelt = [-PIXEL_SCALE_ARCSEC / 3600, PIXEL_SCALE_ARCSEC / 3600]
+    return wcs
+
+
+def _read_fluxes(path: Path, settings: ImageSettings) -> SkyImage:
+    cube, header = read_cube(path)
+    cube = cube[band_planes(header, len(cube))]
+    scale = pixel_scale(header) or settings.pixel_scale_arcsec
+    _check_scale(scale, cube.shape[1:], settings)
+    if settings.flux_unit == "per_own_pixel":
+        cube = cube * (PIXEL_SCALE_ARCSEC / scale) ** 2
+    return from_fluxes(cube, scale, _celestial(header))
+
+
+def _celestial(header: fits.Header) -> WCS | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FITSFixedWarning)
+        wcs = WCS(header, naxis=2)
+    return wcs if wcs.has_celestial else None
+
+
+def _read_colours(path: Path, settings: ImageSettings) -> SkyImage:
+    pixels, _ = decode_rgb(path)
+    _check_scale(settings.pixel_scale_arcsec, pixels.shape[:2], settings)
+    if (pixels == pixels[0, 0]).all():
+        raise DataError("has no valid pixel: all have the same colour")
+    rgb, zoom = _resampled(pixels, settings.pixel_scale_arcsec)
+    return SkyImage(rgb, np.zeros(rgb.shape[:2], bool), zoom)
+
+
+def _check_scale(scale: float | None, shape: tuple[int, int], settings: ImageSettings) -> None:
+    if scale is None:
+        raise DataError("has no pixel scale; set lenses.search.pixel_scale_arcsec (--pixel-scale)")
+    if scale > settings.max_pixel_scale_arcsec:
+        raise DataError(
+            f"has {scale:.3g} arcsec per pixel, coarser than max_pixel_scale_arcsec = "
+            f"{settings.max_pixel_scale_arcsec:g}; use finer ones, at best {PIXEL_SCALE_ARCSEC}"
+        )
+    if min(shape) < SMALLEST_SIDE_PIX:
+        raise DataError(
+            f"is {shape[1]} x {shape[0]} pixels; at least {SMALLEST_SIDE_PIX} are needed"
+        )
+
+
+def _resampled(pixels: np.ndarray, scale_arcsec: float) -> tuple[np.ndarray, tuple[float, float]]:
+    """Return an image (H, W) or (H, W, 3) at the survey's scale, and the zoom along x and y."""
+    zoom = scale_arcsec / PIXEL_SCALE_ARCSEC
+    if abs(zoom - 1.0) <= _SAME_SCALE:
+        return pixels, (1.0, 1.0)
+    height, width = pixels.shape[:2]
+    size = max(1, math.floor(width * zoom + 0.5)), max(1, math.floor(height * zoom + 0.5))
+    method = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
+    resized = cv2.resize(np.ascontiguousarray(pixels), size, interpolation=method)
+    return resized, (size[0] / width, size[1] / height)

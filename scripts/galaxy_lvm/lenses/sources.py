@@ -1,0 +1,171 @@
+"""Where the images of a search come from: a folder, or cutouts around positions on the sky."""
+
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from galaxy_lvm.data.positions import read_positions
+from galaxy_lvm.data.readers import kind_of
+from galaxy_lvm.data.store import PIXEL_SCALE_ARCSEC
+from galaxy_lvm.errors import ConfigError, DataError
+from galaxy_lvm.lenses.images import (
+    ImageSettings,
+    SkyImage,
+    from_fluxes,
+    read_sky_image,
+    tangent_wcs,
+)
+
+log = logging.getLogger("galaxy_lvm")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image of a search: a file, or a position with its cutout."""
+
+    name: str
+    """File relative to the folder, or the position's id; detections are numbered behind it."""
+    version: str
+    """Changes when the image does."""
+    ra: float = np.nan
+    dec: float = np.nan
+
+
+# Images in the order of the items; what is wrong with one takes its place.
+Loader = Callable[[Sequence[Item]], Iterator[SkyImage | DataError]]
+
+
+def folder_items(folder: str | os.PathLike, settings: ImageSettings) -> list[Item]:
+    """Return the images of a folder and its sub-folders.
+
+    Raises
+    ------
+    DataError
+        If there is no such folder or no image in it.
+    ConfigError
+        If there are JPEG or PNG images and nobody says how large their pixels are.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder of images")
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    images = [path for path in files if kind_of(path)]
+    if not images:
+        raise DataError(f"{folder}: none of {len(files)} files is a FITS, JPEG or PNG image")
+    if len(files) > len(images):
+        log.info("%s: %d files of other types left out", folder, len(files) - len(images))
+    coloured = sum(kind_of(path) == "image" for path in images)
+    if coloured and settings.pixel_scale_arcsec is None:
+        raise ConfigError(
+            f"{folder}: {coloured} JPEG or PNG images, which do not say how large their pixels "
+            "are; set lenses.search.pixel_scale_arcsec (--pixel-scale)"
+        )
+    stats = [path.stat() for path in images]
+    return [
+        Item(path.relative_to(folder).as_posix(), f"{stat.st_size} {stat.st_mtime_ns}")
+        for path, stat in zip(images, stats, strict=True)
+    ]
+
+
+def load_files(
+    items: Sequence[Item], folder: str | os.PathLike, settings: ImageSettings
+) -> Iterator[SkyImage | DataError]:
+    """Yield the images of a folder's items."""
+    for item in items:
+        try:
+            with warnings.catch_warnings():
+                # astropy and Pillow warn of what then becomes a rejection with a reason of ours.
+                warnings.simplefilter("ignore")
+                image = read_sky_image(Path(folder) / item.name, settings)
+        except DataError as error:
+            image = error
+        yield image
+
+
+def position_items(
+    path: str | os.PathLike, side_pix: int
+) -> tuple[list[Item], list[dict[str, object]]]:
+    """Return the positions of a table with `ra` and `dec` in degrees, and the rows refused.
+
+    Parameters
+    ----------
+    path
+        Table; see `positions.read_positions`. Positions without an `id` are named by themselves.
+    side_pix
+        Side of the cutouts.
+    """
+    table, rejections = read_positions(path, make_ids=True)
+    items = [
+        Item(row.id, f"{row.ra:.6f} {row.dec:.6f} {side_pix}", row.ra, row.dec)
+        for row in table.itertuples()
+    ]
+    return items, rejections
+
+
+def load_positions(
+    items: Sequence[Item],
+    side_pix: int,
+    fetch: Callable[[list[tuple[float, float]], int], Iterator[np.ndarray | DataError]],
+) -> Iterator[SkyImage | DataError]:
+    """Yield the cutouts around the items' positions.
+
+    Parameters
+    ----------
+    items
+        From `position_items`.
+    side_pix
+        Side of the cutouts.
+    fetch
+        `CutoutService.cutouts` of the survey's client: fluxes (3, H, W), or why there are none.
+    """
+    cutouts = fetch([(item.ra, item.dec) for item in items], side_pix)
+    for item, cutout in zip(items, cutouts, strict=True):
+        if isinstance(cutout, DataError):
+            yield cutout
+            continue
+        try:
+            yield from_fluxes(cutout, PIXEL_SCALE_ARCSEC, tangent_wcs(item.ra, item.dec, side_pix))
+        except DataError as error:
+            yield error
+
+
+def open_source(
+    settings: Mapping[str, object], cache_dir: Path, service: Mapping[str, object] | None = None
+) -> tuple[list[Item], Loader, list[dict[str, object]]]:
+    """Return the images that the config asks for, how to load them, and the rows refused.
+
+    Parameters
+    ----------
+    settings
+        The config's section `lenses.search`.
+    cache_dir
+        Folder that keeps cutouts.
+    service
+        The config's section `legacysurvey`; needed for positions.
+
+    Raises
+    ------
+    ConfigError
+        If there are neither images nor positions, or both.
+    """
+    folder, positions = settings["images"], settings["positions"]
+    if (folder is None) == (positions is None):
+        raise ConfigError("lenses.search: set either images or positions")
+    if folder is not None:
+        names = [item.name for item in fields(ImageSettings)]
+        images = ImageSettings(**{name: settings[name] for name in names})
+        return folder_items(folder, images), partial(load_files, folder=folder, settings=images), []
+    # Only positions need the library for requests.
+    from galaxy_lvm.data.legacysurvey import CutoutService
+    from galaxy_lvm.data.remote import ServiceSettings
+
+    side_pix = settings["side_pix"]
+    items, rejections = position_items(positions, side_pix)
+    client = CutoutService(ServiceSettings(**(service or {})), cache_dir)
+    return items, partial(load_positions, side_pix=side_pix, fetch=client.cutouts), rejections

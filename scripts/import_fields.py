@@ -1,0 +1,76 @@
+"""Cut wide fields around published lens candidates, and fields without one, from the survey."""
+
+import numpy as np
+from galaxy_lvm.data.legacysurvey import CutoutService
+from galaxy_lvm.data.lens_candidates import (
+    CandidateSettings,
+    local_table,
+    plan_fields,
+    read_candidates,
+)
+from galaxy_lvm.data.lens_fields import SPLITS, write_fields
+from galaxy_lvm.data.lens_import import Quotas, import_fields
+from galaxy_lvm.data.lens_masks import MaskSettings
+from galaxy_lvm.data.rejected import write_rejected
+from galaxy_lvm.data.remote import ServiceSettings
+from galaxy_lvm.workflow import job_log
+
+
+def main(
+    fields: str,
+    rejected: str,
+    cache_dir: str,
+    field_settings: dict,
+    candidate_settings: dict,
+    service_settings: dict,
+    seed: int,
+) -> None:
+    """Write the field store and the list of rows and fields that could not be used.
+
+    Parameters
+    ----------
+    fields
+        HDF5 file to write; the lenses go to the parquet beside it.
+    rejected
+        CSV file to write.
+    cache_dir
+        Folder that keeps what was fetched, so that a job started again goes on where it was.
+    field_settings, candidate_settings, service_settings
+        The config's sections `lenses.fields`, `lenses.candidates` and `legacysurvey`.
+    seed
+        The run's seed; it places lenses in their fields and divides them into splits.
+
+    Raises
+    ------
+    DataError
+        If a table cannot be read, the service does not answer, or a split remains without lenses.
+    """
+    masks = MaskSettings(**candidate_settings["mask"])
+    settings = {key: value for key, value in candidate_settings.items() if key != "mask"}
+    settings = CandidateSettings(**settings)
+    side_pix, empty_share = field_settings["side_pix"], field_settings["empty_share"]
+    quotas = Quotas({split: field_settings[f"n_{split}"] for split in SPLITS}, empty_share)
+    with CutoutService(ServiceSettings(**service_settings), cache_dir) as service:
+        paths = [local_table(address, cache_dir, service) for address in settings.tables]
+        candidates, rejections = read_candidates(paths, settings)
+        plan = plan_fields(candidates, settings, side_pix, seed)
+        result = import_fields(plan, candidates, service, side_pix, quotas, masks)
+    columns = {name: [row[name] for row in result.columns] for name in result.columns[0]}
+    attributes = {"source": "candidates", "layer": service.settings.layer, "seed": seed}
+    # Astronomers' order: the first row is the south.
+    attributes |= {"first_row": "south", "empty_share": empty_share}
+    write_fields(fields, np.stack(result.images), columns, result.lenses, attributes)
+    write_rejected(rejected, rejections + result.rejections)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            fields=snakemake.output.fields,  # noqa: F821
+            rejected=snakemake.output.rejected,  # noqa: F821
+            cache_dir=snakemake.params.cache_dir,  # noqa: F821
+            field_settings=snakemake.params.fields,  # noqa: F821
+            candidate_settings=snakemake.params.candidates,  # noqa: F821
+            service_settings=snakemake.params.service,  # noqa: F821
+            seed=snakemake.params.seed,  # noqa: F821
+        )
