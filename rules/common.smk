@@ -70,6 +70,8 @@ LENSES = {
     "lens_fields": f"{RUN}/figures/lens_fields.pdf",
     "lens_table": f"{RUN}/tables/lens_detection.csv",
 }
+if config["lenses"]["fields"]["source"] == "mock":
+    LENSES["lens_masks"] = f"{RUN}/figures/lens_masks.pdf"
 if config["lenses"]["search"]["images"] or config["lenses"]["search"]["positions"]:
     LENSES["lens_search"] = f"{RUN}/tables/lens_search.csv"
 if config["lenses"]["fields"]["source"] == "none":
@@ -101,7 +103,7 @@ def dataset_folder(wildcards):
 def dataset_table(wildcards):
     """Return the user's table of a dataset of source `folder`."""
     dataset = config["datasets"][wildcards.dataset]
-    return str(Path(dataset_folder(wildcards)) / dataset["table"])
+    return str(Path(dataset_folder(wildcards) or "") / dataset["table"])
 
 
 def cutouts_path(name):
@@ -125,7 +127,7 @@ def crop_settings(wildcards):
 def earlier_rejections(wildcards):
     """Return the tables of what the import (of sources with files) and the crops rejected."""
     folder = f"{RUN}/data/{wildcards.dataset}"
-    imported = config["datasets"][wildcards.dataset]["source"] == "folder"
+    imported = config["datasets"][wildcards.dataset]["source"] in ("folder", "legacysurvey")
     stages = ["import", "crop"] if imported else ["crop"]
     return [f"{folder}/rejected_{stage}.csv" for stage in stages]
 
@@ -212,6 +214,12 @@ def fewshot_seeds(wildcards):
 
 FEWSHOT_SECTIONS = {name: config[name] for name in ("fewshot", "features")}
 FEWSHOT_PARTS = range(-(-config["fewshot"]["n_seeds"] // config["fewshot"]["seeds_per_job"]))
+
+
+def candidate_tables(wildcards):
+    """Return the tables of lens candidates that lie on this machine; others are downloaded."""
+    tables = config["lenses"]["candidates"]["tables"]
+    return [table for table in tables if not table.startswith(("http://", "https://"))]
 
 
 def detector_weights(wildcards):

@@ -2,7 +2,8 @@
 
 Inputs: the config's `datasets`; a user's folder for the source `folder`.
 Outputs: results/{run}/data/{dataset}/cutouts.h5 and, for files, rejected_import.csv.
-Steps: simulate_survey (source mock) or import_folder (source folder).
+Steps: simulate_survey (source mock), import_folder (source folder) or download_cutouts (source
+legacysurvey).
 """
 
 
@@ -55,3 +56,30 @@ rule import_folder:
         recipe_version=1,
     script:
         "../scripts/import_folder.py"
+
+
+rule download_cutouts:
+    """Fetch a table's cutouts from the Legacy Surveys; list what cannot be used."""
+    input:
+        table=dataset_table,
+    output:
+        cutouts=f"{RUN}/data/{{dataset}}/cutouts.h5",
+        rejected=f"{RUN}/data/{{dataset}}/rejected_import.csv",
+    log:
+        f"{LOGS}/download_cutouts/{{dataset}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/download_cutouts/{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=datasets_from("legacysurvey"),
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=1440,
+    params:
+        cache_dir=f"{STATE}/legacysurvey",
+        settings=config["legacysurvey"],
+        recipe_version=1,
+    script:
+        "../scripts/download_cutouts.py"

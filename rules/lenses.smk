@@ -33,6 +33,37 @@ if config["lenses"]["fields"]["source"] == "mock":
             "../scripts/simulate_fields.py"
 
 
+if config["lenses"]["fields"]["source"] == "candidates":
+
+    rule import_fields:
+        """Cut fields around lens candidates and beside them; measure the lenses' masks."""
+        input:
+            tables=candidate_tables,
+        output:
+            fields=f"{LENS_FIELDS}/fields.h5",
+            lenses=f"{LENS_FIELDS}/fields.parquet",
+            rejected=f"{LENS_FIELDS}/rejected_fields.csv",
+        log:
+            f"{LOGS}/import_fields.log",
+        benchmark:
+            f"{RUN}/benchmarks/import_fields.tsv"
+        conda:
+            CPU_ENV
+        threads: 1
+        resources:
+            mem_mb=6000,
+            runtime=720,
+        params:
+            cache_dir=f"{STATE}/legacysurvey",
+            fields=config["lenses"]["fields"],
+            candidates=config["lenses"]["candidates"],
+            service=config["legacysurvey"],
+            seed=config["seed"],
+            recipe_version=1,
+        script:
+            "../scripts/import_fields.py"
+
+
 rule plot_fields:
     """Contact sheet of lens fields with boxes and masks, from the clearest to the faintest."""
     input:
@@ -61,6 +92,38 @@ rule plot_fields:
         seed=config["seed"],
     script:
         "../scripts/plot_fields.py"
+
+
+rule check_lens_masks:
+    """Measure masks of simulated lenses as those of real candidates; compare with the true ones."""
+    input:
+        fields=f"{LENS_FIELDS}/fields.h5",
+        lenses=f"{LENS_FIELDS}/fields.parquet",
+    output:
+        metrics=f"{RUN}/metrics/lens_masks.csv",
+        figure=f"{RUN}/figures/lens_masks.pdf",
+        png=report(
+            f"{RUN}/figures/lens_masks.png",
+            caption="../report/lens_masks.rst",
+            category="6 Strong lenses",
+            labels={"what": "Measured masks against true ones"},
+        ),
+    log:
+        f"{LOGS}/check_lens_masks.log",
+    benchmark:
+        f"{RUN}/benchmarks/check_lens_masks.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=config["lenses"]["candidates"]["mask"],
+        seed=config["seed"],
+        recipe_version=1,
+    script:
+        "../scripts/check_lens_masks.py"
 
 
 rule train_detector:
@@ -211,7 +274,7 @@ rule detect_lenses:
         gpu=min(1, config["gpus"]),
     params:
         settings=LENS_SEARCH,
-        service=config.get("legacysurvey"),
+        service=config["legacysurvey"],
         state_root=f"{STATE}/detect_lenses",
         recipe_version=1,
     script:

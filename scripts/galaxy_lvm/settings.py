@@ -105,6 +105,7 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
             yield f"datasets.{name}.data_dir: needed by source 'folder' (or --config data_dir=...)"
         if source == "ssl_legacysurvey" and not dataset["path"]:
             yield f"datasets.{name}.path: needed by source 'ssl_legacysurvey' (an HDF5 file)"
+    yield from _lens_contradictions(config["lenses"])
     searched = config["extensions"]["search_dataset"]
     if searched not in (None, *config["datasets"]):
         known = sorted(config["datasets"])
@@ -127,3 +128,21 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
     ):
         if config[section][key] % coarsest:
             yield f"{section}.{key}: {config[section][key]} is no multiple of {coarsest} pixels"
+
+
+def _lens_contradictions(lenses: dict[str, Any]) -> Iterator[str]:
+    fields, search, detector = lenses["fields"], lenses["search"], lenses["detector"]
+    if fields["source"] == "candidates" and not lenses["candidates"]["tables"]:
+        yield "lenses.candidates.tables: needed by lenses.fields.source 'candidates'"
+    if max(detector["train_sizes"]) > fields["n_train"]:
+        yield (
+            f"lenses.detector.train_sizes: {max(detector['train_sizes'])} fields, but "
+            f"lenses.fields.n_train is {fields['n_train']}"
+        )
+    if search["images"] and search["positions"]:
+        yield "lenses.search: give images or positions, not both"
+    if search["backbone"] not in detector["backbones"]:
+        yield (
+            f"lenses.search.backbone: {search['backbone']!r} is none of "
+            f"lenses.detector.backbones {detector['backbones']}"
+        )

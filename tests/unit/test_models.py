@@ -5,7 +5,9 @@ import torch
 from galaxy_lvm.errors import ConfigError, DataError
 from galaxy_lvm.models.heads import MultitaskModel
 from galaxy_lvm.models.lvm import LVM, PRESETS, LVMConfig, build_config, count_parameters
+from galaxy_lvm.models.swin import SwinLayer
 from galaxy_lvm.models.weights import load_into, load_lvm, read_card, save_lvm
+from timm.models.swin_transformer import SwinTransformerBlock
 
 
 def micro(**changes) -> LVM:
@@ -121,3 +123,32 @@ def test_config_lists_dims_and_sides():
     config = LVMConfig(embed_dim=32, depths=(1, 1, 1), head_dim=16, image_side_pix=64)
     assert config.dims == [32, 64, 128]
     assert config.sides == [16, 8, 4]
+
+
+def test_a_map_as_large_as_the_window_is_treated_as_timm_does():
+    torch.manual_seed(0)
+    ours = SwinLayer(12, input_resolution=(4, 4), num_heads=3, window_size=4, dynamic_mask=True)
+    timms = SwinTransformerBlock(
+        12, input_resolution=(4, 4), num_heads=3, window_size=4, dynamic_mask=True
+    )
+    timms.load_state_dict(ours.state_dict())
+    x = torch.randn(2, 4, 4, 12)
+    torch.testing.assert_close(ours(x), timms(x))
+    larger = torch.randn(2, 8, 12, 12)
+    torch.testing.assert_close(ours(larger), timms(larger))
+
+
+def test_a_map_smaller_than_the_window_attends_to_its_own_tokens_only():
+    torch.manual_seed(0)
+    layer = SwinLayer(6, input_resolution=(8, 8), num_heads=1, window_size=4, shift_size=2)
+    x = torch.randn(1, 2, 3, 6)
+    attn = layer.attn
+    q, k, v = attn.qkv(x.reshape(6, 6)).chunk(3, dim=-1)
+    scores = torch.empty(6, 6)
+    for i in range(6):
+        for j in range(6):
+            dy, dx = i // 3 - j // 3, i % 3 - j % 3  # offset of two tokens in the map
+            bias = attn.relative_position_bias_table[(dy + 3) * 7 + dx + 3, 0]
+            scores[i, j] = (q[i] * k[j]).sum() * attn.scale + bias
+    expected = attn.proj(scores.softmax(dim=-1) @ v).reshape(1, 2, 3, 6)
+    torch.testing.assert_close(layer._attn(x), expected)

@@ -257,15 +257,17 @@ class CutoutService:
 
     def _checked(self, result: np.ndarray | DataError, total: int) -> np.ndarray | DataError:
         """Return the result; stop a download that the service does not answer."""
+        if isinstance(result, UnreachableError):
+            limit = _UNREACHABLE_LATER if self._reached else _UNREACHABLE_AT_START
+            if self._unreachable >= min(limit, total):
+                raise UnreachableError(
+                    f"{result}. Check the network and legacysurvey.base_url, then start again: "
+                    "what was fetched is kept. Without a network use the simulated survey (source "
+                    "mock) or files of your own (source folder)"
+                )
         self._failed += isinstance(result, ServiceError)
-        limit = _UNREACHABLE_LATER if self._reached else _UNREACHABLE_AT_START
-        if isinstance(result, UnreachableError) and self._unreachable >= min(limit, total):
-            raise UnreachableError(
-                f"{result}. Check the network and legacysurvey.base_url, then start again: what "
-                "was fetched is kept. Without a network use the simulated survey (source mock) or "
-                "files of your own (source folder)"
-            )
-        if self._failed > max(1, self.settings.max_failed_share * total):
+        allowed = max(1.0, self.settings.max_failed_share * total)
+        if self._failed > (allowed if self._reached else _UNREACHABLE_AT_START):
             raise ServiceError(
                 f"{self._failed} of {total} cutouts got no answer; the last one {result}. Start "
                 "again later: what was fetched is kept; or raise legacysurvey.max_failed_share to "

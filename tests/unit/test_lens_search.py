@@ -1,0 +1,393 @@
+"""The search of new images: nothing lost or found twice at tiles' borders, right on the sky."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import detect_lenses
+import numpy as np
+import pandas as pd
+import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from galaxy_lvm.data.lens_fields import BOX_COLUMNS
+from galaxy_lvm.data.rejected import read_rejected
+from galaxy_lvm.errors import ConfigError, DataError
+from galaxy_lvm.evaluation.results import long_rows, write_results
+from galaxy_lvm.lenses.images import ImageSettings, from_fluxes, read_sky_image, tangent_wcs
+from galaxy_lvm.lenses.search import find_threshold, gallery_images, search_items
+from galaxy_lvm.lenses.sources import folder_items, load_files, load_positions, position_items
+from galaxy_lvm.lenses.tiles import TileSettings, detect_tiled, merge, pad_image, tile_starts
+from PIL import Image
+
+SHARED = Path(
+    os.environ.get("GALAXY_LVM_SHARED", Path(__file__).parents[2].parent / "shared" / "data")
+)
+needs_shared = pytest.mark.skipif(
+    not SHARED.is_dir(), reason="no real images: set GALAXY_LVM_SHARED to their folder"
+)
+TILES = TileSettings(tile_side_pix=96, overlap_pix=32, batch_size=3)
+
+
+@dataclass
+class Found:
+    boxes: np.ndarray
+    scores: np.ndarray
+
+
+class SpotFinder:
+    """Finds connected spots much brighter than the sky; the score is their area over 400 pixels."""
+
+    def __init__(self, level=150):
+        self.level, self.shapes, self.calls = level, [], 0
+
+    def detect(self, images):
+        self.calls += 1
+        self.shapes.append(images.shape)
+        return [self._one(image) for image in images]
+
+    def _one(self, image):
+        bright = (image.max(axis=2) > self.level).astype(np.uint8)
+        stats = cv2.connectedComponentsWithStats(bright)[2][1:]
+        x, y, width, height, area = stats.T
+        boxes = np.stack([x, y, x + width, y + height], axis=1).astype(np.float32)
+        return Found(boxes, np.minimum(area / 400, 1).astype(np.float32))
+
+
+def sky(height, width, spots, sky_level=30):
+    image = np.full((height, width, 3), sky_level, np.uint8)
+    for x, y, side in spots:
+        image[y : y + side, x : x + side] = 220
+    return image
+
+
+def write_fits(path, cube, scale_arcsec=0.262, ra=150.0, dec=2.0, bands="grz"):
+    height, width = cube.shape[1:]
+    header = fits.Header()
+    header["CTYPE1"], header["CTYPE2"] = "RA---TAN", "DEC--TAN"
+    header["CRVAL1"], header["CRVAL2"] = ra, dec
+    header["CRPIX1"], header["CRPIX2"] = width / 2 + 0.5, height / 2 + 0.5
+    header["CD1_1"], header["CD2_2"] = -scale_arcsec / 3600, scale_arcsec / 3600
+    header["CD1_2"] = header["CD2_1"] = 0.0
+    if bands:
+        header["BANDS"] = bands
+    fits.PrimaryHDU(cube.astype(np.float32), header).writeto(path)
+
+
+def fluxes(height, width, spots, seed=0):
+    cube = np.random.default_rng(seed).normal(0, 1e-4, (3, height, width))
+    for x, y, side in spots:
+        cube[:, y : y + side, x : x + side] += 0.5
+    return cube
+
+
+def search_folder(folder, detector, settings=None, **options):
+    settings = settings or ImageSettings()
+    return search_items(
+        detector,
+        folder_items(folder, settings),
+        lambda items: load_files(items, folder, settings),
+        options.pop("tiles", TILES),
+        options.pop("score_threshold", 0.1),
+        **options,
+    )
+
+
+@pytest.mark.parametrize("length", [97, 160, 161, 500])
+def test_tiles_cover_a_side_and_overlap_enough(length):
+    starts = tile_starts(length, 96, 32)
+    assert starts[0] == 0 and starts[-1] + 96 == length
+    assert max(np.diff(starts)) <= 96 - 32
+
+
+def test_an_object_on_a_border_is_found_once_and_whole():
+    # 200 pixels: tiles begin at 0, 52 and 104. This one crosses 96 and begins before 104.
+    image = sky(200, 200, [(85, 90, 18)])
+    boxes, scores = detect_tiled(SpotFinder(), image, TILES)
+    np.testing.assert_array_equal(boxes, [[85, 90, 103, 108]])
+    assert scores.tolist() == pytest.approx([324 / 400])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_tiled_search_finds_what_a_search_of_the_whole_finds(seed):
+    rng = np.random.default_rng(seed)
+    # One object per cell of 50 pixels, at least 2 pixels from the cell's sides.
+    spots = [(50 * i + rng.integers(2, 24), 50 * j + rng.integers(2, 24), rng.integers(6, 24))
+             for i in range(7) for j in range(5) if rng.random() < 0.6]  # fmt: skip
+    image = sky(257, 353, spots)
+    boxes, _ = detect_tiled(SpotFinder(), image, TILES)
+    expected = sorted((x, y, x + side, y + side) for x, y, side in spots)
+    assert sorted(map(tuple, boxes)) == expected
+
+
+def test_an_object_larger_than_the_overlap_is_joined_from_its_pieces():
+    image = sky(96, 200, [(30, 30, 50)])
+    image[30:50, 30:150] = 220
+    boxes, _ = detect_tiled(SpotFinder(), image, TILES)
+    np.testing.assert_array_equal(boxes, [[30, 30, 150, 80]])
+
+
+def test_merging_leaves_neighbours_of_one_tile_alone():
+    boxes = np.array([[0, 0, 20, 20], [5, 5, 15, 15], [1, 0, 20, 20.0]])
+    kept, scores = merge(boxes, np.array([0.5, 0.6, 0.9]), np.array([0, 0, 1]), np.zeros(3, bool))
+    # The third is the first of another tile, and also covers the second.
+    assert kept.tolist() == [[1, 0, 20, 20]] and scores.tolist() == [0.9]
+    kept, _ = merge(boxes[:2], np.array([0.5, 0.6]), np.zeros(2, int), np.zeros(2, bool))
+    assert len(kept) == 2
+
+
+def test_a_whole_detection_wins_over_a_cut_one_of_a_higher_score():
+    boxes = np.array([[0, 0, 12, 20], [0, 0, 20, 20.0]])
+    kept, scores = merge(boxes, np.array([0.9, 0.5]), np.array([0, 1]), np.array([True, False]))
+    assert kept.tolist() == [[0, 0, 20, 20]] and scores.tolist() == [0.5]
+
+
+def test_small_images_are_padded_with_sky_and_nothing_is_found_outside():
+    image = sky(40, 50, [(20, 10, 15)])
+    padded = pad_image(image)
+    assert padded.shape == (64, 64, 3) and (padded[40:] == 30).all()
+    detector = SpotFinder()
+    boxes, _ = detect_tiled(detector, image, TILES)
+    np.testing.assert_array_equal(boxes, [[20, 10, 35, 25]])
+    assert detector.shapes == [(1, 64, 64, 3)]
+    edge = sky(40, 50, [(30, 30, 10)])  # ends with the image
+    np.testing.assert_array_equal(detect_tiled(detector, edge, TILES)[0], [[30, 30, 40, 40]])
+    # Bright padding stands for a detector that is wrong there.
+    bright = SpotFinder(level=20)
+    boxes, _ = detect_tiled(bright, sky(40, 50, []), TILES)
+    assert (boxes[:, 2] <= 50).all() and (boxes[:, 3] <= 40).all()
+
+
+@pytest.mark.parametrize("setting", [{"tile_side_pix": 100}, {"overlap_pix": 90}])
+def test_impossible_tiles_are_refused(setting):
+    with pytest.raises(ConfigError, match=next(iter(setting))):
+        TileSettings(**setting)
+
+
+@pytest.mark.parametrize("scale", [0.262, 0.1, 0.5])
+def test_a_known_position_comes_back_to_0_3_arcsec(tmp_path, scale):
+    side = round(16 * 0.262 / scale)
+    x, y = 120, 60
+    write_fits(tmp_path / "a.fits", fluxes(180, 200, [(x, y, side)]), scale)
+    table, rejections = search_folder(tmp_path, SpotFinder(), score_threshold=0.3)
+    assert not rejections and len(table) == 1
+    row = table.iloc[0]
+    # By hand: offsets from the reference position, RA growing to the left.
+    dx, dy = (x + side / 2 - 100) * scale, (y + side / 2 - 90) * scale
+    expected = SkyCoord(150, 2, unit="deg").spherical_offsets_by(-dx * u.arcsec, dy * u.arcsec)
+    assert expected.separation(SkyCoord(row["ra"], row["dec"], unit="deg")).arcsec < 0.3
+    edges = [x, y, x + side, y + side]
+    np.testing.assert_allclose(
+        row[list(BOX_COLUMNS)].astype(float), edges, atol=1.5 * 0.262 / scale
+    )
+    assert row["half_size_arcsec"] == pytest.approx(8 * 0.262, abs=0.3)
+    assert row["id"] == "a.fits#1"
+
+
+def test_colour_images_are_brought_to_the_surveys_scale(tmp_path):
+    image = sky(340, 300, [(150, 100, 60)])
+    Image.fromarray(image).save(tmp_path / "b.png")
+    settings = ImageSettings(pixel_scale_arcsec=0.0655)
+    detector = SpotFinder()
+    table, _ = search_folder(tmp_path, detector, settings)
+    assert detector.shapes == [(1, 96, 96, 3)]  # 75 x 85 pixels, padded
+    np.testing.assert_allclose(
+        table.iloc[0][list(BOX_COLUMNS)].astype(float), [150, 100, 210, 160], atol=4
+    )
+    assert np.isnan(table["ra"][0])
+    with pytest.raises(ConfigError, match="1 JPEG or PNG images.*--pixel-scale"):
+        search_folder(tmp_path, detector)
+
+
+def test_what_cannot_be_searched_is_listed_with_its_reason(tmp_path):
+    write_fits(tmp_path / "good.fits", fluxes(100, 100, [(40, 40, 12)]))
+    write_fits(tmp_path / "blank.fits", np.full((3, 100, 100), np.nan))
+    write_fits(tmp_path / "no_z.fits", fluxes(100, 100, []) * np.array([1, 1, 0])[:, None, None])
+    write_fits(tmp_path / "coarse.fits", fluxes(100, 100, []), 1.0)
+    (tmp_path / "cut.fits").write_bytes((tmp_path / "good.fits").read_bytes()[:40000])
+    (tmp_path / "text.jpg").write_text("no image")
+    Image.fromarray(sky(80, 80, [])).save(tmp_path / "flat.png")
+    Image.fromarray(sky(80, 80, [])[..., 0]).save(tmp_path / "grey.png")
+    (tmp_path / "notes.txt").write_text("left out")
+    settings = ImageSettings(pixel_scale_arcsec=0.2)
+    table, rejections = search_folder(tmp_path, SpotFinder(), settings)
+    assert table["file"].unique().tolist() == ["good.fits"]
+    reasons = {line["file"]: line["reason"] for line in rejections}
+    expected = {
+        "blank.fits": "no valid pixel in g, r, z",
+        "no_z.fits": "no valid pixel in z",
+        "coarse.fits": "coarser than",
+        "cut.fits": "damaged or cut short",
+        "text.jpg": "cannot be decoded",
+        "flat.png": "no valid pixel",
+        "grey.png": "has one channel",
+    }
+    assert reasons.keys() == expected.keys()
+    for name, reason in expected.items():
+        assert reason in reasons[name]
+    with pytest.raises(DataError, match="no such folder"):
+        folder_items(tmp_path / "nowhere", settings)
+
+
+def test_holes_are_no_objects_and_detections_on_them_are_left_out(tmp_path):
+    cube = fluxes(128, 128, [(20, 20, 12), (80, 80, 12)])
+    cube[:, 60:, 60:] = np.nan  # hides the second
+    cube[1, 10:14, 100:104] = 0  # a small hole in one band
+    image = from_fluxes(cube.astype(np.float32), 0.262)
+    assert image.missing.sum() == 68 * 68 + 16
+    assert image.rgb[60:, 60:].max() < 60 and image.rgb[8:16, 98:106].max() < 60
+    write_fits(tmp_path / "a.fits", cube)
+    assert len(search_folder(tmp_path, SpotFinder())[0]) == 1
+
+    class Everywhere(SpotFinder):
+        def _one(self, image):
+            return Found(np.array([[70, 70, 90, 90], [10, 10, 30, 30]]), np.array([0.9, 0.8]))
+
+    tiles = TileSettings(tile_side_pix=128, overlap_pix=32)
+    table, _ = search_folder(tmp_path, Everywhere(), tiles=tiles)
+    assert table["score"].tolist() == [0.8]
+
+
+def test_an_interrupted_search_goes_on_and_gives_the_same(tmp_path):
+    folder, state = tmp_path / "images", tmp_path / "state" / "done.jsonl"
+    folder.mkdir()
+    for i in range(4):
+        write_fits(folder / f"{i}.fits", fluxes(100, 100, [(20 + 10 * i, 30, 12)]))
+    expected, _ = search_folder(folder, SpotFinder())
+
+    class Killed(SpotFinder):
+        def detect(self, images):
+            if self.calls == 4:
+                raise KeyboardInterrupt
+            return super().detect(images)
+
+    with pytest.raises(KeyboardInterrupt):
+        search_folder(folder, Killed(), state=state, tiles=TILES)
+    with open(state, "a") as file:
+        file.write('{"name": "2.fi')  # half a line
+    detector = SpotFinder()
+    table, _ = search_folder(folder, detector, state=state)
+    pd.testing.assert_frame_equal(table, expected)
+    assert 0 < detector.calls < 8
+    (folder / "0.fits").unlink()
+    write_fits(folder / "0.fits", fluxes(100, 100, [(60, 60, 20)]))
+    changed, _ = search_folder(folder, SpotFinder(), state=state)
+    row = changed[changed["file"] == "0.fits"].iloc[0]
+    assert row["x_min_pix"] == pytest.approx(60, abs=1)
+
+
+def test_positions_are_searched_in_cutouts_and_bad_ones_listed(tmp_path):
+    path = tmp_path / "positions.csv"
+    path.write_text("id,ra,dec\na,150.0,2.0\nb,151.0,2.0\nc,abc,2.0\n,152.0,-3.0\n")
+    items, rejections = position_items(path, 128)
+    assert [item.name for item in items] == ["a", "b", "152.00000-3.00000"]
+    assert [line["id"] for line in rejections] == ["c"]
+
+    def fetch(positions, side_pix):
+        for ra, _ in positions:
+            if ra == 151.0:
+                yield DataError("no data in g, r, z: outside the survey's footprint")
+            else:
+                yield fluxes(side_pix, side_pix, [(56, 76, 16)]).astype(np.float32)
+
+    table, refused = search_items(
+        SpotFinder(), items, lambda chosen: load_positions(chosen, 128, fetch), TILES, 0.3
+    )
+    assert [(line["id"], line["reason"][:7]) for line in refused] == [("b", "no data")]
+    row = table[table["file"] == "a"].iloc[0]
+    assert row["ra"] == pytest.approx(150.0, abs=1e-5)
+    assert 3600 * (row["dec"] - 2.0) == pytest.approx(20 * 0.262, abs=0.3)
+
+
+def test_the_gallery_shows_the_surroundings_of_every_box(tmp_path):
+    write_fits(tmp_path / "a.fits", fluxes(100, 120, [(5, 5, 10), (80, 60, 14)]))
+    items = folder_items(tmp_path, ImageSettings())
+
+    def load(chosen):
+        return load_files(chosen, tmp_path, ImageSettings())
+
+    table, _ = search_items(SpotFinder(), items, load, TILES, 0.1)
+    pictures = gallery_images(table, items, load, 48)
+    assert len(pictures) == 2
+    for picture, box in pictures:
+        assert picture.shape == (48, 48, 3)
+        x0, y0, x1, y1 = box.astype(int)
+        assert picture[y0:y1, x0:x1].min() > 120 and picture[: y0 - 1].max() < 100
+    # The first rows of a FITS file are the lowest: below them is only padding.
+    low = int(np.flatnonzero(table["y_min_pix"] < 50)[0])
+    assert pictures[low][0][-10:].std(axis=(0, 1)).max() == 0
+    assert pictures[low][0][:10].std() > 0
+
+
+def run_tool(monkeypatch, *options):
+    monkeypatch.setattr("sys.argv", ["detect_lenses.py", *map(str, options)])
+    detect_lenses.command_line()
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    """A detector in a run's folder, with its card; its spots stand for a trained network."""
+    path = tmp_path / "run" / "models" / "lenses" / "lvm_30_0.safetensors"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    card = {"architecture": {"backbone": "lvm"}, "n_train": 30, "seed": 4}
+    path.with_suffix(".json").write_text(json.dumps(card))
+
+    class Movable(SpotFinder):
+        def to(self, device):
+            return self
+
+    monkeypatch.setattr(detect_lenses, "load_detector", lambda path: Movable())
+    return path
+
+
+def test_the_tool_on_the_command_line(tmp_path, monkeypatch, weights):
+    folder, out = tmp_path / "images", tmp_path / "out"
+    (folder / "deep").mkdir(parents=True)
+    write_fits(folder / "a.fits", fluxes(100, 120, [(5, 5, 10), (80, 60, 14)]))
+    write_fits(folder / "deep" / "b.fits", np.full((3, 100, 100), np.nan))
+    given = ("--weights", weights, "--images", folder, "--output", out)
+    with pytest.raises(ConfigError, match="no score threshold.*--score-threshold"):
+        run_tool(monkeypatch, *given)
+    run_tool(monkeypatch, *given, "--score-threshold", 0.1)
+    table = pd.read_csv(out / "lenses.csv")
+    assert table["id"].tolist() == ["a.fits#1", "a.fits#2"]
+    assert table["score"].is_monotonic_decreasing and table["ra"].notna().all()
+    rejected = read_rejected(out / "rejected.csv")
+    assert rejected[["stage", "file"]].to_numpy().tolist() == [["search", "deep/b.fits"]]
+    assert (out / "gallery.png").stat().st_size > 5000
+    assert "1 images searched, 1 rejected; 2 detections" in (out / "detect_lenses.log").read_text()
+    # The scores of the run that the weights lie in give the threshold of this very detector.
+    scores = [long_rows("lenses", "boxes", "lvm", "train=30", seed, {"threshold": value})
+              for seed, value in ((4, 0.3), (5, 0.9))]  # fmt: skip
+    write_results(tmp_path / "run" / "metrics" / "lenses.csv", sum(scores, []))
+    run_tool(monkeypatch, *given)
+    assert pd.read_csv(out / "lenses.csv")["id"].tolist() == ["a.fits#1"]
+    run_tool(monkeypatch, *given, "--score-threshold", 1)
+    assert pd.read_csv(out / "lenses.csv").empty and (out / "gallery.pdf").exists()
+
+
+def test_a_threshold_of_another_detector_is_refused(tmp_path):
+    path = tmp_path / "lenses.csv"
+    write_results(path, long_rows("lenses", "boxes", "lvm", "train=30", 1, {"threshold": 0.3}))
+    card = {"architecture": {"backbone": "resnet50"}, "n_train": 30, "seed": 1}
+    with pytest.raises(DataError, match="no scores of a detector with.*resnet50"):
+        find_threshold(tmp_path / "weights.safetensors", card, path)
+
+
+@needs_shared
+@pytest.mark.filterwarnings("ignore:File may have been truncated")
+def test_real_cutouts_know_where_they_are():
+    for name, side in [("native_509px.fits", 509), ("fine_424px.fits", 162)]:
+        image = read_sky_image(SHARED / "fits" / name, ImageSettings())
+        assert image.rgb.shape == (side, side, 3)
+        header = fits.getheader(SHARED / "fits" / name)
+        middle = image.sky(np.array([[0, 0, side, side]]))[0]
+        assert middle == pytest.approx([header["CRVAL1"], header["CRVAL2"]], abs=1e-4)
+    own = tangent_wcs(header["CRVAL1"], header["CRVAL2"], 162)
+    assert own.all_pix2world([[80.5, 80.5]], 0)[0] == pytest.approx(middle, abs=1e-6)
+    with pytest.raises(DataError, match="damaged or cut short"):
+        read_sky_image(SHARED / "fits" / "truncated.fits", ImageSettings())
