@@ -42,6 +42,7 @@ localrules:
     fig4,
     fig5,
     fig6,
+    lenses,
     fig7,
     fig8,
     fig10,
@@ -117,6 +118,12 @@ rule fig6:
     """Figure 6: strong lenses found on two backbones."""
     input:
         LENSES["fig6"] if LENSES else [],
+
+
+rule lenses:
+    """Strong lenses: fields, detectors, their scores and figure 6."""
+    input:
+        LENSES.values(),
 
 
 rule fig7:

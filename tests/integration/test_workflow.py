@@ -88,6 +88,18 @@ def test_people_in_the_loop_are_simulated_and_missing_targets_listed(finished_ru
     assert not targets.loc["lens", "searched"] and targets.loc["merger", "searched"]
 
 
+def test_both_backbones_search_the_same_lens_fields(finished_run):
+    run = finished_run / "results" / "test"
+    metrics = pd.read_csv(run / "metrics" / "lenses.csv")
+    assert {"lvm", "resnet18"} <= set(metrics["model"])
+    assert {"train=5", "train=10"} <= set(metrics["condition"])
+    with h5py.File(run / "data" / "lens_fields" / "fields.h5") as fields:
+        splits = pd.Series(fields["split"].asstr()[:]).value_counts()
+    assert splits.to_dict() == {"train": 10, "test": 4, "val": 3}
+    masks = pd.read_csv(run / "metrics" / "lens_masks.csv")
+    assert masks.loc[masks["metric"] == "mean_iou", "value"].between(0, 1).all()
+
+
 def test_a_second_run_has_nothing_to_do(finished_run):
     config = str(ROOT / "config" / "test.yaml")
     _, text = snakemake(finished_run, "--configfile", config, "--dry-run")
@@ -126,6 +138,8 @@ def test_paper_config_plans_the_papers_run(tmp_path):
     data = tmp_path / "data"
     (data / "galaxy_zoo_2").mkdir(parents=True)
     (data / "galaxy_zoo_2" / "labels.csv").write_text("id,file,label\n")
+    for name in ("training", "new"):
+        (data / f"neuralens_{name}_lenses.tsv").write_text("ra\tdec\n10.0\t5.0\n")
     (data / "galaxy_zoo_decals").mkdir()
     (data / "galaxy_zoo_decals" / "galaxies.csv").write_text("id,file\n")
     for name, side_pix in (("ssl_legacysurvey", 152), ("bright_galaxies", 192)):
@@ -136,6 +150,8 @@ def test_paper_config_plans_the_papers_run(tmp_path):
     _, text = snakemake(tmp_path, "--configfile", config, "--dry-run", "--printshellcmds")
     assert "results/paper/models/pretrain/reconstruct_skips/lvm.safetensors" in text
     assert "gpu=8" in text
+    assert "results/paper/models/lenses/resnet50_1000_2.safetensors" in text
+    assert "rule import_fields" in text and "rule simulate_fields" not in text
 
 
 def test_own_images_go_through_and_bad_ones_are_listed(tmp_path):
