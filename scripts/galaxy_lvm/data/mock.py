@@ -8,16 +8,12 @@ the noise of sky and source.
 
 import logging
 import math
-import multiprocessing
 import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 
-import cv2
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from galaxy_lvm import CLASSES
 from galaxy_lvm.data import mock_physics as physics
@@ -34,6 +30,7 @@ from galaxy_lvm.data.mock_render import (
 )
 from galaxy_lvm.data.mock_truth import Galaxy, truth_row
 from galaxy_lvm.data.store import BANDS, CUTOUT_SIDE_PIX, PIXEL_SCALE_ARCSEC, CutoutWriter
+from galaxy_lvm.data.workers import map_in_processes
 from galaxy_lvm.errors import ConfigError
 from galaxy_lvm.workflow import derive_seed, progress
 
@@ -289,12 +286,6 @@ def simulate_cutout(
     return (add_noise(image, settings, rng) if noise else image), row
 
 
-def _start_worker() -> None:
-    # Workers already fill the cores; threads below them would only compete.
-    threadpool_limits(1)
-    cv2.setNumThreads(1)
-
-
 def _simulate_chunk(
     task: tuple[int, list[str], MockSettings, int],
 ) -> tuple[np.ndarray, list[dict[str, object]]]:
@@ -321,16 +312,7 @@ def simulate_chunks(
     """
     labels = class_labels(settings, seed)
     tasks = [(i, labels[i : i + CHUNK], settings, seed) for i in range(0, len(labels), CHUNK)]
-    if cores <= 1 or len(tasks) == 1:
-        # As in the workers: another number of threads would round sums differently.
-        with threadpool_limits(1):
-            yield from map(_simulate_chunk, tasks)
-        return
-    # spawn: forked children may hang on locks of threads (OpenCV, BLAS) of the parent.
-    context = multiprocessing.get_context("spawn")
-    workers = min(cores, len(tasks))
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
-        yield from pool.map(_simulate_chunk, tasks)
+    return map_in_processes(_simulate_chunk, tasks, cores)
 
 
 def simulate_survey(

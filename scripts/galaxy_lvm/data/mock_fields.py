@@ -5,16 +5,12 @@ lenses is in `mock_scenery`, what a lens is in `mock_lenses`, where it may stand
 """
 
 import logging
-import multiprocessing
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 
-import cv2
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from galaxy_lvm.data.colour import grz_to_rgb
 from galaxy_lvm.data.lens_fields import SPLITS, lens_row, write_fields
@@ -22,6 +18,7 @@ from galaxy_lvm.data.mock import MockSettings, add_noise
 from galaxy_lvm.data.mock_placing import REDRAWN, Canvas, LensSettings, Placed, add_lens
 from galaxy_lvm.data.mock_scenery import draw_scenery
 from galaxy_lvm.data.store import BANDS
+from galaxy_lvm.data.workers import map_in_processes
 from galaxy_lvm.workflow import derive_seed, progress
 
 log = logging.getLogger("galaxy_lvm")
@@ -114,12 +111,6 @@ def _simulate_chunk(task: Task) -> list[tuple]:
     return [simulate_field(*field, *rest) for field in which]
 
 
-def _start_worker() -> None:
-    # Workers already fill the cores; threads below them would only compete.
-    threadpool_limits(1)
-    cv2.setNumThreads(1)
-
-
 def simulate_all(
     plan: FieldPlan, settings: LensSettings, survey: MockSettings, seed: int, cores: int = 1
 ) -> Iterator[list[tuple]]:
@@ -140,16 +131,7 @@ def simulate_all(
         (which[i : i + CHUNK], plan.side_pix, settings, survey, seed)
         for i in range(0, len(which), CHUNK)
     ]
-    if cores <= 1 or len(tasks) == 1:
-        # As in the workers: another number of threads would round sums differently.
-        with threadpool_limits(1):
-            yield from map(_simulate_chunk, tasks)
-        return
-    # spawn: forked children may hang on locks of threads (OpenCV, BLAS) of the parent.
-    context = multiprocessing.get_context("spawn")
-    workers = min(cores, len(tasks))
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
-        yield from pool.map(_simulate_chunk, tasks)
+    return map_in_processes(_simulate_chunk, tasks, cores)
 
 
 def simulate_fields(
