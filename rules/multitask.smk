@@ -62,6 +62,7 @@ rule evaluate_multitask:
     params:
         n_images=config["multitask"]["n_test_images"],
         n_orientations=config["multitask"]["n_orientations"],
+        zooms=config["multitask"]["zooms"],
         seed=config["seed"],
         recipe_version=2,
     script:

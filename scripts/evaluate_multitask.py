@@ -26,6 +26,7 @@ def main(
     predictions: str,
     n_images: int,
     n_orientations: int,
+    zooms: list[float],
     seed: int,
     threads: int = 1,
 ) -> None:
@@ -44,6 +45,8 @@ def main(
         Test galaxies that the image tasks are scored on.
     n_orientations
         Orientations, 1 to 8, over which class probabilities are averaged.
+    zooms
+        Magnifications, 1 or more, over which they are averaged as well.
     seed, threads
         The run's seed; CPU threads.
     """
@@ -58,7 +61,7 @@ def main(
         # In the precision of the training: twice as fast where that is bfloat16.
         autocast = make_accelerator(settings.multitask["optim"]["precision"]).autocast
         shares = class_probabilities(
-            model, images[known], side_pix, n_orientations, autocast=autocast
+            model, images[known], side_pix, n_orientations, zooms, autocast=autocast
         )
         predicted = shares.argmax(axis=1)
         scores = classification_scores(labels[known], predicted, len(class_names), seed)
@@ -97,6 +100,7 @@ if __name__ == "__main__":
             predictions=snakemake.output.predictions,  # noqa: F821
             n_images=snakemake.params.n_images,  # noqa: F821
             n_orientations=snakemake.params.n_orientations,  # noqa: F821
+            zooms=snakemake.params.zooms,  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821
         )

@@ -1,8 +1,10 @@
 """The LVM: sizes as in the paper, gradients everywhere, skips that do what they say."""
 
+import numpy as np
 import pytest
 import torch
 from galaxy_lvm.errors import ConfigError, DataError
+from galaxy_lvm.evaluation.neural import class_probabilities
 from galaxy_lvm.models.heads import MultitaskModel
 from galaxy_lvm.models.lvm import LVM, PRESETS, LVMConfig, build_config, count_parameters
 from galaxy_lvm.models.swin import SwinLayer
@@ -152,3 +154,22 @@ def test_a_map_smaller_than_the_window_attends_to_its_own_tokens_only():
             scores[i, j] = (q[i] * k[j]).sum() * attn.scale + bias
     expected = attn.proj(scores.softmax(dim=-1) @ v).reshape(1, 2, 3, 6)
     torch.testing.assert_close(layer._attn(x), expected)
+
+
+def test_class_probabilities_are_averaged_over_the_views_that_were_asked_for():
+    class Brightness:
+        """Takes the brightness of the view's top left pixel for the probability of class 0."""
+
+        def eval(self):
+            return self
+
+        def classify(self, views):
+            share = views[:, 0, 0, 0].clamp(0.01, 0.99)
+            return torch.stack([share, 1 - share], dim=1).log()
+
+    images = np.zeros((1, 8, 8, 3), dtype=np.uint8)
+    images[0, 2:6, 2:6] = 204  # the inner half is bright, the corners are dark
+    one = class_probabilities(Brightness(), images, 8, 8)
+    two = class_probabilities(Brightness(), images, 8, 8, zooms=(1.0, 2.0))
+    assert one[0, 0] == pytest.approx(0.01, abs=1e-6)
+    assert two[0, 0] == pytest.approx((0.01 + 0.8) / 2, abs=1e-3)

@@ -1,6 +1,6 @@
 """Running a multitask model on images, in batches; the only torch in this package."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -39,17 +39,23 @@ def predict_in_batches(
 
 
 def class_probabilities(
-    model: MultitaskModel, images: np.ndarray, side_pix: int, n_orientations: int = 8, **kwargs
+    model: MultitaskModel,
+    images: np.ndarray,
+    side_pix: int,
+    n_orientations: int = 8,
+    zooms: Sequence[float] = (1.0,),
+    **kwargs,
 ) -> np.ndarray:
-    """Return class probabilities (N, n_classes), averaged over orientations of each galaxy.
+    """Return class probabilities (N, n_classes), averaged over views of each galaxy.
 
-    The sky has no up and down: all `n_orientations` (1 to 8) symmetries of the square are asked.
+    The sky has no up and down, and a crop is never exact: all `n_orientations` (1 to 8) symmetries
+    of the square are asked at every one of the `zooms` (1 shows the whole crop, 2 its inner half).
     """
     model.eval()
 
     def average(batch: Tensor) -> Tensor:
-        batch = resize(batch, side_pix)
-        views = [dihedral(batch, k) for k in range(n_orientations)]
+        scaled = [resize(_inner(batch, zoom), side_pix) for zoom in zooms]
+        views = [dihedral(view, k) for view in scaled for k in range(n_orientations)]
         return torch.stack([model.classify(v).float().softmax(dim=1) for v in views]).mean(dim=0)
 
     return predict_in_batches(average, images, **kwargs)
@@ -63,3 +69,10 @@ def restored_images(model: MultitaskModel, task: str, images: np.ndarray, **kwar
         return model.restore(task, batch).clamp(0, 1).permute(0, 2, 3, 1)
 
     return predict_in_batches(restore, images, **kwargs)
+
+
+def _inner(batch: Tensor, zoom: float) -> Tensor:
+    """Return the central part of (B, 3, H, W) that is a `zoom`-th of the side."""
+    side = batch.shape[-1]
+    margin = round((side - side / zoom) / 2)
+    return batch[..., margin : side - margin, margin : side - margin]
