@@ -32,7 +32,7 @@ rule extract_features:
         settings=config["features"],
         state_root=f"{STATE}/extract_features",
         n_gpus=config["gpus"],
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/extract_features.py"
 
@@ -62,7 +62,7 @@ rule train_fewshot:
         seeds=fewshot_seeds,
         sections=FEWSHOT_SECTIONS,
         state_root=f"{STATE}/train_fewshot",
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/train_fewshot.py"
 

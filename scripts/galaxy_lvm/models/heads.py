@@ -17,6 +17,9 @@ DOMAIN_OF = {"classification": "clean", "restoration": "blurred", "reconstructio
 class ClassifierHead(nn.Module):
     """Two fully connected layers from a feature vector to class scores.
 
+    The features are brought to mean 0 and variance 1 first, as training has seen them: those of a
+    pretrained encoder differ between galaxies by much less than the first updates move them all.
+
     Parameters
     ----------
     feature_dim, hidden_dim, n_classes
@@ -30,6 +33,7 @@ class ClassifierHead(nn.Module):
     ) -> None:
         super().__init__()
         self.layers = nn.Sequential(
+            nn.BatchNorm1d(feature_dim, affine=False),
             nn.Linear(feature_dim, hidden_dim),
             nn.GELU(),
             nn.Dropout(dropout),

@@ -145,7 +145,7 @@ def _task(
 
 
 def _classifier_lines(model: MultitaskModel) -> list[str]:
-    first, _, dropout, last = model.classifier.layers
+    _, first, _, dropout, last = model.classifier.layers
     return [
         "map mean, two linear layers",
         f"{first.in_features} → {first.out_features} → {last.out_features}"
