@@ -1,7 +1,9 @@
 """The whole DAG in miniature, and what a user may get wrong before it starts."""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,17 +18,26 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.workflow
 
 
-def snakemake(directory, *arguments, check=True):
-    """Run the project's Snakefile on a folder of its own."""
-    command = [
+def command_line(directory, *arguments):
+    """Return the command that runs the project's Snakefile on a folder of its own."""
+    return [
         sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"),
         "--directory", str(directory), "--cores", "2", *arguments,
     ]  # fmt: skip
-    # Beside the tests' interpreter lie the tools that jobs call.
+
+
+def environment():
+    """Return the environment with the tools that jobs call: they lie beside the interpreter."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path}
+
+
+def snakemake(directory, *arguments, check=True):
+    """Run the project's Snakefile on a folder of its own."""
     result = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False
-    )
+        command_line(directory, *arguments),
+        capture_output=True, text=True, env=environment(), check=False,
+    )  # fmt: skip
     text = result.stdout + result.stderr
     if check and result.returncode:
         pytest.fail(f"snakemake {' '.join(arguments)} failed\n{text[-6000:]}")
@@ -125,6 +136,28 @@ def test_same_seed_gives_the_same_tables(finished_run, tmp_path):
     first = pd.read_csv(finished_run / target)
     again = pd.read_csv(tmp_path / target)
     pd.testing.assert_frame_equal(first, again)
+
+
+def test_a_run_killed_again_and_again_ends_with_the_same_numbers(finished_run, tmp_path):
+    config = str(ROOT / "config" / "test.yaml")
+    target = "results/test/metrics/multitask.csv"
+    arguments = ["--configfile", config, "--rerun-incomplete", "--", target]
+    for seconds in (7, 13, 19):  # in the simulation, in pretraining, in the tasks' training
+        process = subprocess.Popen(
+            command_line(tmp_path, *arguments), env=environment(), start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=seconds)
+        assert process.poll() is None, "finished before it could be killed"
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert not (tmp_path / target).exists()
+        snakemake(tmp_path, "--configfile", config, "--unlock")
+    snakemake(tmp_path, *arguments)
+    pd.testing.assert_frame_equal(
+        pd.read_csv(finished_run / target), pd.read_csv(tmp_path / target)
+    )
 
 
 def test_mistake_in_the_config_stops_before_any_job(tmp_path):
