@@ -96,6 +96,7 @@ def _learning(axes: Axes, table: pd.DataFrame, models: Mapping[str, dict]) -> No
             _errorbar(axes, rows["n_train"] * shift, rows, metric, {**look, "linestyle": line})
     sizes = sorted(set(table["n_train"]))
     axes.set_xscale("log")
+    axes.set_xlim(sizes[0] / 1.5, sizes[-1] * 1.5)  # a single size would fill the whole axis
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.minorticks_off()
     axes.set(xlabel="Training fields", ylim=(0, 1.03))
