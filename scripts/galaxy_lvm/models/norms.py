@@ -8,8 +8,9 @@ from torch.nn import functional
 
 DOMAINS = ("clean", "blurred", "masked")
 # Which running statistics a kind of image is normalised with. Those of a batch of masked images
-# swing with the share that is hidden; with the ones of clean images, left as they are, the
-# reconstruction error on validation galaxies is 13 % lower. Blurred ones do better with their own.
+# swing with the share that is hidden. With the ones of clean images, left as they are, the demo's
+# reconstruction error on validation galaxies is 13 % lower; on 3200 real galaxies, trained for
+# longer, PSNR came out 0.5 dB lower (32.7 against 33.2). Blurred ones do better with their own.
 STATISTICS_OF = {"clean": 0, "blurred": 1, "masked": 0}
 BORROWERS = ("masked",)
 _N_STATISTICS = 1 + max(STATISTICS_OF.values())
