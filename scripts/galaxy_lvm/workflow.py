@@ -102,6 +102,12 @@ def derive_seed(seed: int, *names: Any) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
+def file_version(path: str | os.PathLike) -> tuple[str, int, int]:
+    """Return what changes when a file is written anew: its path, size and time, for a hash."""
+    about = os.stat(path)
+    return str(path), about.st_size, about.st_mtime_ns
+
+
 def config_hash(settings: Any) -> str:
     """Return 12 hex digits that change whenever a setting does; used to key resumable state."""
     text = json.dumps(settings, sort_keys=True, default=str)

@@ -17,6 +17,7 @@ from galaxy_lvm.data.pixels import missing_pixels
 from galaxy_lvm.data.readers import ReadImage, image_size, kind_of, read_grz, read_rgb
 from galaxy_lvm.data.rejected import rejection
 from galaxy_lvm.data.store import BANDS, CutoutWriter
+from galaxy_lvm.data.text_table import read_text_table
 from galaxy_lvm.errors import ConfigError, DataError
 from galaxy_lvm.workflow import progress
 
@@ -104,16 +105,8 @@ def read_table(path: str | os.PathLike, settings: FolderSettings) -> pd.DataFram
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such table; give a CSV with the columns id, file, label")
-    separator = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
     try:
-        table = pd.read_csv(
-            path,
-            sep=separator,
-            dtype=str,
-            keep_default_na=False,
-            skip_blank_lines=False,  # keeps the line numbers right
-            encoding="utf-8-sig",
-        )
+        table = read_text_table(path)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not a readable CSV table: {error}") from error
     table.columns = [str(name).strip() for name in table.columns]

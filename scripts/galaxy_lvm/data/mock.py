@@ -179,10 +179,11 @@ def sky_sigma_nanomaggies(settings: MockSettings) -> np.ndarray:
     """Return the standard deviation of an empty pixel in g, r, z, nanomaggies (3,)."""
     a = RESAMPLING_SHARE
     kept = 2 * a**2 + (1 - 2 * a) ** 2  # share of the variance left by both passes of the kernel
-    return kept * _white_sigmas(settings)
+    return kept * white_sigmas(settings)
 
 
-def _white_sigmas(settings: MockSettings) -> np.ndarray:
+def white_sigmas(settings: MockSettings) -> np.ndarray:
+    """Return the noise per pixel before resampling in g, r, z, nanomaggies (3,)."""
     depths, widths = settings.per_band("depth_mag"), settings.per_band("psf_fwhm_arcsec")
     beta = settings.psf_moffat_beta
     return np.array(
@@ -211,7 +212,7 @@ def add_noise(image: np.ndarray, settings: MockSettings, rng: np.random.Generato
     noise = a * (white[:, :-2] + white[:, 2:]) + (1 - 2 * a) * white[:, 1:-1]
     noise = a * (noise[:, :, :-2] + noise[:, :, 2:]) + (1 - 2 * a) * noise[:, :, 1:-1]
     photons = np.sqrt(1 + np.maximum(image, 0) / sky[:, None, None].astype(np.float32))
-    sigma = _white_sigmas(settings)[:, None, None].astype(np.float32)
+    sigma = white_sigmas(settings)[:, None, None].astype(np.float32)
     return (image + sigma * photons * noise).astype(np.float32)
 
 

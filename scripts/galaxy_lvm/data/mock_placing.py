@@ -18,7 +18,7 @@ from galaxy_lvm.data.mock import (
     draw_psf,
     observe,
     sky_sigma_nanomaggies,
-    white_sigma,
+    white_sigmas,
 )
 from galaxy_lvm.data.mock_lenses import (
     Lens,
@@ -145,9 +145,7 @@ class Canvas:
         self.image = np.zeros((len(BANDS), side_pix, side_pix), dtype=np.float32)
         self.sky = physics.nanomaggies(np.array(SKY_BRIGHTNESS_MAG)) * PIXEL_SCALE_ARCSEC**2
         self.sky_sigma = sky_sigma_nanomaggies(survey)
-        depths, widths = survey.per_band("depth_mag"), survey.per_band("psf_fwhm_arcsec")
-        pairs = zip(depths.tolist(), widths.tolist(), strict=True)
-        self.sigma = np.array([white_sigma(*pair, survey.psf_moffat_beta) for pair in pairs])
+        self.sigma = white_sigmas(survey)
 
     def seen(self, grid: Grid, transform: np.ndarray) -> np.ndarray:
         """Return what a transform looks like through the PSF, (3, N, N)."""

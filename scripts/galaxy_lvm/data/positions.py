@@ -9,6 +9,7 @@ import pandas as pd
 from astropy.coordinates import SkyCoord, search_around_sky
 
 from galaxy_lvm.data.rejected import rejection
+from galaxy_lvm.data.text_table import read_text_table
 from galaxy_lvm.errors import DataError
 
 # What published tables call the columns that are needed; letter case does not matter.
@@ -81,15 +82,7 @@ def _read(path: Path) -> pd.DataFrame:
         if path.suffix.lower() == ".parquet":
             table = pd.read_parquet(path)
         else:
-            separator = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
-            table = pd.read_csv(
-                path,
-                sep=separator,
-                dtype=str,
-                keep_default_na=False,
-                skip_blank_lines=False,  # keeps the line numbers right
-                encoding="utf-8-sig",
-            )
+            table = read_text_table(path)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, OSError, ValueError) as error:
         raise DataError(f"{path}: not a readable table: {error}") from error
     if table.empty:

@@ -27,11 +27,12 @@ from galaxy_lvm.models.detectors import (
     anchor_sides,
     save_detector,
 )
+from galaxy_lvm.models.lvm import LVM
 from galaxy_lvm.models.weights import load_lvm
 from galaxy_lvm.training.augment import dihedral, to_float
 from galaxy_lvm.training.feed import Sampler, local_share
 from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, make_accelerator
-from galaxy_lvm.workflow import atomic_path, config_hash, derive_seed, progress
+from galaxy_lvm.workflow import atomic_path, config_hash, derive_seed, file_version, progress
 
 log = logging.getLogger("galaxy_lvm")
 
@@ -172,11 +173,12 @@ def train_detector(
     optim = OptimSettings(**(settings.optim or {}))
     accelerator = make_accelerator(optim.precision)
     torch.manual_seed(derive_seed(seed, "lenses", backbone))
-    config = detector_config(store, rows, backbone, lvm_path, settings)
-    detector = LensDetector(config)
-    if config.lvm is not None:
-        detector.levels.encoder.load_state_dict(load_lvm(lvm_path).encoder.state_dict())
-    key = config_hash([backbone, n_train, asdict(settings), seed, _version(fields_path, lvm_path)])
+    lvm = load_lvm(lvm_path) if backbone == "lvm" else None
+    detector = LensDetector(detector_config(store, rows, backbone, lvm, settings))
+    if lvm is not None:
+        detector.levels.encoder.load_state_dict(lvm.encoder.state_dict())
+    sources = [file_version(path) for path in (fields_path, lvm_path) if path is not None]
+    key = config_hash([backbone, n_train, asdict(settings), seed, sources])
     loop = TrainingLoop(detector, optim, Path(state_root) / key, accelerator)
     feed = FieldFeed(
         store,
@@ -199,7 +201,7 @@ def train_detector(
     with atomic_path(history_path) as temporary:
         pd.DataFrame(loop.history).to_csv(temporary, index=False)
     card = {"detector": asdict(settings), "n_train": n_train, "seed": seed}
-    card |= {"fields": str(fields_path), "lvm_weights": str(lvm_path) if config.lvm else None}
+    card |= {"fields": str(fields_path), "lvm_weights": str(lvm_path) if lvm else None}
     save_detector(weights_path, detector, {**card, "seconds": round(time.monotonic() - start, 1)})
     loop.forget()
 
@@ -228,7 +230,7 @@ def detector_config(
     store: FieldStore,
     rows: np.ndarray,
     backbone: str,
-    lvm_path: str | os.PathLike | None,
+    lvm: LVM | None,
     settings: DetectorSettings,
 ) -> DetectorConfig:
     """Return the shape of a detector for these fields: anchors measured, their cover logged."""
@@ -241,10 +243,9 @@ def detector_config(
     if cover < MIN_ANCHOR_COVER:
         log.warning("change lenses.detector.anchor_sides_pix or n_levels: %.0f %% of the boxes "
                     "fit no anchor", 100 * (1 - cover))  # fmt: skip
-    lvm = asdict(load_lvm(lvm_path).config) if backbone == "lvm" else None
     names = ("backend", "fpn_dim", "head_dim", "rois_per_field", "n_proposals", "max_detections")
     chosen = {name: getattr(settings, name) for name in (*names, "score_floor")}
-    return DetectorConfig(backbone, sides, lvm, **chosen)
+    return DetectorConfig(backbone, sides, asdict(lvm.config) if lvm else None, **chosen)
 
 
 def detect_in(store: FieldStore, split: str, detector: LensDetector) -> pd.DataFrame:
@@ -273,8 +274,3 @@ def _target(masks: Tensor, device: torch.device | str) -> dict[str, Tensor]:
         "labels": torch.ones(len(masks), dtype=torch.int64, device=device),
         "masks": masks.contiguous().to(device),
     }
-
-
-def _version(*paths: str | os.PathLike | None) -> list[list[object]]:
-    about = [(str(path), os.stat(path)) for path in paths if path is not None]
-    return [[path, item.st_size, item.st_mtime_ns] for path, item in about]

@@ -27,7 +27,7 @@ from galaxy_lvm.training.fewshot_trainers import (
     HogTrainer,
     NetworkTrainer,
 )
-from galaxy_lvm.workflow import atomic_path, config_hash, log, progress
+from galaxy_lvm.workflow import atomic_path, config_hash, file_version, log, progress
 
 
 def train_few_shot(
@@ -71,7 +71,7 @@ def train_few_shot(
     for size, reason in skipped.items():
         log.warning("%d per class left out, too few training galaxies: %s", size, reason)
     sources = [p for p in (splits_path, crops_path, features_path, lvm_path) if p]
-    key = config_hash([asdict(spec), asdict(settings), [_version(p) for p in sources]])
+    key = config_hash([asdict(spec), asdict(settings), [file_version(p) for p in sources]])
     folder = Path(state_root) / key
     trainer = _trainer(spec, crops_path, features_path, lvm_path, settings, splits, class_names)
     rows, tables = [], []
@@ -110,11 +110,6 @@ def _trainer(
         store = FeatureStore.open(features_path)
         return HeadTrainer(store, settings, splits, len(class_names))
     return NetworkTrainer(spec, crops_path, lvm_path, settings, splits["test"], len(class_names))
-
-
-def _version(path: str | os.PathLike) -> tuple[str, int, int]:
-    about = os.stat(path)
-    return str(path), about.st_size, about.st_mtime_ns
 
 
 def _save_fit(path: Path, fit: Fit) -> None:
