@@ -2,7 +2,7 @@
 
 Inputs: metrics/*.csv, trained weights, config/paper_values.csv.
 Outputs: tables/*, figures/*, shown by `snakemake --report`.
-Steps: make_tables, draw_diagrams, plot_survey, plot_reconstruction, plot_training.
+Steps: make_tables, make_summary, draw_diagrams, plot_survey, plot_reconstruction, plot_training.
 """
 
 
@@ -43,13 +43,6 @@ rule make_tables:
             labels={"what": "Table 4: reconstruction by patch size"},
         ),
         claims=f"{RUN}/tables/claims.csv",
-        summary=f"{RUN}/tables/summary.md",
-        summary_html=report(
-            f"{RUN}/tables/summary.html",
-            caption="../report/summary.rst",
-            category="0 Summary",
-            labels={"what": "paper and this run"},
-        ),
     log:
         f"{LOGS}/make_tables.log",
     benchmark:
@@ -62,6 +55,44 @@ rule make_tables:
         runtime=10,
     script:
         "../scripts/make_tables.py"
+
+
+rule make_summary:
+    """The paper and this run on one page: Tables 1 to 4, figures 5, 6 and 10, every claim."""
+    input:
+        metrics=[f"{RUN}/metrics/baselines.csv", f"{RUN}/metrics/multitask.csv"],
+        claims=[f"{RUN}/tables/claims.csv", f"{RUN}/tables/hitl_claims.csv"],
+        few_shot=f"{RUN}/metrics/fewshot.csv",
+        few_shot_table=f"{RUN}/tables/fewshot.csv",
+        detectors=LENSES.get("lens_table", []),
+        hitl=f"{RUN}/tables/fig10_hitl.csv",
+        paper=workflow.source_path("../config/paper_values.csv"),
+        code=[
+            workflow.source_path("../scripts/galaxy_lvm/evaluation/applications.py"),
+            workflow.source_path("../scripts/galaxy_lvm/evaluation/summary.py"),
+        ],
+    output:
+        text=f"{RUN}/tables/summary.md",
+        page=report(
+            f"{RUN}/tables/summary.html",
+            caption="../report/summary.rst",
+            category="0 Summary",
+            labels={"what": "paper and this run"},
+        ),
+    log:
+        f"{LOGS}/make_summary.log",
+    benchmark:
+        f"{RUN}/benchmarks/make_summary.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        few_shot_models=config["fewshot"]["models"],
+    script:
+        "../scripts/make_summary.py"
 
 
 rule draw_diagrams:

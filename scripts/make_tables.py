@@ -1,11 +1,10 @@
-"""Make Tables 1 to 4 and the summary from the metrics and the paper's printed values."""
+"""Make Tables 1 to 4 from the metrics and the paper's printed values, and judge its claims."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from galaxy_lvm.evaluation.claims import best_classical, judge, paper_claims
+from galaxy_lvm.evaluation.claims import judge, paper_claims
 from galaxy_lvm.evaluation.results import paper_values, read_per_galaxy, read_results, write_table
-from galaxy_lvm.evaluation.summary import summary_html, summary_text
 from galaxy_lvm.evaluation.tables import TABLES, build_table, table_html
 from galaxy_lvm.workflow import atomic_path, job_log, log
 
@@ -16,7 +15,7 @@ def main(
     tables_dir: str,
     per_galaxy: Sequence[str] = (),
 ) -> None:
-    """Write the tables (CSV and HTML), the claims (CSV) and the summary (Markdown, HTML).
+    """Write the tables (CSV and HTML) and the claims (CSV).
 
     Parameters
     ----------
@@ -25,31 +24,20 @@ def main(
     paper_csv
         The paper's printed values.
     tables_dir
-        Folder to write into: `table1_classification.csv` and `.html`, and so on, `claims.csv`,
-        `summary.md` and `.html`.
+        Folder to write into: `table1_classification.csv` and `.html`, and so on, `claims.csv`.
     per_galaxy
         Scores of single galaxies (parquet), for comparisons in pairs; may be none.
     """
     folder = Path(tables_dir)
     results = read_results(list(metrics))
-    tables = []
     for spec in TABLES:
         table = build_table(spec, results, paper_values(paper_csv, spec.item))
-        tables.append((spec, table))
         write_table(folder / f"{spec.stem}.csv", table, table_html(spec, table))
     claims = judge(paper_claims(results), results, read_per_galaxy(list(per_galaxy)))
     with atomic_path(folder / "claims.csv") as path:
         claims.to_csv(path, index=False)
-    best = best_classical(results)
-    _write_text(folder / "summary.md", summary_text(tables, claims, best))
-    _write_text(folder / "summary.html", summary_html(tables, claims, best))
     for row in claims.itertuples():
         log.info("%s: %s", row.claim, row.verdict)
-
-
-def _write_text(path: Path, text: str) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
@@ -57,6 +45,6 @@ if __name__ == "__main__":
         main(
             metrics=list(snakemake.input.metrics),  # noqa: F821
             paper_csv=snakemake.input.paper,  # noqa: F821
-            tables_dir=str(Path(snakemake.output.summary).parent),  # noqa: F821
+            tables_dir=str(Path(snakemake.output.claims).parent),  # noqa: F821
             per_galaxy=list(snakemake.input.get("per_galaxy", [])),  # noqa: F821
         )

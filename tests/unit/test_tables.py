@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from galaxy_lvm.errors import DataError
+from galaxy_lvm.evaluation.applications import detector_claims
 from galaxy_lvm.evaluation.claims import FAILS, HOLDS, NOT_EVALUATED, UNCLEAR, judge, paper_claims
+from galaxy_lvm.evaluation.fewshot import few_shot_table
 from galaxy_lvm.evaluation.results import (
     long_rows,
     paper_values,
@@ -21,6 +23,7 @@ from galaxy_lvm.evaluation.results import (
 )
 from galaxy_lvm.evaluation.summary import print_summary
 from galaxy_lvm.evaluation.tables import TABLES, build_table, table_html
+from make_summary import main as make_summary
 from make_tables import main
 
 ROOT = Path(__file__).parents[2]
@@ -194,13 +197,70 @@ def test_pairs_of_seeds_come_first(results):
     assert "multi_active - multi_uniform: +0.05 dB [+0.05, +0.05] (paired by 3 seeds)" in detail
 
 
+def few_shot():
+    """Three seeds: the LVM 0.1 above the ResNet at 10 labels a class, the same at 50."""
+    rows = []
+    for seed, luck in enumerate((-0.05, 0.08, 0.02)):
+        for size, lead in ((10, 0.1), (30, 0.3), (50, 0.0)):
+            scores = {"resnet18": 0.5 + luck, "hog_logistic": 0.9}
+            scores["lvm_frozen"] = 0.5 + luck + lead + 0.002 * (seed - 1)
+            for model, value in scores.items():
+                metrics = dict.fromkeys(("accuracy", "f1", "auc"), value)
+                rows += long_rows("fewshot", "classification", model, f"n={size}", seed, metrics)
+    return pd.DataFrame(rows)
+
+
+def detectors():
+    head = {"n_seeds": 1, "interval": "fields", "paper_ap": np.nan}
+    low_high = ("boxes_ap", "boxes_ap_low95", "boxes_ap_high95")
+    rows = [
+        ("lvm", 100, 0.9, 0.8, 1.0),
+        ("lvm", 300, 0.5, 0.4, 0.6),
+        ("resnet50", 300, 0.6, 0.5, 0.7),
+        ("lvm - resnet50", 300, -0.1, -0.15, -0.05),
+    ]
+    return pd.DataFrame(
+        [
+            head | {"model": m, "n_train": n} | dict(zip(low_high, v, strict=True))
+            for m, n, *v in rows
+        ]
+    )
+
+
+def comparison():
+    rows = [("lvm_hitl", 20, 0.6, 0.8895), ("lvm_random", 20, 0.5, np.nan), ("lvm", 1000, 0.8, 0.9)]
+    names = ("model", "n_labels", "aupr", "aupr_paper")
+    table = pd.DataFrame(rows, columns=names)
+    return table.assign(aupr_low95=table["aupr"] - 0.1, aupr_high95=table["aupr"] + 0.1)
+
+
 @pytest.fixture
 def run_dir(tmp_path):
     metrics = [tmp_path / "metrics" / name for name in ("baselines.csv", "multitask.csv")]
     write_results(metrics[0], baselines())
     write_results(metrics[1], example())
     write_per_galaxy(tmp_path / "galaxies.parquet", [galaxy_scores(0.05)])
-    main(metrics, PAPER, tmp_path / "tables", [tmp_path / "galaxies.parquet"])
+    folder = tmp_path / "tables"
+    main(metrics, PAPER, folder, [tmp_path / "galaxies.parquet"])
+    labels = few_shot()
+    write_results(tmp_path / "metrics" / "fewshot.csv", labels)
+    few_shot_table(labels, ["lvm_frozen", "resnet18", "hog_logistic"]).to_csv(folder / "few.csv")
+    detectors().to_csv(folder / "lens.csv")
+    comparison().to_csv(folder / "hitl.csv")
+    judged = pd.DataFrame({"claim": ["alpha matters"], "verdict": [UNCLEAR], "detail": ["0"]})
+    judged.to_csv(folder / "hitl_claims.csv")
+    make_summary(
+        metrics=metrics,
+        paper_csv=PAPER,
+        claims=[folder / "claims.csv", folder / "hitl_claims.csv"],
+        few_shot_metrics=tmp_path / "metrics" / "fewshot.csv",
+        few_shot_table=folder / "few.csv",
+        few_shot_models=[{"model": m} for m in ("lvm_frozen", "hog_logistic", "resnet18")],
+        detector_table=folder / "lens.csv",
+        hitl_table=folder / "hitl.csv",
+        summary=folder / "summary.md",
+        summary_page=folder / "summary.html",
+    )
     return tmp_path
 
 
@@ -216,6 +276,29 @@ def test_all_files_are_written_and_the_summary_lines_up(run_dir):
             assert len({len(line) for line in part.splitlines()}) == 1
     assert "restoration: wiener, psnr 31.00 dB on the test split" in text
     assert "paired by 60 galaxies" in text and str(run_dir / "tables") in text
+
+
+def test_summary_has_the_applications_with_their_verdicts(run_dir):
+    text = (run_dir / "tables" / "summary.md").read_text()
+    cells = [[c.strip() for c in line.split("|")[1:-1]] for line in text.splitlines() if line]
+    cells = [line for line in cells if line]
+    assert ["figure 6, 300 fields", "lvm", "AP of boxes", "0.500", "0.400 to 0.600", "-"] in cells
+    items = [line[0] for line in cells]
+    assert "figure 6, 100 fields" not in items and "figure 5, 30 a class" not in items
+    figure10 = [line for line in cells if line[0].startswith("figure 10")]
+    assert [line[1] for line in figure10] == ["lvm_hitl", "lvm"]
+    verdicts = {line[0]: line[1] for line in cells if len(line) == 2}
+    assert verdicts["10 labels a class: lvm_frozen above networks from scratch"] == HOLDS
+    assert verdicts["50 labels a class: lvm_frozen above networks from scratch"] == UNCLEAR
+    assert verdicts["lenses: lvm above resnet50, AP of boxes"] == FAILS
+    assert verdicts["alpha matters"] == UNCLEAR
+    # HOG starts from no weights either, but it is no network.
+    assert "lvm_frozen - hog_logistic" not in text
+
+
+def test_without_an_interval_nothing_is_told_apart():
+    table = detectors().assign(boxes_ap_low95=np.nan, boxes_ap_high95=np.nan)
+    assert detector_claims(table)["verdict"].tolist() == [UNCLEAR]
 
 
 def test_show_results_is_quick_to_import_and_explains_an_empty_folder(run_dir, tmp_path):

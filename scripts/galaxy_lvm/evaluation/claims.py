@@ -1,6 +1,7 @@
-"""The paper's claims about Tables 1 to 3, judged by our numbers and their intervals."""
+"""The paper's claims, judged by our numbers and their intervals; those of Tables 1 to 3."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,12 +108,39 @@ def judge(claims: list[Claim], results: pd.DataFrame, per_galaxy: pd.DataFrame) 
     rows = []
     for claim in claims:
         pairs = [(a, b, difference(plain, galaxies, claim, a, b)) for a, b in claim.pairs]
-        verdicts = [d.verdict if d else NOT_EVALUATED for *_, d in pairs] or [NOT_EVALUATED]
-        order = (FAILS, NOT_EVALUATED, UNCLEAR, HOLDS)  # the first that occurs decides
-        verdict = next(v for v in order if v in verdicts)
-        detail = "; ".join(_describe(claim.metric, a, b, d) for a, b, d in pairs)
-        rows.append({"claim": claim.text, "verdict": verdict, "detail": detail})
+        rows.append(verdict_row(claim.text, claim.metric, pairs))
     return pd.DataFrame(rows)
+
+
+def verdict_row(
+    text: str, metric: str, pairs: Sequence[tuple[str, str, Difference | None]]
+) -> dict[str, str]:
+    """Return `claim`, `verdict` and `detail` of a claim with one or several parts.
+
+    Parameters
+    ----------
+    text
+        The claim.
+    metric
+        What is compared.
+    pairs
+        Name that is claimed to score higher, name of the other, their difference or None.
+    """
+    verdicts = [found.verdict if found else NOT_EVALUATED for *_, found in pairs]
+    order = (FAILS, NOT_EVALUATED, UNCLEAR, HOLDS)  # the first that occurs decides
+    verdict = next((v for v in order if v in verdicts), NOT_EVALUATED)
+    detail = "; ".join(_describe(metric, a, b, found) for a, b, found in pairs)
+    return {"claim": text, "verdict": verdict, "detail": detail}
+
+
+def paired_by_seed(first: pd.Series, second: pd.Series) -> Difference | None:
+    """Return the mean difference of two series by seed with its t interval; None without pairs."""
+    values = (first - second).dropna().to_numpy()
+    if len(values) < 2:
+        return None
+    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
+    mean = values.mean()
+    return Difference(mean, mean - half, mean + half, f"paired by {len(values)} seeds")
 
 
 def _describe(metric: str, a: str, b: str, found: Difference | None) -> str:
@@ -140,11 +168,9 @@ def difference(
     )
     if not {first, second} <= set(scores):
         return None
-    common = (scores[first] - scores[second]).dropna().to_numpy()
-    if len(common) > 1:
-        half = stats.t.ppf(0.975, len(common) - 1) * common.std(ddof=1) / math.sqrt(len(common))
-        mean = common.mean()
-        return Difference(mean, mean - half, mean + half, f"paired by {len(common)} seeds")
+    by_seed = paired_by_seed(scores[first], scores[second])
+    if by_seed is not None:
+        return by_seed
     paired = _by_galaxy(per_galaxy, claim, first, second)
     if paired is not None:
         low, high = bootstrap_interval(paired, np.mean, _BOOTSTRAP_SEED)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SUMMARY_FILE = Path("tables") / "summary.md"
 
-_HEADER = ("table", "model", "metric", "ours", "95 % interval", "paper")
+_HEADER = ("item", "model", "metric", "ours", "95 % interval", "paper")
 
 # Where a reader looks next, in this order, as far as it is there.
 _PLACES = (
@@ -30,7 +30,10 @@ _PLACES = (
 
 
 def summary_text(
-    tables: "list[tuple[TableSpec, pd.DataFrame]]", claims: "pd.DataFrame", best: list[str]
+    tables: "list[tuple[TableSpec, pd.DataFrame]]",
+    applications: "list[tuple[str, ...]]",
+    claims: "pd.DataFrame",
+    best: list[str],
 ) -> str:
     """Return the summary in Markdown, its tables aligned for a terminal.
 
@@ -38,14 +41,16 @@ def summary_text(
     ----------
     tables
         Specifications and tables of `build_table`.
+    applications
+        Rows of `applications.application_lines`.
     claims
-        Table of `judge`.
+        `claim`, `verdict`, `detail` of Tables 1 to 3 and of the applications.
     best
         Sentences of `best_classical`.
     """
     from galaxy_lvm.evaluation.tables import aligned
 
-    lines = [line for spec, table in tables for line in _lines(spec, table)]
+    lines = [line for spec, table in tables for line in _lines(spec, table)] + applications
     verdicts = claims[["claim", "verdict"]].to_numpy().tolist()
     details = [f"- {row.claim}: {row.detail or 'no result'}" for row in claims.itertuples()]
     parts = [
@@ -63,15 +68,18 @@ def summary_text(
 
 
 def summary_html(
-    tables: "list[tuple[TableSpec, pd.DataFrame]]", claims: "pd.DataFrame", best: list[str]
+    tables: "list[tuple[TableSpec, pd.DataFrame]]",
+    applications: "list[tuple[str, ...]]",
+    claims: "pd.DataFrame",
+    best: list[str],
 ) -> str:
     """Return the summary as a page of its own; the parameters are those of `summary_text`."""
     from galaxy_lvm.evaluation.tables import page_html
 
+    lines = [line for spec, table in tables for line in _lines(spec, table)] + applications
     numbers = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>"
-        for spec, table in tables
-        for line in _lines(spec, table)
+        for line in lines
     )
     colours = {"holds": "holds", "does not hold": "fails"}
     verdicts = "".join(
@@ -102,7 +110,7 @@ def _lines(spec: "TableSpec", table: "pd.DataFrame") -> list[tuple[str, ...]]:
         patch = f", {row['patch_pix']} pix" if spec.by_patch else ""
         lines.append(
             (
-                spec.item.replace("table", "") + patch,
+                spec.item.replace("table", "table ") + patch,
                 row["model"],
                 label,
                 number_text(row[metric], metric),
@@ -120,7 +128,8 @@ def _notes(tables: "list[tuple[TableSpec, pd.DataFrame]]") -> list[str]:
     from galaxy_lvm.evaluation.tables import note
 
     columns = ["interval", "n_seeds"]
-    return [note(pd.concat([table[columns] for _, table in tables]), bold=False)]
+    said = note(pd.concat([table[columns] for _, table in tables]), bold=False)
+    return [f"Tables 1 to 4: {said[0].lower()}{said[1:]} Figures 5, 6 and 10 say theirs."]
 
 
 def print_summary(run_dir: str | os.PathLike, stream: TextIO | None = None) -> None:

@@ -5,9 +5,8 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from galaxy_lvm.evaluation.claims import NOT_EVALUATED, Difference
+from galaxy_lvm.evaluation.claims import NOT_EVALUATED, paired_by_seed
 from galaxy_lvm.evaluation.results import summarise
 from galaxy_lvm.evaluation.tables import page_html
 from galaxy_lvm.hitl.measures import COMPARISON_METRICS, labels_to_find
@@ -83,16 +82,6 @@ def comparison_table(results: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame
     return table.drop(columns="order").reset_index(drop=True)
 
 
-def paired(first: pd.Series, second: pd.Series) -> Difference | None:
-    """Return the mean difference of two series by seed with its t interval; None without pairs."""
-    values = (first - second).dropna().to_numpy()
-    if len(values) < 2:
-        return None
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
-    mean = values.mean()
-    return Difference(mean, mean - half, mean + half, f"paired by {len(values)} seeds")
-
-
 def claims_table(results: pd.DataFrame) -> pd.DataFrame:
     """Judge what the paper says of figure 10 and of alpha, in pairs of seeds.
 
@@ -112,7 +101,7 @@ def claims_table(results: pd.DataFrame) -> pd.DataFrame:
 
     rows = []
     for text, metric, first, second in _claims(results):
-        found = paired(values(*first, metric), values(*second, metric))
+        found = paired_by_seed(values(*first, metric), values(*second, metric))
         detail = "one of them has no result, or no two seeds in common"
         if found is not None:
             detail = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}] ({found.how})"

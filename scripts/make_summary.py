@@ -1,0 +1,85 @@
+"""Put the run beside the paper on one page: every table, figures 5, 6 and 10, every claim."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from galaxy_lvm.evaluation.applications import (
+    application_lines,
+    detector_claims,
+    few_shot_claims,
+)
+from galaxy_lvm.evaluation.claims import best_classical
+from galaxy_lvm.evaluation.results import paper_values, read_results
+from galaxy_lvm.evaluation.summary import summary_html, summary_text
+from galaxy_lvm.evaluation.tables import TABLES, build_table
+from galaxy_lvm.models.model_specs import model_specs
+from galaxy_lvm.workflow import atomic_path, job_log, log
+
+
+def main(
+    metrics: Sequence[str],
+    paper_csv: str,
+    claims: Sequence[str],
+    few_shot_metrics: str,
+    few_shot_table: str,
+    few_shot_models: Sequence[dict],
+    detector_table: str | None,
+    hitl_table: str,
+    summary: str,
+    summary_page: str,
+) -> None:
+    """Write the summary as Markdown and as an HTML page.
+
+    Parameters
+    ----------
+    metrics
+        Long-format CSVs of the baselines and of the networks of Tables 1 to 4.
+    paper_csv
+        The paper's printed values.
+    claims
+        CSVs of claims that were judged elsewhere: of the tables, of the human in the loop.
+    few_shot_metrics, few_shot_table
+        Figure 5 in long form and as a table.
+    few_shot_models
+        The config's list of classifiers.
+    detector_table
+        Table of figure 6; None in a run without lenses.
+    hitl_table
+        Table of figure 10.
+    summary, summary_page
+        Markdown and HTML to write.
+    """
+    results = read_results(list(metrics))
+    tables = [(spec, build_table(spec, results, paper_values(paper_csv, spec.item)))
+              for spec in TABLES]  # fmt: skip
+    detectors = pd.read_csv(detector_table) if detector_table else None
+    lines = application_lines(pd.read_csv(few_shot_table), detectors, pd.read_csv(hitl_table))
+    specs = model_specs(few_shot_models)
+    from_scratch = {s.label: s.label for s in specs if s.is_network and not s.pretrained}
+    judged = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in claims]
+    few_shot = few_shot_claims(read_results(few_shot_metrics), from_scratch)
+    lenses = [] if detectors is None else [detector_claims(detectors)]
+    verdicts = pd.concat([judged[0], few_shot, *lenses, *judged[1:]])
+    content = (tables, lines, verdicts, best_classical(results))
+    for path, text in ((summary, summary_text(*content)), (summary_page, summary_html(*content))):
+        with atomic_path(path) as temporary:
+            Path(temporary).write_text(text, encoding="utf-8")
+    log.info("%s", verdicts["verdict"].value_counts().to_dict())
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        sources = snakemake.input  # noqa: F821
+        main(
+            metrics=list(sources.metrics),
+            paper_csv=sources.paper,
+            claims=list(sources.claims),
+            few_shot_metrics=sources.few_shot,
+            few_shot_table=sources.few_shot_table,
+            few_shot_models=snakemake.params.few_shot_models,  # noqa: F821
+            detector_table=sources.get("detectors") or None,
+            hitl_table=sources.hitl,
+            summary=snakemake.output.text,  # noqa: F821
+            summary_page=snakemake.output.page,  # noqa: F821
+        )
