@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from galaxy_lvm.evaluation.metrics import image_metrics
 from galaxy_lvm.models.lvm import LVM, PRESETS, LVMConfig, count_parameters
+from galaxy_lvm.plots import style
 from galaxy_lvm.plots.anatomy import (
     build_empty,
     build_empty_multitask,
@@ -336,3 +337,9 @@ def test_confusion_matrices_print_counts_of_the_true_class():
     fig = draw_classification(predictions, ["a", "b"])
     cells = [text.get_text() for text in fig.axes[0].texts]
     assert cells == ["100 %\n2", "0 %\n0", "50 %\n1", "50 %\n1"]
+
+
+def test_error_bars_end_where_a_score_must():
+    value, low, high = np.array([0.5, 0.9, 0.2]), [0.4, 0.6, np.nan], [0.7, 1.3, np.nan]
+    lengths = style.bar_lengths(value, low, high)
+    np.testing.assert_allclose(lengths, [[0.1, 0.3, 0], [0.2, 0.1, 0]], atol=1e-12)

@@ -78,11 +78,8 @@ def draw_few_shot(
 def _draw_curve(
     axes: Axes, rows: pd.DataFrame, metric: str, shift: float, name: str, number: int
 ) -> None:
-    mean = rows[metric].to_numpy()
-    # Of a single seed there is no interval, and none is drawn.
-    errors = np.nan_to_num(
-        np.stack([mean - rows[f"{metric}_low95"], rows[f"{metric}_high95"] - mean])
-    )
+    mean = rows[metric]
+    errors = style.bar_lengths(mean, rows[f"{metric}_low95"], rows[f"{metric}_high95"])
     axes.errorbar(
         rows["n_per_class"] * shift, mean, yerr=errors, elinewidth=0.7, capsize=1.5, label=name,
         **look_of(number),

@@ -137,12 +137,12 @@ def draw_comparison(table: pd.DataFrame, target: str) -> Figure:
     )
     colours = [_MODEL_COLOURS.get(m, style.COLOURS["sky"]) for m in table["model"]]
     for axis, metric in zip(axes, COMPARISON_METRICS, strict=True):
-        errors = np.stack(
-            [table[metric] - table[f"{metric}_low95"], table[f"{metric}_high95"] - table[metric]]
+        errors = style.bar_lengths(
+            table[metric], table[f"{metric}_low95"], table[f"{metric}_high95"]
         )
         for row, (place, colour) in enumerate(zip(places, colours, strict=True)):
             axis.errorbar(
-                table[metric].iloc[row], place, xerr=np.nan_to_num(errors[:, row : row + 1]),
+                table[metric].iloc[row], place, xerr=errors[:, row : row + 1],
                 color=colour, marker="o", elinewidth=0.9,
             )  # fmt: skip
         axis.scatter(

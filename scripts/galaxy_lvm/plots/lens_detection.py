@@ -149,8 +149,6 @@ def _range(counts: Sequence[float]) -> str:
 
 
 def _errorbar(axes: Axes, x: pd.Series, rows: pd.DataFrame, metric: str, look: dict) -> None:
-    value = rows[metric].to_numpy()
-    ends = [rows[f"{metric}_{end}"].to_numpy() for end in ("low95", "high95")]
-    # A percentile interval may leave the score itself out by a rounding.
-    errors = np.nan_to_num(np.maximum([value - ends[0], ends[1] - value], 0))
+    value = rows[metric]
+    errors = style.bar_lengths(value, rows[f"{metric}_low95"], rows[f"{metric}_high95"])
     axes.errorbar(x, value, yerr=errors, elinewidth=0.7, capsize=1.5, **look)

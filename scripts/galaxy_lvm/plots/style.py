@@ -11,7 +11,9 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
+import numpy as np  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
+from numpy.typing import ArrayLike  # noqa: E402
 
 from galaxy_lvm.workflow import atomic_path  # noqa: E402
 
@@ -103,6 +105,17 @@ def figure(
     """
     height_inch = GOLDEN * width_inch if height_inch is None else height_inch
     return plt.subplots(figsize=(width_inch, height_inch), layout="constrained", **subplots)
+
+
+def bar_lengths(value: ArrayLike, low: ArrayLike, high: ArrayLike) -> np.ndarray:
+    """Return the lengths (2, N) of error bars of scores in [0, 1], down and up.
+
+    A t interval over a few seeds may reach beyond what a score can be; its bar ends at 0 or 1.
+    Without an interval (NaN) there is no bar. A percentile interval may leave the score itself out
+    by a rounding; that side has no bar either.
+    """
+    ends = np.clip([low, high], 0, 1)
+    return np.nan_to_num(np.maximum([value - ends[0], ends[1] - value], 0))
 
 
 def save(fig: Figure, path_pdf: str | os.PathLike, close: bool = True) -> None:
