@@ -22,13 +22,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
+from galaxy_lvm.evaluation.claims import paired_by_seed  # noqa: E402
 from galaxy_lvm.hitl.annotators import perfect, voting  # noqa: E402
 from galaxy_lvm.hitl.measures import labels_to_find  # noqa: E402
 from galaxy_lvm.hitl.pools import Pool, rare_rows, read_galaxies  # noqa: E402
 from galaxy_lvm.hitl.ranker import Whitening  # noqa: E402
 from galaxy_lvm.hitl.settings import SessionSettings  # noqa: E402
 from galaxy_lvm.hitl.simulate import Sizes, Task, compare, discover  # noqa: E402
-from galaxy_lvm.plots.hitl_table import paired  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "hitl_real.json"
 RULES = ("top_score", "uncertainty", "random", "k_centre", "mix")
@@ -53,7 +53,7 @@ def spirals(galaxies: pd.DataFrame, features: np.ndarray, split: str, n_seeds: i
         scores, _ = compare(task, SessionSettings(), Sizes(), RULES, seed)
         for (model, condition), values in scores.items():
             aupr.setdefault(f"{model}, {condition}", []).append(values["aupr"])
-    gain = paired(pd.Series(aupr[f"lvm_hitl, {LOOP}"]), pd.Series(aupr[f"lvm, {MORE}"]))
+    gain = paired_by_seed(pd.Series(aupr[f"lvm_hitl, {LOOP}"]), pd.Series(aupr[f"lvm, {MORE}"]))
     return {
         "n_pool": len(truth[0]),
         "n_test": len(truth[1]),

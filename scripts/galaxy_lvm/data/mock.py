@@ -10,7 +10,7 @@ import logging
 import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -28,6 +28,7 @@ from galaxy_lvm.data.mock_render import (
     psf_transform,
     scene_transform,
 )
+from galaxy_lvm.data.mock_settings import check_limits, settings_from
 from galaxy_lvm.data.mock_truth import Galaxy, truth_row
 from galaxy_lvm.data.store import BANDS, CUTOUT_SIDE_PIX, PIXEL_SCALE_ARCSEC, CutoutWriter
 from galaxy_lvm.data.workers import map_in_processes
@@ -96,13 +97,7 @@ class MockSettings:
         ConfigError
             If a key is unknown or a value impossible.
         """
-        known = [item.name for item in fields(cls)]
-        unknown = sorted(set(settings) - set(known))
-        if unknown:
-            raise ConfigError(f"mock: unknown setting {unknown[0]!r}, expected one of {known}")
-        made = cls(**settings)
-        made.check()
-        return made
+        return settings_from(cls, settings, "mock")
 
     def check(self) -> None:
         """Raise ConfigError on an impossible value."""
@@ -110,11 +105,7 @@ class MockSettings:
         limits |= {f"depth_mag_{band}": (15, 32) for band in BANDS}
         limits |= {f"psf_fwhm_arcsec_{band}": (0.6, 4) for band in BANDS}
         limits |= {f"{kind}_density_per_arcmin2": (0, 200) for kind in ("neighbour", "star")}
-        for key, (low, high) in limits.items():
-            value = getattr(self, key)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not low <= value <= high:
-                raise ConfigError(f"mock.{key} is {value!r}, expected {low} to {high}")
+        check_limits(self, limits, "mock")
         if int(self.n_galaxies) != self.n_galaxies:
             raise ConfigError(f"mock.n_galaxies is {self.n_galaxies!r}, expected a whole number")
         unknown = sorted(set(self.class_fractions) - set(CLASSES))

@@ -6,7 +6,7 @@ that holds it and added to the field, so that large fields cost no more per obje
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from galaxy_lvm.data.mock_lenses import (
     lensed_transform,
 )
 from galaxy_lvm.data.mock_render import Grid, LightModel, make_grid, scene_transform
+from galaxy_lvm.data.mock_settings import check_limits, settings_from
 from galaxy_lvm.data.store import BANDS, PIXEL_SCALE_ARCSEC
 from galaxy_lvm.errors import ConfigError
 
@@ -86,15 +87,7 @@ class LensSettings:
         ConfigError
             If a key is unknown or a value impossible.
         """
-        known = [item.name for item in fields(cls)]
-        unknown = sorted(set(settings) - set(known))
-        if unknown:
-            raise ConfigError(
-                f"lenses.fields.mock: unknown setting {unknown[0]!r}, expected one of {known}"
-            )
-        made = cls(**settings)
-        made.check()
-        return made
+        return settings_from(cls, settings, "lenses.fields.mock")
 
     def check(self) -> None:
         """Raise ConfigError on an impossible value."""
@@ -103,11 +96,7 @@ class LensSettings:
         limits |= {f"einstein_radius_{end}_arcsec": (0.3, 6) for end in ("min", "max")}
         limits |= {f"source_mag_r_{end}": (18, 28) for end in ("bright", "faint")}
         limits |= {"red_density_per_arcmin2": (0, 50), "bright_density_per_arcmin2": (0, 20)}
-        for key, (low, high) in limits.items():
-            value = getattr(self, key)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not low <= value <= high:
-                raise ConfigError(f"lenses.fields.mock.{key}: {value!r}, expected {low} to {high}")
+        check_limits(self, limits, "lenses.fields.mock")
         for low, high in (self.einstein_limits_arcsec, self.source_mag_r_limits):
             if not low < high:
                 raise ConfigError(
