@@ -42,7 +42,12 @@ if config["lenses"]["fields"]["source"] == "candidates":
         output:
             fields=f"{LENS_FIELDS}/fields.h5",
             lenses=f"{LENS_FIELDS}/fields.parquet",
-            rejected=f"{LENS_FIELDS}/rejected_fields.csv",
+            rejected=report(
+                f"{LENS_FIELDS}/rejected_fields.csv",
+                caption="../report/rejected_fields.rst",
+                category="6 Strong lenses",
+                labels={"what": "Candidates and fields that could not be used"},
+            ),
         log:
             f"{LOGS}/import_fields.log",
         benchmark:
@@ -253,7 +258,12 @@ rule detect_lenses:
         source=LENS_SEARCH["images"] or LENS_SEARCH["positions"] or [],
     output:
         table=f"{RUN}/tables/lens_search.csv",
-        rejected=f"{RUN}/data/lens_search/rejected.csv",
+        rejected=report(
+            f"{RUN}/data/lens_search/rejected.csv",
+            caption="../report/rejected_fields.rst",
+            category="6 Strong lenses",
+            labels={"what": "Images that could not be searched"},
+        ),
         gallery=f"{RUN}/figures/lens_search.pdf",
         gallery_png=report(
             f"{RUN}/figures/lens_search.png",
