@@ -19,6 +19,9 @@ _BIN_LABELS = {
     "arc_snr": "Arcs, signal-to-noise",
 }
 _DODGE = 0.04
+# With a single number of training fields there is no line, so the markers differ as well.
+_AP50_LOOK = {"linestyle": "-"}
+_AP_LOOK = {"linestyle": ":", "markerfacecolor": "white"}
 
 
 def draw_detection_curves(
@@ -50,7 +53,8 @@ def draw_detection_curves(
         _by_lens(axis, results, column, largest, models)
     axes[1, 0].set_ylabel("Completeness at the threshold")
     lines = [style.plt.Line2D([], [], **look) for look in models.values()]
-    lines += [style.plt.Line2D([], [], color=style.COLOURS["grey"], linestyle=s) for s in "-:"]
+    grey = {"color": style.COLOURS["grey"], "marker": "o"}
+    lines += [style.plt.Line2D([], [], **grey, **look) for look in (_AP50_LOOK, _AP_LOOK)]
     labels = [*names.values(), "AP50", "AP (IoU 0.5 to 0.95)"]
     fig.legend(lines, labels, loc="outside lower center", ncols=len(lines))
     return fig
@@ -92,8 +96,8 @@ def _learning(axes: Axes, table: pd.DataFrame, models: Mapping[str, dict]) -> No
     for number, (model, look) in enumerate(models.items()):
         rows = table[table["model"] == model].sort_values("n_train")
         shift = np.exp(_DODGE * (number - (len(models) - 1) / 2))
-        for metric, line in (("boxes_ap50", "-"), ("boxes_ap", ":")):
-            _errorbar(axes, rows["n_train"] * shift, rows, metric, {**look, "linestyle": line})
+        for metric, kind in (("boxes_ap50", _AP50_LOOK), ("boxes_ap", _AP_LOOK)):
+            _errorbar(axes, rows["n_train"] * shift, rows, metric, {**look, **kind})
     sizes = sorted(set(table["n_train"]))
     axes.set_xscale("log")
     axes.set_xlim(sizes[0] / 1.5, sizes[-1] * 1.5)  # a single size would fill the whole axis
