@@ -49,7 +49,7 @@ localrules:
 
 
 rule all:
-    """Everything: Tables 1 to 4, figures 1 to 4 and what the report shows beside them."""
+    """Everything: Tables 1 to 4, figures 1 to 8 and 10, and what the report shows beside them."""
     default_target: True
     input:
         TABLES.values(),

@@ -159,7 +159,12 @@ rule plot_hitl:
             labels={"what": "Table of figure 10"},
         ),
         claims=f"{RUN}/tables/hitl_claims.csv",
-        discovery_table=f"{RUN}/tables/hitl_discovery.csv",
+        discovery_table=report(
+            f"{RUN}/tables/hitl_discovery.csv",
+            caption="../report/hitl_discovery_table.rst",
+            category="8 Human in the loop",
+            labels={"what": "Table of searches, beside the paper's precision"},
+        ),
     log:
         f"{LOGS}/plot_hitl.log",
     benchmark:

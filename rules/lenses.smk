@@ -64,7 +64,7 @@ if config["lenses"]["fields"]["source"] == "candidates":
             candidates=config["lenses"]["candidates"],
             service=config["legacysurvey"],
             seed=config["seed"],
-            recipe_version=1,
+            recipe_version=2,
         script:
             "../scripts/import_fields.py"
 

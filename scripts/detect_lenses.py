@@ -18,7 +18,7 @@ from galaxy_lvm.models.weights import read_card
 from galaxy_lvm.plots.lens_gallery import draw_gallery
 from galaxy_lvm.plots.style import save
 from galaxy_lvm.settings import load_config
-from galaxy_lvm.workflow import atomic_path, config_hash, job_log
+from galaxy_lvm.workflow import atomic_path, job_log, state_folder
 
 GALLERY_SIDE_PIX = 64
 
@@ -60,8 +60,9 @@ def main(
     tiles = TileSettings(**{k: settings[k] for k in TileSettings.__dataclass_fields__})
     items, load, rejections = open_source(settings, Path(state_root) / "cutouts", service)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    version = Path(weights).stat().st_mtime_ns
-    state = Path(state_root) / f"{config_hash([str(weights), version, threshold, settings])}.jsonl"
+    # Another release or another tolerance for missing pixels gives other images.
+    state = state_folder(state_root, [threshold, settings, service], [weights])
+    state = state.with_suffix(".jsonl")
     detector = load_detector(weights).to(device)
     found, refused = search_items(detector, items, load, tiles, threshold, state)
     best = found.head(settings["n_gallery"])

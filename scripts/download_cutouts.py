@@ -3,10 +3,18 @@
 from galaxy_lvm.data.legacysurvey import CutoutService, download_cutouts
 from galaxy_lvm.data.rejected import write_rejected
 from galaxy_lvm.data.remote import ServiceSettings
+from galaxy_lvm.data.store import CUTOUT_SIDE_PIX
 from galaxy_lvm.workflow import job_log
 
 
-def main(table: str, cutouts: str, rejected: str, cache_dir: str, settings: dict) -> None:
+def main(
+    table: str,
+    cutouts: str,
+    rejected: str,
+    cache_dir: str,
+    settings: dict,
+    side_pix: int = CUTOUT_SIDE_PIX,
+) -> None:
     """Write the cutout store and the list of what could not be fetched.
 
     Parameters
@@ -19,6 +27,8 @@ def main(table: str, cutouts: str, rejected: str, cache_dir: str, settings: dict
         Folder that keeps what was fetched, so that a job started again goes on where it was.
     settings
         The config's section `legacysurvey`; see `ServiceSettings`.
+    side_pix
+        Side of the cutouts.
 
     Raises
     ------
@@ -26,7 +36,7 @@ def main(table: str, cutouts: str, rejected: str, cache_dir: str, settings: dict
         If the table cannot be read, nothing can be used or the service does not answer.
     """
     with CutoutService(ServiceSettings(**settings), cache_dir) as service:
-        write_rejected(rejected, download_cutouts(table, cutouts, service))
+        write_rejected(rejected, download_cutouts(table, cutouts, service, side_pix))
 
 
 if __name__ == "__main__":
@@ -37,4 +47,5 @@ if __name__ == "__main__":
             rejected=snakemake.output.rejected,  # noqa: F821
             cache_dir=snakemake.params.cache_dir,  # noqa: F821
             settings=snakemake.params.settings,  # noqa: F821
+            side_pix=snakemake.params.side_pix,  # noqa: F821
         )

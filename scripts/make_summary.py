@@ -56,7 +56,7 @@ def main(
     detectors = pd.read_csv(detector_table) if detector_table else None
     lines = application_lines(pd.read_csv(few_shot_table), detectors, pd.read_csv(hitl_table))
     specs = model_specs(few_shot_models)
-    from_scratch = {s.label: s.label for s in specs if s.is_network and not s.pretrained}
+    from_scratch = {s.label: s.display_name for s in specs if s.is_network and not s.pretrained}
     judged = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in claims]
     few_shot = few_shot_claims(read_results(few_shot_metrics), from_scratch)
     lenses = [] if detectors is None else [detector_claims(detectors)]

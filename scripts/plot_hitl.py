@@ -8,6 +8,7 @@ from galaxy_lvm.errors import DataError
 from galaxy_lvm.evaluation.results import paper_values, read_results, write_table
 from galaxy_lvm.hitl.ranker import Ranker, Whitening
 from galaxy_lvm.hitl.settings import settings_from
+from galaxy_lvm.hitl.simulate import Sizes
 from galaxy_lvm.plots.hitl import draw_alpha, draw_comparison, draw_searches, draw_targets
 from galaxy_lvm.plots.hitl_diagram import ModuleParts, draw_module
 from galaxy_lvm.plots.hitl_table import (
@@ -64,7 +65,7 @@ def main(
     save(draw_comparison(comparison, target), figures["fig10"])
     save(draw_searches(results, targets), figures["discovery"])
     save(draw_alpha(results), figures["alpha"])
-    claims = claims_table(results)
+    claims = claims_table(results, Sizes.of(settings["comparison"]))
     discovery = discovery_table(results, paper_values(paper_csv, "sec5c"))
     write_table(tables["comparison"], comparison, comparison_html(comparison, claims, target))
     for name, table in (("claims", claims), ("discovery", discovery)):

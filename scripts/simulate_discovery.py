@@ -1,5 +1,6 @@
 """Simulate searches in a pool from a few positives (paper V.C), by every selection rule."""
 
+import shutil
 from dataclasses import replace
 
 import pandas as pd
@@ -9,7 +10,7 @@ from galaxy_lvm.hitl.discovery import Search, open_search, search_runs, targets_
 from galaxy_lvm.hitl.pools import read_galaxies, resolve_targets
 from galaxy_lvm.hitl.settings import settings_from
 from galaxy_lvm.hitl.simulate import discover, kept_result, recommend
-from galaxy_lvm.workflow import atomic_path, config_hash, derive_seed, job_log, progress
+from galaxy_lvm.workflow import atomic_path, derive_seed, job_log, progress, state_folder
 from threadpoolctl import threadpool_limits
 
 
@@ -29,10 +30,8 @@ def main(
 
     Parameters
     ----------
-    features
-        Features of the galaxies (`.npy` with ids).
-    splits, cutouts
-        Splits of the dataset, and its cutout store for the catalogue.
+    features, splits, cutouts
+        Features of the galaxies (`.npy` with ids), splits, and the store with the catalogue.
     metrics
         Long-format CSV to write, experiment `discovery`.
     recommended
@@ -48,7 +47,7 @@ def main(
     """
     galaxies = read_galaxies(splits, cutouts)
     settings = resolve_targets(settings, galaxies)
-    state = f"{state_root}/{config_hash([settings, seed, str(features)])}"
+    state = state_folder(state_root, [settings, seed], [features, splits, cutouts])
     n_prompts = settings["discovery"]["n_prompts"]
     table = targets_table(galaxies, settings["targets"], n_prompts, derive_seed(seed, "rare"))
     with atomic_path(targets) as path:
@@ -67,6 +66,7 @@ def main(
     write_results(metrics, rows)
     with atomic_path(recommended) as path:
         pd.concat(shown, ignore_index=True).to_parquet(path, index=False)
+    shutil.rmtree(state)
 
 
 def search_rows(

@@ -1,13 +1,14 @@
 """Simulate figure 10's comparison on the LVM's features, and the sweep over alpha."""
 
 import logging
+import shutil
 from dataclasses import replace
 
 from galaxy_lvm.evaluation.results import long_rows, write_results
 from galaxy_lvm.hitl.pools import read_galaxies, resolve_targets
 from galaxy_lvm.hitl.settings import SessionSettings, settings_from
 from galaxy_lvm.hitl.simulate import Sizes, Task, compare, kept_result, open_task, sweep_alpha
-from galaxy_lvm.workflow import config_hash, derive_seed, job_log, progress
+from galaxy_lvm.workflow import derive_seed, job_log, progress, state_folder
 from threadpoolctl import threadpool_limits
 
 log = logging.getLogger("galaxy_lvm.hitl")
@@ -43,12 +44,13 @@ def main(
     galaxies = read_galaxies(splits, cutouts)
     settings = resolve_targets(settings, galaxies)
     task = open_task(features, galaxies, settings)
-    state = f"{state_root}/{config_hash([settings, seed, str(features)])}"
+    state = state_folder(state_root, [settings, seed], [features, splits, cutouts])
     session = settings_from(settings)
     with threadpool_limits(threads):
         rows = comparison_rows(task, session, settings["comparison"], state, seed)
         rows += sweep_rows(task, session, settings, state, seed)
     write_results(metrics, rows)
+    shutil.rmtree(state)
 
 
 def comparison_rows(

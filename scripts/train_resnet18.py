@@ -1,6 +1,7 @@
 """Train ResNet18 on images, from scratch, with figure 10's two larger training sets."""
 
 import logging
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from galaxy_lvm.hitl.simulate import POOL_SPLITS, Sizes, kept_result, training_s
 from galaxy_lvm.models.model_specs import model_specs
 from galaxy_lvm.training.fewshot_settings import settings_from
 from galaxy_lvm.training.fewshot_trainers import NetworkTrainer
-from galaxy_lvm.workflow import config_hash, derive_seed, job_log
+from galaxy_lvm.workflow import derive_seed, job_log, state_folder
 
 log = logging.getLogger("galaxy_lvm.hitl")
 
@@ -35,9 +36,8 @@ def main(
 ) -> None:
     """Write the scores of ResNet18 on the test split.
 
-    Its training sets are those of the LVM with the same number of a repetition. Which step is kept
-    is decided on the validation split, as in the few-shot comparison; the LVM's ranker has no such
-    choice.
+    Its training sets are those of the LVM with the same number of a repetition. The step to keep is
+    chosen on the validation split, as in the few-shot comparison; the LVM's ranker has no choice.
 
     Parameters
     ----------
@@ -61,8 +61,8 @@ def main(
     sizes = Sizes.of(comparison)
     spec = model_specs([{"model": MODEL}])[0]
     trainer = NetworkTrainer(spec, crops, None, settings_from(sections), galaxies["test"], 2)
-    state, rows = Path(state_root) / config_hash([settings, sections, seed]), []
-    truth = galaxies["train"].labels == 1
+    state = state_folder(state_root, [settings, sections, seed], [crops, splits, cutouts])
+    rows, truth = [], galaxies["train"].labels == 1
     for number in range(comparison["n_resnet18_seeds"]):
         its_seed = derive_seed(seed, "hitl", number)
         sets, skipped = training_sets(truth, sizes, its_seed)
@@ -76,7 +76,8 @@ def main(
             values = kept_result(state, [number, condition], make)
             target = comparison["target"]
             rows += long_rows("hitl", target, MODEL, condition, number, values)
-    write_results(metrics, rows)
+    write_results(metrics, rows, may_be_empty=True)  # few galaxies, room for no training set
+    shutil.rmtree(state, ignore_errors=not rows)
 
 
 def train_and_score(

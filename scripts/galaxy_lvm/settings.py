@@ -139,6 +139,11 @@ def _lens_contradictions(lenses: dict[str, Any]) -> Iterator[str]:
             f"lenses.detector.train_sizes: {max(detector['train_sizes'])} fields, but "
             f"lenses.fields.n_train is {fields['n_train']}"
         )
+    if fields["source"] == "none" and (search["images"] or search["positions"]):
+        yield (
+            "lenses.search: nothing would be searched, lenses.fields.source 'none' trains no "
+            "detector; search with one of another run: python scripts/detect_lenses.py --help"
+        )
     if search["images"] and search["positions"]:
         yield "lenses.search: give images or positions, not both"
     if search["backbone"] not in detector["backbones"]:

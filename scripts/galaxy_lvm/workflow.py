@@ -108,6 +108,27 @@ def file_version(path: str | os.PathLike) -> tuple[str, int, int]:
     return str(path), about.st_size, about.st_mtime_ns
 
 
+def state_folder(
+    root: str | os.PathLike, settings: Any, files: Iterable[str | os.PathLike | None]
+) -> Path:
+    """Return the folder of what is unfinished of a job.
+
+    Its name changes with every setting and with every input file that is written anew, so that a
+    job never goes on from results of other data.
+
+    Parameters
+    ----------
+    root
+        Folder of the rule.
+    settings
+        All that the result depends on beside the files.
+    files
+        The inputs; None for one that is not used.
+    """
+    versions = [file_version(path) for path in files if path is not None]
+    return Path(root) / config_hash([settings, versions])
+
+
 def config_hash(settings: Any) -> str:
     """Return 12 hex digits that change whenever a setting does; used to key resumable state."""
     text = json.dumps(settings, sort_keys=True, default=str)

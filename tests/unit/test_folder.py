@@ -1,5 +1,6 @@
 """A user's images: what is read, how it is brought to one frame, and what is refused why."""
 
+import gzip
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.io import fits
-from galaxy_lvm.data.folder import FolderSettings, import_images
+from galaxy_lvm.data.folder import FolderSettings, import_images, read_table
 from galaxy_lvm.data.readers import read_grz
 from galaxy_lvm.data.store import CutoutStore
 from galaxy_lvm.errors import ConfigError, DataError
@@ -153,6 +154,27 @@ def test_rows_and_files_that_do_not_match_are_listed(folder):
     assert len(rejected) == 5
 
 
+def test_spare_delimiters_shift_nothing_and_spare_values_are_refused(folder):
+    _, table, _ = run(folder, ["1,a.png,spiral,", "2,b.jpg,other,, "])
+    assert table[["id", "label", "row"]].to_numpy().tolist() == [
+        ["1", "spiral", 2],
+        ["2", "other", 3],
+    ]
+    for rows, line in (
+        (["1,a.png,spiral,0.5", "2,b.jpg,x"], 2),
+        (["1,a.png,x", "2,b.jpg,x,,9"], 3),
+    ):
+        with pytest.raises(DataError, match=rf"labels.csv: line {line} has . values, .* 3 columns"):
+            run(folder, rows)
+    assert len(run(folder, ['1,a.png,"round, smooth"', "2,b.jpg"])[1]) == 2
+
+
+def test_a_compressed_table_is_read(folder):
+    with gzip.open(folder / "t.csv.gz", "wt") as file:
+        file.write("id,file,label\n1,a.png,spiral,\n")
+    assert read_table(folder / "t.csv.gz", FolderSettings())["label"].tolist() == ["spiral"]
+
+
 def test_other_column_names_and_separators(folder):
     path = folder / "t.tsv"
     path.write_bytes("\ufeffname\tpath\tkind\tid\n g1 \ta.png\tspiral\t99\n".encode())
@@ -162,6 +184,13 @@ def test_other_column_names_and_separators(folder):
         table = store.catalogue()
     assert table.loc[0, ["id", "label"]].tolist() == ["g1", "spiral"]
     assert table.loc[0, "table_id"] == 99
+
+
+def test_a_column_called_row_is_kept_beside_the_line_number(folder):
+    _, table, _ = run(folder, ["1,a.png,spiral,7"], "id,file,label,row")
+    assert table.loc[0, "table_row"] == 7 and table.loc[0, "row"] == 2
+    with pytest.raises(DataError, match="'table_row' is a name that is needed here"):
+        run(folder, ["1,a.png,spiral,7,8"], "id,file,label,row,table_row")
 
 
 def test_without_a_label_column_all_are_unlabelled(folder):

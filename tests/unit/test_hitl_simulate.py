@@ -191,9 +191,17 @@ def comparison_results(gain):
 
 @pytest.mark.parametrize(("gain", "verdict"), [(0.05, HOLDS), (-0.05, FAILS)])
 def test_claims_are_judged_in_pairs_of_seeds(gain, verdict):
-    table = claims_table(comparison_results(gain)).set_index("claim")
+    table = claims_table(comparison_results(gain), Sizes()).set_index("claim")
     assert table.loc["LVM + HITL above LVM, train=30", "verdict"] == verdict
     assert table.loc["LVM + HITL above ResNet18, train=100", "verdict"] == NOT_EVALUATED
+
+
+def test_a_training_set_that_was_left_out_is_not_evaluated():
+    results = comparison_results(0.05)
+    small = results[results["condition"] != "train=1000"]
+    table = claims_table(small, Sizes()).set_index("claim")
+    assert table.loc["LVM + HITL at or above LVM, train=1000", "verdict"] == NOT_EVALUATED
+    assert table.loc["LVM + HITL above LVM, train=30", "verdict"] == HOLDS
 
 
 def test_comparison_table_is_ordered_and_has_the_papers_numbers():
@@ -201,7 +209,7 @@ def test_comparison_table_is_ordered_and_has_the_papers_numbers():
     table = comparison_table(results, PAPER)
     assert table["n_labels"].tolist() == [10, 20, 30, 100, 1000] and n_labels(LOOP) == 20
     assert table.loc[2, "aupr_paper"] == 0.8683 and np.isnan(table.loc[0, "aupr_paper"])
-    page = comparison_html(table, claims_table(results), "face_on_spiral")
+    page = comparison_html(table, claims_table(results, Sizes()), "face_on_spiral")
     assert "LVM + HITL" in page and "0.8683" in page
     fig = draw_comparison(table, "face_on_spiral")
     texts = [label.get_text() for label in fig.axes[0].get_yticklabels()]

@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from galaxy_lvm.data.positions import read_positions
 from galaxy_lvm.errors import DataError
 from galaxy_lvm.hitl.surveys import bgs_query, cutout_requests, select_bgs, select_decals
+from select_pool import main as select_pool
 
 
 @pytest.fixture
@@ -32,6 +34,14 @@ def test_cuts_of_the_paper_and_what_they_remove(catalogue):
         select_bgs(catalogue, mag_r_max=10)
     with pytest.raises(DataError, match="expected 0 < low < high"):
         select_bgs(catalogue, radius_arcsec=(9.6, 6.4))
+
+
+def test_a_good_row_is_no_copy_of_one_that_was_cut(catalogue):
+    catalogue.loc[0, "mag_r"] = np.nan  # galaxy 1 stands again in the last row
+    found = select_bgs(catalogue)
+    assert found.galaxies["id"].tolist() == ["2", "1"]
+    assert found.galaxies["mag_r"].tolist() == [19.5, 17.0]
+    assert list(found.removed.values()) == [2, 1, 1, 1, 0]
 
 
 def test_query_has_the_papers_limits():
@@ -63,3 +73,13 @@ def test_spirals_and_others_by_votes():
     assert sum(found.removed.values()) == 1
     with pytest.raises(DataError, match="has-spiral-arms"):
         select_decals(votes.iloc[:, :5])
+
+
+def test_the_script_writes_positions_that_can_be_fetched(catalogue, tmp_path):
+    table, positions = tmp_path / "answer.csv", tmp_path / "positions.csv"
+    catalogue.assign(bar_no_fraction=0.2).to_csv(table, index=False)
+    removed = select_pool("bright", table, positions)
+    assert sum(removed.values()) == 5
+    rows, rejections = read_positions(positions)
+    assert rows["id"].tolist() == ["1", "2"] and rejections == []
+    assert rows["bar_no_fraction"].tolist() == [0.2, 0.2]  # votes go along

@@ -14,6 +14,7 @@ import pytest
 from astropy.io import fits
 from download_cutouts import main as download
 from galaxy_lvm.data.legacysurvey import CutoutService, fetch_cutout
+from galaxy_lvm.data.positions import read_positions
 from galaxy_lvm.data.remote import (
     RefusedError,
     ServiceError,
@@ -120,6 +121,15 @@ def test_the_service_is_asked_as_it_wants_to_be(survey, tmp_path):
     ]
 
 
+def test_cutouts_have_the_side_that_was_asked_for(survey, tmp_path):
+    table = table_of(tmp_path, ["a,1.0,0.0"], "id,ra,dec")
+    cutouts, settings = tmp_path / "c.h5", {"base_url": survey.url, **QUICK}
+    download(table, cutouts, tmp_path / "r.csv", tmp_path / "cache", settings, 192)
+    with CutoutStore(cutouts) as store:
+        assert store.images.shape == (1, 3, 192, 192)
+    assert survey.asked[0]["size"] == "192"
+
+
 def test_cutouts_arrive_in_order_whatever_goes_wrong_on_the_way(survey, tmp_path):
     cut_short = as_fits(flux_at(2.0, 0.0))[:4000]
     survey.answers = {1.0: [500, 503], 2.0: [cut_short], 5.0: [(429, {"Retry-After": "0"})]}
@@ -154,6 +164,54 @@ def test_a_damaged_file_in_the_cache_is_replaced(survey, tmp_path):
     assert len(survey.asked) == 2 and len(cached.read_bytes()) % 2880 == 0
 
 
+def test_the_state_of_the_service_is_not_held_against_a_position(survey, tmp_path):
+    statuses = [401, 403, 407, 408, 425, 204]
+    survey.answers = {float(ra): [status] for ra, status in enumerate(statuses)}
+    pages = [b"", b"<html>log in</html>", b"\xef\xbb\xbf\n<!DOCTYPE html>", b" \n"]
+    survey.answers |= {float(ra): [page] for ra, page in enumerate(pages, len(statuses))}
+    positions = [(float(ra), 0.0) for ra in range(10)]
+    with service_of(survey, tmp_path) as service:
+        cubes = list(service.cutouts(positions, 16))
+    np.testing.assert_allclose([c[0].mean() for c in cubes], range(10), atol=1e-3)
+    assert set(survey.n_requests.values()) == {2}
+
+
+@pytest.mark.parametrize("answer", [403, b"<html>closed for maintenance</html>", b""])
+def test_a_service_that_lets_nobody_in_stops_the_download(survey, tmp_path, answer):
+    survey.answers = {float(ra): [answer] * 9 for ra in range(40)}
+    positions = [(float(ra), 0.0) for ra in range(40)]
+    with service_of(survey, tmp_path, n_tries=2) as service:
+        stream = service.cutouts(positions, 16)
+        with pytest.raises(ServiceError, match="got no answer.*(403|maintenance|empty answer)"):
+            list(stream)
+    assert len(survey.asked) < 2 * 40
+
+
+@pytest.mark.parametrize("answer", [404, b"no such layer"])
+def test_a_wrong_layer_stops_the_download_early(survey, tmp_path, answer):
+    survey.answers = {float(ra): [answer] for ra in range(200)}
+    with service_of(survey, tmp_path, layer="ls-dr99", n_workers=2) as service:
+        stream = service.cutouts([(float(ra), 0.0) for ra in range(200)], 16)
+        with pytest.raises(ServiceError, match="first 20 .*(404|no such).*layer .'ls-dr99'"):
+            list(stream)
+    assert 20 <= len(survey.asked) < 40
+
+
+@pytest.mark.parametrize("first", ["good", "other", "uncovered"])
+def test_refusals_of_positions_do_not_stop_the_download(survey, tmp_path, first):
+    survey.answers = {float(ra): [404] for ra in range(30)}
+    if first == "uncovered":  # the request was understood: all lie outside the footprint
+        survey.answers = {float(ra): [np.zeros((3, 16, 16))] for ra in range(30)}
+    elif first == "good":
+        del survey.answers[0.0]
+    else:
+        survey.answers[19.0] = [410]
+    with service_of(survey, tmp_path) as service:
+        results = list(service.cutouts([(float(ra), 0.0) for ra in range(31)], 16))
+    refused = sum(isinstance(result, RefusedError) for result in results)
+    assert refused == (29 if first == "good" else 30) and isinstance(results[30], np.ndarray)
+
+
 def test_other_sizes_and_layers_have_their_own_place_in_the_cache(survey, tmp_path):
     with service_of(survey, tmp_path) as dr9, service_of(survey, tmp_path, layer="x") as other:
         names = {dr9.cached(1, 2, 16), dr9.cached(1, 2, 32), other.cached(1, 2, 16)}
@@ -185,7 +243,7 @@ def test_positions_without_data_are_listed_and_the_rest_is_kept(survey, tmp_path
     blank, half = np.zeros((3, 152, 152)), flux_at(4.0, 0.0, 152)
     half[1, :, :40] = np.nan
     survey.answers = {1.0: [blank], 2.0: [404], 3.0: [np.full((3, 152, 152), np.nan)], 4.0: [half]}
-    survey.answers[5.0] = [b"<html>no such layer</html>"]
+    survey.answers[5.0] = [b"no such layer"]
     images, table, rejected = run(
         survey, tmp_path, [f"g{ra},{ra},0.5,spiral,0.{ra}" for ra in range(7)]
     )
@@ -207,6 +265,52 @@ def test_bad_rows_of_the_table_are_named_with_their_line(survey, tmp_path):
     assert sorted(reasons) == [3, 4, 5, 6, 7, 8]
     assert "0 and 360" in reasons[3] and "-90 and 90" in reasons[4]
     assert "10:00:24" in reasons[5] and "line 2" in reasons[6] and "id is empty" in reasons[7]
+
+
+def test_names_beside_ids_and_two_spellings(survey, tmp_path):
+    rows = ["NGC 1,a,10,77,1", "NGC 2,b,11,78,2"]
+    _, table, _ = run(survey, tmp_path, rows, "name,id,ra,RA,dec")
+    assert list(table["id"]) == ["a", "b"] and list(table["name"]) == ["NGC 1", "NGC 2"]
+    assert list(table["ra"]) == [10, 11] and list(table["RA"]) == [77, 78]
+    for header, columns in (
+        ("Name,ID,ra,x,dec", "'Name', 'ID' could all be 'id'"),
+        ("id,x,RA,Ra,dec", "'RA', 'Ra' could all be 'ra'"),
+        ("id, x,ra,x ,dec", "several columns are called 'x'"),
+    ):
+        with pytest.raises(DataError, match=f"positions.csv: .*{columns}; rename"):
+            run(survey, tmp_path, rows, header)
+
+
+def test_columns_with_the_stores_own_names_are_kept_beside_them(survey, tmp_path):
+    rows = ["a,400,0,1,2,3,4", "b,10,0,5,6,7,8"]
+    _, table, rejected = run(survey, tmp_path, rows, "id,ra,dec,row,table_row,x/y,x_y")
+    assert list(rejected["row"]) == [2] and list(table["row"]) == [3]  # lines of the file
+    columns = ["table_row_", "table_row", "x_y_", "x_y"]
+    assert table[columns].to_numpy().tolist() == [[5, 6, 7, 8]]
+
+
+def test_rows_without_an_id_at_one_position_are_copies(tmp_path):
+    rows = ["10,1,", "10.000001,1.0,", "10,1,named", "0,-0.000001,", "360,0,", "abc,1,"]
+    table, rejections = read_positions(table_of(tmp_path, rows, "ra,dec,id"), make_ids=True)
+    assert list(table["id"]) == ["10.00000+1.00000", "named", "0.00000+0.00000"]
+    assert [(line["row"], line["reason"][:19]) for line in rejections] == [
+        ("3", "a duplicate: line 2"),
+        ("6", "a duplicate: line 5"),
+        ("7", "ra 'abc' is no numb"),
+    ]
+
+
+def test_ids_and_labels_of_a_parquet_table_are_as_written(tmp_path):
+    columns = {
+        "id": [1.0, None, 3.0],
+        "ra": [10.5, 11.0, 12.0],
+        "dec": 0.0,
+        "label": [2.0, 2.0, None],
+    }
+    pd.DataFrame(columns).to_parquet(tmp_path / "t.parquet")
+    table, rejections = read_positions(tmp_path / "t.parquet")
+    assert list(table["id"]) == ["1", "3"] and list(table["label"]) == ["2", ""]
+    assert [(line["row"], line["reason"][:15]) for line in rejections] == [("3", "the id is empty")]
 
 
 def test_a_table_without_positions_says_what_it_needs(survey, tmp_path):

@@ -1,41 +1,29 @@
-"""Real lens candidates: tables, fields around them, and how their masks are measured."""
-
-import os
-from pathlib import Path
+"""Real lens candidates: fields around them, and how their masks are measured."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from astropy.wcs import WCS
 from galaxy_lvm.data.colour import grz_to_rgb
+from galaxy_lvm.data.legacysurvey import CutoutService
 from galaxy_lvm.data.lens_candidates import (
     CandidateSettings,
     inside_fields,
     plan_fields,
-    read_candidates,
 )
 from galaxy_lvm.data.lens_fields import FieldStore, lens_row, write_fields
 from galaxy_lvm.data.lens_import import Quotas
 from galaxy_lvm.data.lens_masks import MaskSettings, NoMaskError, fluxes_of, measure_mask
 from galaxy_lvm.data.positions import sky
-from galaxy_lvm.data.remote import UnreachableError
+from galaxy_lvm.data.remote import ServiceSettings, UnreachableError
 from galaxy_lvm.errors import ConfigError, DataError
 from galaxy_lvm.evaluation.lens_masks import box_iou, mask_iou, mask_quality, quality_rows
+from galaxy_lvm.lenses.images import from_fluxes
 from import_fields import main as import_fields
 from test_legacysurvey import QUICK, Survey
 
-SHARED = Path(
-    os.environ.get("GALAXY_LVM_SHARED", Path(__file__).parents[2].parent / "shared" / "data")
-)
 SIDE = 96
 SIGMA = np.array([0.004, 0.006, 0.015])[:, None, None]
-TABLE = """name\tRA\tDec\tgrading
-one\t10.0\t0.0\tA
-two\t10.5\t45.0\tB
-bad\tabc\t0.0\tA
-far\t10.0\t95.0\tA
-three\t359.9999\t-60.0\t
-"""
 
 
 def add_lens(cube, x, y, arc=True):
@@ -54,12 +42,6 @@ def add_lens(cube, x, y, arc=True):
 
 def noisy(seed=0, side=SIDE):
     return (np.random.default_rng(seed).normal(0, 1, (3, side, side)) * SIGMA).astype(np.float32)
-
-
-def table_file(folder, text=TABLE, name="lenses.tsv"):
-    path = folder / name
-    path.write_text(text)
-    return str(path)
 
 
 # -------------------------------------------------------------------------------------- masks
@@ -149,43 +131,6 @@ def test_fields_without_known_lenses_cannot_check_masks(tmp_path):
 # ----------------------------------------------------------------------------------- candidates
 
 
-def test_rows_are_checked_and_named_with_their_line(tmp_path):
-    settings = CandidateSettings([table_file(tmp_path)])
-    table, rejections = read_candidates(settings.tables, settings)
-    assert list(table["id"]) == ["one", "two", "three"] and table["wanted"].all()
-    lines = {line["row"]: line["reason"] for line in rejections}
-    assert sorted(lines) == ["4", "5"]
-    assert "'abc' is no number" in lines["4"] and "-90 and 90" in lines["5"]
-
-
-def test_duplicates_are_found_across_tables_and_across_zero_hours(tmp_path):
-    second = "ra,dec\n359.99990,-60.0002\n0.00015,-60.0\n10.0,0.001\n"
-    paths = [table_file(tmp_path), table_file(tmp_path, second, "more.csv")]
-    graded = "id,ra,dec,grade\nx,359.9999,-60.0,C\n"
-    paths.append(table_file(tmp_path, graded, "graded.csv"))
-    settings = CandidateSettings(paths, duplicate_arcsec=1.0)
-    table, rejections = read_candidates(paths, settings)
-    # 0.72 arcsec apart, at -60 degrees 0.45 arcsec apart, and 3.6 arcsec apart.
-    assert list(table["id"]) == ["one", "two", "three", "10.00000+0.00100"]
-    assert table["grade"].tolist() == ["A", "B", "C", ""]  # a grade is taken from the copy
-    copies = [line for line in rejections if "counted once" in line["reason"]]
-    assert [(c["file"], c["row"]) for c in copies] == [
-        ("more.csv", "2"),
-        ("more.csv", "3"),
-        ("graded.csv", "2"),
-    ]
-
-
-def test_grades_are_cut_and_what_is_left_out_is_listed(tmp_path):
-    settings = CandidateSettings([table_file(tmp_path)], grades=["A"], ungraded=False)
-    table, rejections = read_candidates(settings.tables, settings)
-    assert table.loc[table["wanted"], "id"].tolist() == ["one"] and len(table) == 3
-    assert sum("left out by lenses.candidates.grades" in r["reason"] for r in rejections) == 2
-    none = CandidateSettings(settings.tables, grades=["Z"], ungraded=False)
-    with pytest.raises(DataError, match=r"grades = \['Z'\]; the tables have"):
-        read_candidates(none.tables, none)
-
-
 def test_impossible_settings_name_their_key():
     with pytest.raises(ConfigError, match="lenses.candidates.tables"):
         CandidateSettings([])
@@ -258,6 +203,7 @@ class LensSky(Survey):
 
     def __init__(self, candidates):
         super().__init__()
+        self.finish = lambda cube: cube
         self.candidates = candidates[["ra", "dec"]].to_numpy(float)
         self.tables, self.n_tables = {}, {}
 
@@ -275,7 +221,7 @@ class LensSky(Survey):
         for position in self.candidates[near]:
             x, y = frame_wcs(ra, dec, side).wcs_world2pix([position], 0)[0] + 0.5
             add_lens(cube, x, y)
-        self.answers[ra] = [np.zeros_like(cube) if dec < -30 else cube]
+        self.answers[ra] = [np.zeros_like(cube) if dec < -30 else self.finish(cube)]
         super().answer(request)
 
 
@@ -319,6 +265,29 @@ def test_fields_of_a_survey_are_imported(tmp_path, monkeypatch):
     survey.server.server_close()
 
 
+def test_holes_are_filled_as_in_the_search(tmp_path, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    candidates = scattered(40)
+    survey = LensSky(candidates)
+
+    def with_hole(cube):
+        cube[:, 2:16, 2:16] += 0.3
+        cube[0, 7:10, 7:10], cube[2, 8, 8] = 0.0, np.nan
+        return cube
+
+    survey.finish = with_hole
+    store, _ = run_import(survey, tmp_path, candidates)
+    images = store.images(range(12)).astype(int)
+    around = images[:, 5:7, 5:13].mean(axis=(1, 2))
+    np.testing.assert_allclose(images[:, 7:10, 7:10].mean(axis=(1, 2)), around, atol=8)
+    with CutoutService(ServiceSettings(survey.url, **QUICK), tmp_path / "cache") as service:
+        field = store.columns.iloc[0]
+        cube = service.cutout(field["ra"], field["dec"], SIDE)
+    np.testing.assert_array_equal(images[0], from_fluxes(cube, 0.262).rgb)
+    survey.server.shutdown()
+    survey.server.server_close()
+
+
 def test_too_few_candidates_say_so(tmp_path, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     candidates = scattered(12)[2:4]
@@ -337,7 +306,10 @@ def test_a_table_at_an_address_is_fetched_once(tmp_path, monkeypatch):
     survey.tables = {"/lists/lenses.csv": text.encode()}
     base = f"http://127.0.0.1:{survey.server.server_port}"
     fields = {"side_pix": SIDE, "n_train": 2, "n_val": 2, "n_test": 2, "empty_share": 0.0}
-    for address, problem in ((f"{base}/lists/lenses.csv", None), (f"{base}/no.csv", "refused")):
+    survey.tables["/login.csv"] = b"<html>log in first</html>"
+    addresses = {"lists/lenses": None, "no": "refused", "login": "could not be .* a web page"}
+    for name, problem in addresses.items():
+        address = f"{base}/{name}.csv"
         settings = {"tables": [address], "mask": {}}
         service = {"base_url": survey.url, **QUICK}
         args = (tmp_path / "f.h5", tmp_path / "r.csv", tmp_path / "cache")
@@ -347,7 +319,9 @@ def test_a_table_at_an_address_is_fetched_once(tmp_path, monkeypatch):
         else:
             import_fields(*args, fields, settings, service, seed=1)
             import_fields(*args, fields, settings, service, seed=1)
-    assert survey.n_tables == {"/lists/lenses.csv": 1, "/no.csv": 1}
+    # A page that asks for a password is no table: it is asked for again, and not kept.
+    assert survey.n_tables == {"/lists/lenses.csv": 1, "/no.csv": 1, "/login.csv": 4}
+    assert not list((tmp_path / "cache").glob("*login.csv"))
     survey.server.shutdown()
     survey.server.server_close()
 
@@ -360,23 +334,3 @@ def test_without_a_network_the_import_says_so(tmp_path):
 
     with pytest.raises(UnreachableError, match="Check the network"):
         run_import(Nowhere, tmp_path, candidates)
-
-
-@pytest.mark.skipif(
-    not SHARED.is_dir(), reason="no real tables: set GALAXY_LVM_SHARED to their folder"
-)
-def test_the_published_tables_are_read():
-    names = (
-        "neuralens_new_lenses.tsv",
-        "neuralens_training_lenses.tsv",
-        "desi_lens_candidates.csv",
-    )
-    paths = [str(SHARED / "tables" / name) for name in names]
-    settings = CandidateSettings(paths, grades=["A", "B", "confident"])
-    table, rejections = read_candidates(paths, settings)
-    n_rows = 1192 + 1615 + 5104
-    left_out = sum("left out" in line["reason"] for line in rejections)
-    copies = sum("counted once" in line["reason"] for line in rejections)
-    assert left_out + copies == len(rejections) and len(table) + copies == n_rows
-    assert set(table.loc[table["wanted"], "grade"]) == {"A", "B", "confident", ""}
-    assert table["id"].is_unique

@@ -17,6 +17,7 @@ from galaxy_lvm.evaluation.results import (
     write_per_galaxy,
     write_results,
 )
+from galaxy_lvm.workflow import state_folder
 
 PAPER = Path(__file__).parents[2] / "config" / "paper_values.csv"
 
@@ -101,3 +102,21 @@ def test_per_galaxy_scores_round_trip(tmp_path):
         read_per_galaxy([tmp_path / "p.parquet"]), table, check_dtype=False
     )
     assert read_per_galaxy([]).empty
+
+
+def test_a_table_without_rows_can_be_an_answer(tmp_path):
+    path = tmp_path / "empty.csv"
+    with pytest.raises(DataError, match="no result to write"):
+        write_results(path, [])
+    write_results(path, [], may_be_empty=True)
+    assert read_results(path).empty
+
+
+def test_unfinished_state_belongs_to_its_inputs(tmp_path):
+    data = tmp_path / "features.npy"
+    data.write_bytes(b"old encoder")
+    before = state_folder(tmp_path, {"seed": 1}, [data, None])
+    assert before == state_folder(tmp_path, {"seed": 1}, [data, None])
+    assert before != state_folder(tmp_path, {"seed": 2}, [data, None])
+    data.write_bytes(b"new encoder!")
+    assert before != state_folder(tmp_path, {"seed": 1}, [data, None])

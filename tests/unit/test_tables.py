@@ -10,8 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from galaxy_lvm.errors import DataError
-from galaxy_lvm.evaluation.applications import detector_claims
-from galaxy_lvm.evaluation.claims import FAILS, HOLDS, NOT_EVALUATED, UNCLEAR, judge, paper_claims
+from galaxy_lvm.evaluation.applications import application_lines, detector_claims
+from galaxy_lvm.evaluation.claims import (
+    FAILS,
+    HOLDS,
+    NOT_EVALUATED,
+    UNCLEAR,
+    judge,
+    paired_by_seed,
+    paper_claims,
+)
 from galaxy_lvm.evaluation.fewshot import few_shot_table
 from galaxy_lvm.evaluation.results import (
     long_rows,
@@ -228,7 +236,12 @@ def detectors():
 
 
 def comparison():
-    rows = [("lvm_hitl", 20, 0.6, 0.8895), ("lvm_random", 20, 0.5, np.nan), ("lvm", 1000, 0.8, 0.9)]
+    rows = [
+        ("lvm_hitl", 20, 0.6, 0.8895),
+        ("lvm_random", 20, 0.5, np.nan),
+        ("lvm_mix", 20, 0.5, np.nan),
+        ("lvm", 1000, 0.8, np.nan),
+    ]
     names = ("model", "n_labels", "aupr", "aupr_paper")
     table = pd.DataFrame(rows, columns=names)
     return table.assign(aupr_low95=table["aupr"] - 0.1, aupr_high95=table["aupr"] + 0.1)
@@ -286,14 +299,28 @@ def test_summary_has_the_applications_with_their_verdicts(run_dir):
     items = [line[0] for line in cells]
     assert "figure 6, 100 fields" not in items and "figure 5, 30 a class" not in items
     figure10 = [line for line in cells if line[0].startswith("figure 10")]
-    assert [line[1] for line in figure10] == ["lvm_hitl", "lvm"]
+    assert [line[1] for line in figure10] == ["lvm_hitl", "lvm_random", "lvm"]
     verdicts = {line[0]: line[1] for line in cells if len(line) == 2}
-    assert verdicts["10 labels a class: lvm_frozen above networks from scratch"] == HOLDS
-    assert verdicts["50 labels a class: lvm_frozen above networks from scratch"] == UNCLEAR
-    assert verdicts["lenses: lvm above resnet50, AP of boxes"] == FAILS
+    assert verdicts["10 labels a class: lvm_frozen above ResNet18, from scratch"] == HOLDS
+    assert verdicts["50 labels a class: lvm_frozen above ResNet18, from scratch"] == UNCLEAR
+    assert verdicts["lenses: lvm above resnet50, AP of boxes (one training each)"] == FAILS
     assert verdicts["alpha matters"] == UNCLEAR
     # HOG starts from no weights either, but it is no network.
     assert "lvm_frozen - hog_logistic" not in text
+
+
+def test_a_run_without_lenses_has_a_summary_as_well():
+    labels = few_shot_table(few_shot(), ["lvm_frozen", "resnet18"])
+    items = [line[0] for line in application_lines(labels, None, comparison())]
+    assert items == ["figure 5, 10 a class"] * 2 + ["figure 5, 50 a class"] * 2 + [
+        "figure 10, 20 labels", "figure 10, 20 labels", "figure 10, 1000 labels"
+    ]  # fmt: skip
+
+
+def test_equal_sessions_are_said_to_be_equal():
+    same = pd.Series([0.4, 0.6], index=[1, 2])
+    assert paired_by_seed(same, same).how == "equal, paired by 2 seeds"
+    assert paired_by_seed(same, same).verdict == UNCLEAR
 
 
 def test_without_an_interval_nothing_is_told_apart():

@@ -24,6 +24,7 @@ from galaxy_lvm.workflow import progress
 log = logging.getLogger("galaxy_lvm.folder")
 
 # Names that the store or the import itself uses.
+_OWN = ("id", "file", "label", "row")
 _RESERVED = {"images", "images_rgb", "box", "flag", "width_pix", "height_pix"}
 _CHUNK_IMAGES = 128
 
@@ -121,7 +122,10 @@ def read_table(path: str | os.PathLike, settings: FolderSettings) -> pd.DataFram
             "folder.file_column, folder.label_column"
         )
     # A column that already bears one of our names but is not the one chosen must not shadow it.
-    clashes = {name: f"table_{name}" for name in ("id", "file", "label") if name not in names}
+    clashes = {name: f"table_{name}" for name in _OWN if name not in names and name in table}
+    twice = [new for new in clashes.values() if new in table]
+    if twice:
+        raise DataError(f"{path}: column {twice[0]!r} is a name that is needed here; rename it")
     table = table.rename(columns=clashes).rename(columns=names)
     table["row"] = np.arange(len(table)) + 2
     if "label" not in table:
@@ -136,8 +140,8 @@ def read_table(path: str | os.PathLike, settings: FolderSettings) -> pd.DataFram
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
     """Turn the extra columns into numbers where they are; give them names that HDF5 takes."""
-    typed = table[["id", "file", "label", "row"]].copy()
-    for name in table.columns.drop(["id", "file", "label", "row"]):
+    typed = table[list(_OWN)].copy()
+    for name in table.columns.drop(list(_OWN)):
         values = table[name].fillna("").str.strip()
         numbers = pd.to_numeric(values.replace("", np.nan), errors="coerce")
         numeric = name in ("ra", "dec") or numbers.notna().sum() == (values != "").sum()

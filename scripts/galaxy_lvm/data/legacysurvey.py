@@ -21,7 +21,7 @@ import pandas as pd
 from astropy.io import fits
 
 from galaxy_lvm.data.pixels import missing_pixels
-from galaxy_lvm.data.positions import read_positions
+from galaxy_lvm.data.positions import LINE, read_positions
 from galaxy_lvm.data.rejected import rejection
 from galaxy_lvm.data.remote import (
     Pace,
@@ -29,6 +29,7 @@ from galaxy_lvm.data.remote import (
     ServiceError,
     ServiceSettings,
     UnreachableError,
+    check_is_data,
     fetch,
 )
 from galaxy_lvm.data.store import BANDS, CUTOUT_SIDE_PIX, PIXEL_SCALE_ARCSEC, CutoutWriter
@@ -39,12 +40,18 @@ log = logging.getLogger("galaxy_lvm.legacysurvey")
 
 # Positions in a row without a connection: at the start there is no network, later it went away.
 _UNREACHABLE_AT_START, _UNREACHABLE_LATER = 3, 20
+# So many positions, the first ones, that are all refused alike: the request is wrong, not they.
+_REFUSED_AT_START = 20
 _AHEAD_PER_WORKER = 4
 _CHUNK_IMAGES = 64
 # Names that the store itself uses.
-_RESERVED = {"images", "images_rgb", "box", "flag"}
+_RESERVED = {"images", "images_rgb", "box", "flag", "row"}
 # Degrees with six decimals: 0.004 arcsec, far below a pixel.
 _DECIMALS = 6
+
+
+class UncoveredError(RefusedError):
+    """The survey has no usable data at the position."""
 
 
 def read_cube(content: bytes, side_pix: int) -> np.ndarray:
@@ -53,10 +60,11 @@ def read_cube(content: bytes, side_pix: int) -> np.ndarray:
     Raises
     ------
     ServiceError
-        If the file is damaged or cut short.
+        If the file is damaged or cut short, empty, or a web page.
     RefusedError
-        If it is no FITS file or holds other bands or another size than asked for.
+        If it is another kind of file, or holds other bands or another size than asked for.
     """
+    check_is_data(content)
     if not content.startswith(b"SIMPLE"):
         text = " ".join(content[:120].decode("utf-8", "replace").split())
         raise RefusedError(f"the service sent no FITS file but {text!r}")
@@ -86,18 +94,18 @@ def check_coverage(cube: np.ndarray, max_bad_fraction: float) -> None:
 
     Raises
     ------
-    RefusedError
+    UncoveredError
         If a band is empty, or lacks more than `max_bad_fraction` of its pixels.
     """
     share = missing_pixels(cube).mean(axis=(1, 2))
     empty = [band for band, value in zip(BANDS, share, strict=True) if value == 1]
     if empty:
-        raise RefusedError(
+        raise UncoveredError(
             f"no data in {', '.join(empty)}: outside the survey's footprint; remove the position"
         )
     if share.max() > max_bad_fraction:
         shares = ", ".join(f"{b} {value:.0%}" for b, value in zip(BANDS, share, strict=True))
-        raise RefusedError(
+        raise UncoveredError(
             f"lacks too many pixels ({shares}; max_bad_fraction = {max_bad_fraction:.0%}): at the "
             "edge of the survey; remove the position"
         )
@@ -198,6 +206,9 @@ class CutoutService:
             event_hooks={"response": [self._answered]},
         )
         self._reached, self._unreachable, self._failed = False, 0, 0
+        # How often the service has refused alike from its first answer on; None: it did not.
+        self._refusals: int | None = 0
+        self._refusal = ""
 
     def __enter__(self) -> "CutoutService":
         return self
@@ -227,8 +238,9 @@ class CutoutService:
         Raises
         ------
         ServiceError
-            If the service cannot be reached, or gave no answer for more than
-            `settings.max_failed_share` of the positions. What was fetched stays in the cache.
+            If the service cannot be reached, gave no answer for more than
+            `settings.max_failed_share` of the positions, or refuses the first ones all alike. What
+            was fetched stays in the cache.
         """
         self._failed, total = 0, len(positions)
         ahead = _AHEAD_PER_WORKER * self.settings.n_workers
@@ -265,6 +277,7 @@ class CutoutService:
                     "what was fetched is kept. Without a network use the simulated survey (source "
                     "mock) or files of your own (source folder)"
                 )
+        self._count_refusals(result)
         self._failed += isinstance(result, ServiceError)
         allowed = max(1.0, self.settings.max_failed_share * total)
         if self._failed > (allowed if self._reached else _UNREACHABLE_AT_START):
@@ -275,9 +288,42 @@ class CutoutService:
             )
         return result
 
+    def _count_refusals(self, result: np.ndarray | DataError) -> None:
+        """Stop a download whose first answers are all the same refusal."""
+        if self._refusals is None or isinstance(result, ServiceError):
+            return
+        # A survey without data there has understood the request.
+        refused = isinstance(result, RefusedError) and not isinstance(result, UncoveredError)
+        if not refused or (self._refusals and str(result) != self._refusal):
+            self._refusals = None
+            return
+        self._refusals, self._refusal = self._refusals + 1, str(result)
+        if self._refusals >= _REFUSED_AT_START:
+            raise ServiceError(
+                f"the first {self._refusals} positions were all refused alike: {result}. Check "
+                f"legacysurvey.layer ({self.settings.layer!r}) and legacysurvey.base_url "
+                f"({self.settings.base_url})"
+            )
+
+
+def _stored_names(columns: Sequence[str]) -> dict[str, str]:
+    """Return names for a table's columns that HDF5 takes and that nothing else bears."""
+    taken, names = _RESERVED | set(columns), {}
+    for name in columns:
+        safe = name.replace("/", "_") or "unnamed"
+        safe = f"table_{safe}" if safe in _RESERVED else safe
+        while safe != name and safe in taken:
+            safe += "_"
+        taken.add(safe)
+        names[name] = safe
+    return names | {LINE: "row"}
+
 
 def download_cutouts(
-    table: str | os.PathLike, cutouts: str | os.PathLike, service: CutoutService
+    table: str | os.PathLike,
+    cutouts: str | os.PathLike,
+    service: CutoutService,
+    side_pix: int = CUTOUT_SIDE_PIX,
 ) -> list[dict[str, object]]:
     """Fetch the cutouts of a table of positions into a cutout store.
 
@@ -285,11 +331,14 @@ def download_cutouts(
     ----------
     table
         CSV, TSV or parquet with `id`, `ra`, `dec` (degrees), perhaps `label`; see
-        `positions.read_positions`. All columns go into the store.
+        `positions.read_positions`. All columns go into the store, those whose names it uses
+        itself as `table_...`; `row` is the line in the table.
     cutouts
-        HDF5 file to write: `images` float32 (N, 3, 152, 152) in nanomaggies, in the table's order.
+        HDF5 file to write: `images` float32 (N, 3, S, S) in nanomaggies, in the table's order.
     service
         Where they come from.
+    side_pix
+        Side S of the cutouts at 0.262 arcsec per pixel.
 
     Returns
     -------
@@ -304,12 +353,11 @@ def download_cutouts(
     rows, rejections = read_positions(table)
     if "label" not in rows:
         rows["label"] = ""
-    rows = rows.rename(columns={name: f"table_{name}" for name in _RESERVED})
-    rows = rows.rename(columns=lambda name: name.replace("/", "_") or "unnamed")
-    results = service.cutouts(list(zip(rows["ra"], rows["dec"], strict=True)), CUTOUT_SIDE_PIX)
+    rows = rows.rename(columns=_stored_names(list(rows)))
+    results = service.cutouts(list(zip(rows["ra"], rows["dec"], strict=True)), side_pix)
     kept, images = [], []
     attributes = {"source": "legacysurvey", "layer": service.settings.layer}
-    with CutoutWriter(cutouts, attributes=attributes) as writer:
+    with CutoutWriter(cutouts, False, side_pix, side_pix, attributes) as writer:
         for number, result in enumerate(progress(results, len(rows), "download", "cutouts")):
             if isinstance(result, DataError):
                 row = rows.iloc[number]

@@ -20,7 +20,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from galaxy_lvm.data.legacysurvey import CutoutService
-from galaxy_lvm.data.positions import first_of_each, read_positions, sky
+from galaxy_lvm.data.positions import LINE, find_column, first_of_each, read_positions, sky
 from galaxy_lvm.data.rejected import rejection
 from galaxy_lvm.data.remote import RefusedError, fetch
 from galaxy_lvm.data.store import PIXEL_SCALE_ARCSEC
@@ -137,12 +137,13 @@ def read_candidates(
     """
     parts, rejections = [], []
     for path in paths:
-        table, bad = read_positions(path, make_ids=True)
+        # A copy may be the one with the grade.
+        options = {"keep_copies": True, "as_text": _GRADE_COLUMNS}
+        table, bad = read_positions(path, make_ids=True, **options)
         rejections += bad
-        column = next((c for c in table.columns if c.lower() in _GRADE_COLUMNS), None)
-        table["grade"] = "" if column is None else table[column].astype(str)
-        table["table"] = Path(path).name
-        parts.append(table[["id", "ra", "dec", "grade", "table", "row"]])
+        column = find_column(list(table), _GRADE_COLUMNS, Path(path))
+        known = {"grade": table[column] if column else "", "table": Path(path).name}
+        parts.append(table[["id", "ra", "dec"]].assign(**known, row=table[LINE]))
     table, duplicates = _without_duplicates(pd.concat(parts), settings.duplicate_arcsec)
     rejections += duplicates
     table["id"] = _distinct(table["id"])
@@ -183,9 +184,17 @@ def _without_duplicates(
 
 
 def _distinct(ids: pd.Series) -> list[str]:
-    """Give names that stand twice, in different tables, a number."""
-    again = ids.groupby(ids).cumcount()
-    return [f"{name}_{n + 1}" if n else name for name, n in zip(ids, again, strict=True)]
+    """Give names that stand twice, in different tables, a number that makes no other name."""
+    taken, seen, distinct = set(ids), set(), []
+    for name in ids:
+        number, new = 1, name
+        while name in seen and new in taken:
+            number += 1
+            new = f"{name}_{number}"
+        seen.add(name)
+        taken.add(new)
+        distinct.append(new)
+    return distinct
 
 
 def plan_fields(

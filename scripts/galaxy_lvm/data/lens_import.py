@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.data.colour import grz_to_rgb
 from galaxy_lvm.data.legacysurvey import CutoutService
 from galaxy_lvm.data.lens_candidates import inside_fields
 from galaxy_lvm.data.lens_fields import SPLITS, lens_row
 from galaxy_lvm.data.lens_masks import MaskSettings, measure_mask
 from galaxy_lvm.data.positions import sky
 from galaxy_lvm.data.rejected import rejection
+from galaxy_lvm.data.store import PIXEL_SCALE_ARCSEC
 from galaxy_lvm.errors import DataError
+from galaxy_lvm.lenses.images import from_fluxes
 from galaxy_lvm.workflow import progress
 
 log = logging.getLogger("galaxy_lvm.lens_import")
@@ -126,7 +127,8 @@ def import_fields(
                 if isinstance(answer, DataError):
                     raise answer
                 masks = _masks(answer, inside.get(number, []), candidates, settings)
-                good[number] = (answer, masks)
+                # As the search shows its images, holes filled: both have to look the same.
+                good[number] = (from_fluxes(answer, PIXEL_SCALE_ARCSEC).rgb, masks)
             except DataError as error:
                 source = candidates.iloc[row["candidate"]]
                 line = rejection("import", str(error), row["id"], source["table"], source["row"])
@@ -218,13 +220,13 @@ def _divide(
         for row in group.itertuples():
             if split is None or not quotas.take(split, row.empty):
                 continue
-            fluxes, masks = good[row.number]
+            image, masks = good[row.number]
             for number, mask in masks:
                 candidate = candidates.iloc[number]
                 known = {"grade": candidate["grade"]}
                 lens = lens_row(len(result.images), candidate["id"], mask, **known)
                 result.lenses.append(lens)
-            result.images.append(grz_to_rgb(fluxes[None])[0])
+            result.images.append(image)
             columns = {"id": row.id, "split": split, "ra": row.ra, "dec": row.dec}
             result.columns.append({**columns, "n_lenses": len(masks)})
 

@@ -1,6 +1,8 @@
 """Tables of positions on the sky: read, checked row by row, and which rows are the same object."""
 
 import os
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import astropy.units as u
@@ -12,13 +14,18 @@ from galaxy_lvm.data.rejected import rejection
 from galaxy_lvm.data.text_table import read_text_table
 from galaxy_lvm.errors import DataError
 
+# Line of a row in its file. Names of the file are stripped: none of them begins with a space.
+LINE = " line"
 # What published tables call the columns that are needed; letter case does not matter.
 _NAMES = {"id": ("id", "name"), "ra": ("ra",), "dec": ("dec",)}
 _LIMITS_DEG = {"ra": (0.0, 360.0), "dec": (-90.0, 90.0)}
 
 
 def read_positions(
-    path: str | os.PathLike, make_ids: bool = False
+    path: str | os.PathLike,
+    make_ids: bool = False,
+    keep_copies: bool = False,
+    as_text: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, list[dict[str, object]]]:
     """Read a table of positions.
 
@@ -29,50 +36,63 @@ def read_positions(
         `name`); letter case does not matter.
     make_ids
         Make an id from the position where the table has none.
+    keep_copies
+        Keep rows without an id at the position of an earlier one, with the same made id, for
+        callers that look for copies themselves; else they are rejected.
+    as_text
+        Other columns, in lower case, that stay as the table writes them although they look like
+        numbers, as `label` does.
 
     Returns
     -------
     table : pandas.DataFrame
-        Good rows: `id` (text), `ra`, `dec` (float), `row` (line in the file, the header being line
-        1) and all other columns, as numbers where every value is one.
+        Good rows: `id` (text), `ra`, `dec` (float), `LINE` (line in the file, the header being
+        line 1) and all other columns, as numbers where every value is one.
     rejections : list of dict
-        Rows with a bad position, without an id or with one that was used before.
+        Rows with a bad position, without an id or with one that was used before, and copies.
 
     Raises
     ------
     DataError
-        If the file cannot be read, lacks a column or has no rows.
+        If the file cannot be read, lacks a column, has two that could be the same, or has no rows.
     """
     path = Path(path)
-    table = _read(path)
-    table.columns = [str(name).strip() for name in table.columns]
-    table = _named(table, path, make_ids)
-    table["row"] = np.arange(len(table)) + 2
-    rejections, good = [], np.ones(len(table), dtype=bool)
-    first_row: dict[str, int] = {}
-    degrees = {name: pd.to_numeric(table[name], errors="coerce") for name in _LIMITS_DEG}
-    for number, record in enumerate(table[["id", "ra", "dec", "row"]].itertuples(index=False)):
-        reason = _position_problem(record, {name: degrees[name].iloc[number] for name in degrees})
-        if not reason and record.id in first_row:
-            reason = f"id used before, in line {first_row[record.id]}; give every row its own"
-        if reason:
-            good[number] = False
-            line = rejection("import", reason, record.id, path.name, record.row)
-            rejections.append(line)
-        elif record.id:
-            first_row[record.id] = record.row
-    table = table.assign(**{name: values.astype(float) for name, values in degrees.items()})[good]
-    table = table.reset_index(drop=True)
-    if make_ids:
-        made = [f"{ra:.5f}{dec:+.5f}" for ra, dec in zip(table["ra"], table["dec"], strict=True)]
-        table["id"] = table["id"].where(table["id"] != "", made)
-    elif (table["id"] == "").any():
-        empty = table["id"] == ""
-        for row in table.loc[empty, "row"]:
-            reason = "the id is empty; give every row one"
-            rejections.append(rejection("import", reason, file=path.name, row=row))
-        table = table[~empty].reset_index(drop=True)
-    return table, rejections
+    table = _named(_read(path), path, make_ids, as_text)
+    table[LINE] = np.arange(len(table)) + 2
+    degrees = table[list(_LIMITS_DEG)].apply(pd.to_numeric, errors="coerce").astype(float)
+    written, places = (part[list(_LIMITS_DEG)].to_dict("records") for part in (table, degrees))
+    reasons = list(map(_position_problem, written, places))
+    made = [
+        make_ids and not name and not why for name, why in zip(table["id"], reasons, strict=True)
+    ]
+    table.loc[made, "id"] = [
+        _made_id(**place) for place, new in zip(places, made, strict=True) if new
+    ]
+    first_line: dict[str, int] = {}
+    for number, (name, line) in enumerate(zip(table["id"], table[LINE], strict=True)):
+        if reasons[number]:
+            continue
+        if not name:
+            reasons[number] = "the id is empty; give every row one"
+        elif name not in first_line:
+            first_line[name] = line
+        elif not made[number]:
+            reasons[number] = f"id used before, in line {first_line[name]}; give every row its own"
+        elif not keep_copies:
+            earlier = f"a duplicate: line {first_line[name]} has the same position"
+            reasons[number] = f"{earlier}; remove one, or give both an id"
+    rejections = [
+        rejection("import", reason, name, path.name, line)
+        for reason, name, line in zip(reasons, table["id"], table[LINE], strict=True)
+        if reason
+    ]
+    good = [not reason for reason in reasons]
+    return table.assign(**degrees)[good].reset_index(drop=True), rejections
+
+
+def _made_id(ra: float, dec: float) -> str:
+    # 360 degrees are 0, and so is a declination of -0.
+    return f"{round(ra, 5) % 360:.5f}{round(dec, 5) + 0.0:+.5f}"
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -83,6 +103,8 @@ def _read(path: Path) -> pd.DataFrame:
             table = pd.read_parquet(path)
         else:
             table = read_text_table(path)
+    except DataError:
+        raise
     except (pd.errors.ParserError, pd.errors.EmptyDataError, OSError, ValueError) as error:
         raise DataError(f"{path}: not a readable table: {error}") from error
     if table.empty:
@@ -90,43 +112,81 @@ def _read(path: Path) -> pd.DataFrame:
     return table
 
 
-def _named(table: pd.DataFrame, path: Path, make_ids: bool) -> pd.DataFrame:
+def find_column(columns: Sequence[str], aliases: Sequence[str], path: Path) -> str | None:
+    """Return the column that bears one of several names; None if there is none.
+
+    Parameters
+    ----------
+    columns
+        The table's.
+    aliases
+        In lower case. A column that bears the first one exactly is taken whatever the others are
+        called; else letter case does not matter.
+    path
+        File, for the message.
+
+    Raises
+    ------
+    DataError
+        If several columns could be the one.
+    """
+    if aliases[0] in columns:
+        return aliases[0]
+    matches = [column for column in columns if column.lower() in aliases]
+    if len(matches) > 1:
+        raise DataError(
+            f"{path}: columns {', '.join(map(repr, matches))} could all be {aliases[0]!r}; rename "
+            f"the one that is meant to {aliases[0]!r}"
+        )
+    return matches[0] if matches else None
+
+
+def _named(table: pd.DataFrame, path: Path, make_ids: bool, as_text: Sequence[str]) -> pd.DataFrame:
     """Give the needed columns their names and types, and the others numbers where they are."""
-    found = {}
-    for name, aliases in _NAMES.items():
-        matches = [column for column in table.columns if column.lower() in aliases]
-        if matches:
-            found[matches[0]] = name
-    absent = set(_NAMES) - set(found.values()) - ({"id"} if make_ids else set())
+    table.columns = [str(name).strip() for name in table.columns]
+    twice = sorted(set(table.columns[table.columns.duplicated()]))
+    if twice:
+        raise DataError(
+            f"{path}: several columns are called {', '.join(map(repr, twice))}; rename all but one"
+        )
+    found = {name: find_column(list(table), aliases, path) for name, aliases in _NAMES.items()}
+    absent = [name for name in sorted(found) if not found[name] and not (name == "id" and make_ids)]
     if absent:
         raise DataError(
-            f"{path}: no column {', '.join(map(repr, sorted(absent)))}; the table has "
+            f"{path}: no column {', '.join(map(repr, absent))}; the table has "
             f"{list(table.columns)}. Positions are columns ra and dec in degrees, names are id"
         )
-    table = table.rename(columns=found)
+    table = table.rename(columns={column: name for name, column in found.items() if column})
     if "id" not in table:
         table.insert(0, "id", "")
     for name in table.columns:
-        if name in _NAMES:
-            table[name] = table[name].astype(str).str.strip()
-            continue
-        if pd.api.types.is_numeric_dtype(table[name]):
-            continue
-        text = table[name].fillna("").astype(str).str.strip()
-        numbers = pd.to_numeric(text.replace("", np.nan), errors="coerce")
-        numeric = numbers.notna().any() and numbers.notna().sum() == (text != "").sum()
-        table[name] = numbers if numeric and name != "label" else text
+        if name in _NAMES or name == "label" or name.lower() in as_text:
+            table[name] = _written(table[name])
+        elif not pd.api.types.is_numeric_dtype(table[name]):
+            text = _written(table[name])
+            numbers = pd.to_numeric(text.replace("", np.nan), errors="coerce")
+            numeric = numbers.notna().any() and numbers.notna().sum() == (text != "").sum()
+            table[name] = numbers if numeric else text
     table["id"] = table["id"].replace({"nan": "", "None": ""})
     return table
 
 
-def _position_problem(record: tuple, degrees: dict[str, float]) -> str:
+def _written(values: pd.Series) -> pd.Series:
+    """Return values as a table writes them, "" where there is none."""
+    there = values.notna()
+    if pd.api.types.is_float_dtype(values):
+        # 1, none, 2 is 1.0, NaN, 2.0 in a parquet file.
+        as_short = partial(np.format_float_positional, trim="-")
+        values = values.map(as_short, na_action="ignore")
+    return values.astype(object).where(there, "").astype(str).str.strip()
+
+
+def _position_problem(written: dict[str, str], degrees: dict[str, float]) -> str:
     for name, (low, high) in _LIMITS_DEG.items():
-        value = getattr(record, name)
         if not np.isfinite(degrees[name]):
-            return f"{name} {value!r} is no number of degrees; write 150.1, not 10:00:24"
+            return f"{name} {written[name]!r} is no number of degrees; write 150.1, not 10:00:24"
         if not low <= degrees[name] <= high:
-            return f"{name} {value!r} is not between {low:g} and {high:g} degrees"
+            return f"{name} {written[name]!r} is not between {low:g} and {high:g} degrees"
     return ""
 
 

@@ -11,6 +11,10 @@ import httpx
 
 from galaxy_lvm.errors import ConfigError, DataError
 
+# Client errors that say what state the service is in, whatever the position: no access, a proxy
+# in between, a request too slow, too early or one too many. Asked again, they may pass.
+_PASSING = {401, 403, 407, 408, 425, 429}
+
 
 class RefusedError(DataError):
     """The service refuses a request, or has nothing usable; the message says why."""
@@ -123,13 +127,29 @@ class Pace:
             self._next = max(self._next, time.monotonic() + seconds)
 
 
+def check_is_data(content: bytes) -> None:
+    """Refuse a body that is empty, or a web page (a login, a notice) in place of data.
+
+    Raises
+    ------
+    ServiceError
+        It says nothing about the position, so it may be asked for again.
+    """
+    start = content[:200].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not start:
+        raise ServiceError("the service sent an empty answer")
+    if start.startswith(b"<"):
+        text = " ".join(start.decode("utf-8", "replace").split())[:120]
+        raise ServiceError(f"the service sent a web page in place of data: {text!r}")
+
+
 def fetch(
     client: httpx.Client,
     url: str,
     settings: ServiceSettings,
     pace: Pace,
     params: dict[str, object] | None = None,
-    check: Callable[[bytes], object] = bytes,
+    check: Callable[[bytes], object] = check_is_data,
 ) -> bytes:
     """Return the body of an answer; ask again after failures that may pass.
 
@@ -144,12 +164,14 @@ def fetch(
     pace
         Rate limit that all requests share.
     check
-        Raises `ServiceError` for a body that arrived damaged; then it is fetched again.
+        Raises `ServiceError` for a body that arrived damaged or is no data at all; then it is
+        fetched again.
 
     Raises
     ------
     RefusedError
-        If the service refuses the request (HTTP 4xx other than 429).
+        If the service refuses the request itself: HTTP 4xx other than those that tell of the
+        service's state (401, 403, 407, 408, 425, 429).
     UnreachableError
         If there is no connection.
     ServiceError
@@ -189,11 +211,12 @@ def _problem(response: httpx.Response, settings: ServiceSettings, pace: Pace) ->
     status = response.status_code
     if status == httpx.codes.OK:
         return ""
-    if status != httpx.codes.TOO_MANY_REQUESTS and status < 500:
-        text = " ".join(response.text.split())[:120]
+    text = " ".join(response.text.split())[:120]
+    answer = f"HTTP {status}{': ' + text if text else ''}"
+    if 400 <= status < 500 and status not in _PASSING:
         raise RefusedError(
-            f"refused by the service (HTTP {status}{': ' + text if text else ''}); the position "
-            "may lie outside the survey's footprint, or the layer's name may be wrong"
+            f"refused by the service ({answer}); the position may lie outside the survey's "
+            "footprint, or the layer's name may be wrong"
         )
     seconds = _retry_after_s(response.headers.get("Retry-After", ""))
     if seconds is not None:
@@ -203,7 +226,7 @@ def _problem(response: httpx.Response, settings: ServiceSettings, pace: Pace) ->
                 f"{settings.max_wait_s:g}; start again later"
             )
         pace.pause(seconds)
-    return f"HTTP {status}"
+    return answer
 
 
 def _retry_after_s(value: str) -> float | None:

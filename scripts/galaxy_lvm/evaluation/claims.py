@@ -140,7 +140,8 @@ def paired_by_seed(first: pd.Series, second: pd.Series) -> Difference | None:
         return None
     half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
     mean = values.mean()
-    return Difference(mean, mean - half, mean + half, f"paired by {len(values)} seeds")
+    how = f"paired by {len(values)} seeds"
+    return Difference(mean, mean - half, mean + half, how if values.any() else f"equal, {how}")
 
 
 def _describe(metric: str, a: str, b: str, found: Difference | None) -> str:

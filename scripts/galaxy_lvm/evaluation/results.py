@@ -44,7 +44,9 @@ def write_table(path_csv: str | os.PathLike, table: pd.DataFrame, page: str) -> 
         temporary.write_text(page, encoding="utf-8")
 
 
-def write_results(path: str | os.PathLike, rows: Iterable[Mapping] | pd.DataFrame) -> None:
+def write_results(
+    path: str | os.PathLike, rows: Iterable[Mapping] | pd.DataFrame, may_be_empty: bool = False
+) -> None:
     """Write a long table, sorted, under its name only once it is complete.
 
     Parameters
@@ -53,16 +55,19 @@ def write_results(path: str | os.PathLike, rows: Iterable[Mapping] | pd.DataFram
         CSV file.
     rows
         Rows with the columns of `COLUMNS`.
+    may_be_empty
+        Whether a table without any row is an answer.
 
     Raises
     ------
     DataError
-        If there is no row, a column is missing or unknown, a value is not finite, or two rows
-        differ in nothing but their value.
+        If there is no row (unless there may be none), a column is missing or unknown, a value is
+        not finite, or two rows differ in nothing but their value.
     """
     table = pd.DataFrame(rows if isinstance(rows, pd.DataFrame) else list(rows))
-    if table.empty:
+    if table.empty and not may_be_empty:
         raise DataError(f"{path}: no result to write")
+    table = table.reindex(columns=list(COLUMNS)) if table.empty else table
     _check_columns(table, COLUMNS, path)
     table = table[list(COLUMNS)].astype({"seed": int, "value": float})
     wrong = table[~np.isfinite(table["value"])]
@@ -174,7 +179,7 @@ def _read_csv(path: str | os.PathLike, columns: Sequence[str]) -> pd.DataFrame:
     # An empty condition is a value of its own, not a gap.
     table = pd.read_csv(path, dtype=text, keep_default_na=False)
     _check_columns(table, columns, path)
-    numbers = pd.to_numeric(table["value"], errors="coerce")
+    numbers = pd.to_numeric(table["value"], errors="coerce").astype(float)
     wrong = np.flatnonzero(~np.isfinite(numbers))
     if wrong.size:
         raise DataError(

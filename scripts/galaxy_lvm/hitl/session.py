@@ -163,7 +163,9 @@ class Session:
         """
         table = self.labels()
         positive, negative = (table.loc[table["value"] == v, "id"] for v in (POSITIVE, NEGATIVE))
-        version = config_hash([sorted(positive), sorted(negative), asdict(self.settings)])
+        # Unsure and tied galaxies teach nothing, but are not assumed to be negatives any more.
+        about = [sorted(positive), sorted(negative), sorted(table["id"]), asdict(self.settings)]
+        version = config_hash(about)
         if version == self._version:
             return version
         if positive.empty:

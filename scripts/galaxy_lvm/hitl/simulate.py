@@ -87,6 +87,11 @@ class Sizes:
     n_recommended: int = 10
     n_big: int = 1000
 
+    @property
+    def loop(self) -> str:
+        """Condition of one step of the loop."""
+        return f"initial={2 * self.few_per_class} rounds=1 recommended={self.n_recommended}"
+
     @classmethod
     def of(cls, section: Mapping[str, Any]) -> "Sizes":
         """Return the sizes that the config's `hitl.comparison` describes."""
@@ -173,7 +178,7 @@ def compare(
         scores["lvm", condition] = _on_test(task, session)
     few = f"train={2 * sizes.few_per_class}"
     if few in sets:
-        condition = f"initial={2 * sizes.few_per_class} rounds=1 recommended={sizes.n_recommended}"
+        condition = sizes.loop
         for rule in dict.fromkeys((settings.rule, *rules)):
             session = _started(task, sets[few], replace(settings, rule=rule))
             _label_round(session, task.truth, sizes.n_recommended)

@@ -90,23 +90,28 @@ def select_bgs(
     if missing:
         raise DataError(f"the catalogue has no column {sorted(missing)}; see surveys.bgs_query")
     low, high = _checked_range(radius_arcsec)
-    numbers = catalogue[["ra", "dec", "half_light_radius_arcsec", "mag_r"]]
-    radius = catalogue["half_light_radius_arcsec"]
+    numeric = ["ra", "dec", "half_light_radius_arcsec", "mag_r"]
+    numbers = catalogue[numeric].apply(pd.to_numeric, errors="coerce")
+    radius = numbers["half_light_radius_arcsec"]
     cuts = {
         "a value is missing or not finite": ~np.isfinite(numbers.astype(float)).all(axis=1),
         "point source": catalogue["type"].isin(["PSF", "DUP"]),
         f"half-light radius outside {low:g} to {high:g} arcsec": ~radius.between(low, high),
-        f"fainter than r = {mag_r_max:g}": ~(catalogue["mag_r"] <= mag_r_max),
-        "the same id again": catalogue["id"].astype(str).duplicated(),
+        f"fainter than r = {mag_r_max:g}": ~(numbers["mag_r"] <= mag_r_max),
     }
     kept, removed = pd.Series(True, index=catalogue.index), {}
     for reason, fails in cuts.items():
         removed[reason] = int((kept & fails).sum())
         kept &= ~fails
-    galaxies = catalogue[kept].reset_index(drop=True)
+    galaxies = catalogue[kept]
+    galaxies = galaxies.assign(id=galaxies["id"].astype(str))
+    # Among what is left: a copy that was cut does not stand for the good one.
+    again = galaxies["id"].duplicated()
+    removed["the same id again"] = int(again.sum())
+    galaxies = galaxies[~again].reset_index(drop=True)
     if galaxies.empty:
         raise DataError(f"no galaxy of {len(catalogue)} is left; removed: {removed}")
-    return Selection(galaxies.assign(id=galaxies["id"].astype(str)), removed)
+    return Selection(galaxies, removed)
 
 
 def cutout_requests(galaxies: pd.DataFrame, side_pix: int = BGS_SIDE_PIX) -> pd.DataFrame:
@@ -186,7 +191,10 @@ def select_decals(votes: pd.DataFrame, thresholds: Mapping[str, float] | None = 
     missing = [c for c in ("id", *columns.values()) if c not in votes]
     if missing:
         raise DataError(f"the table of votes has no column {missing}")
-    sure = {name: votes[column] >= limits[name] for name, column in columns.items()}
+    sure = {
+        name: pd.to_numeric(votes[column], errors="coerce") >= limits[name]
+        for name, column in columns.items()
+    }
     spiral = sure["featured"] & sure["face_on"] & sure["spiral"]
     other = sure["smooth"] | (sure["featured"] & sure["edge_on"])
     label = np.select([spiral & ~other, other & ~spiral], ["face_on_spiral", "other"], "")

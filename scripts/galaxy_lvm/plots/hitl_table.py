@@ -10,6 +10,7 @@ from galaxy_lvm.evaluation.claims import NOT_EVALUATED, paired_by_seed
 from galaxy_lvm.evaluation.results import summarise
 from galaxy_lvm.evaluation.tables import page_html
 from galaxy_lvm.hitl.measures import COMPARISON_METRICS, labels_to_find
+from galaxy_lvm.hitl.simulate import Sizes
 
 METRIC_NAMES = {
     "aupr": "AUPR",
@@ -82,8 +83,16 @@ def comparison_table(results: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame
     return table.drop(columns="order").reset_index(drop=True)
 
 
-def claims_table(results: pd.DataFrame) -> pd.DataFrame:
+def claims_table(results: pd.DataFrame, sizes: Sizes) -> pd.DataFrame:
     """Judge what the paper says of figure 10 and of alpha, in pairs of seeds.
+
+    Parameters
+    ----------
+    results
+        Long table with the experiments `hitl` and `alpha`.
+    sizes
+        Training sets that were asked for; a claim about one that the pool has no room for is not
+        evaluated.
 
     Returns
     -------
@@ -100,7 +109,7 @@ def claims_table(results: pd.DataFrame) -> pd.DataFrame:
         )
 
     rows = []
-    for text, metric, first, second in _claims(results):
+    for text, metric, first, second in _claims(results, sizes):
         found = paired_by_seed(values(*first, metric), values(*second, metric))
         detail = "one of them has no result, or no two seeds in common"
         if found is not None:
@@ -110,24 +119,23 @@ def claims_table(results: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["claim", "verdict", "detail"])
 
 
-def _claims(results: pd.DataFrame) -> list[tuple]:
+def _claims(results: pd.DataFrame, sizes: Sizes) -> list[tuple]:
     """Return text, metric, and what is claimed to score higher than what."""
-    hitl = results[results["experiment"] == "hitl"]
-    known = sorted({(c, n_labels(c)) for c in hitl["condition"]}, key=lambda pair: pair[1])
-    loop = next((c for c, _ in known if c.startswith("initial")), "")
-    sets = [c for c, _ in known if c.startswith("train")]
-    claims = []
-    if loop and len(sets) == 4:
-        few, more, small, big = sets
-        head = ("hitl", "lvm_hitl", loop)
-        claims += [
-            (f"LVM + HITL above LVM, {few}", "aupr", head, ("hitl", "lvm", few)),
-            (f"LVM + HITL above LVM, {more}", "aupr", head, ("hitl", "lvm", more)),
-            (f"LVM + HITL above ResNet18, {small}", "aupr", head, ("hitl", "resnet18", small)),
-            (f"LVM, {big}, above LVM + HITL", "aupr", ("hitl", "lvm", big), head),
-            (f"LVM above ResNet18, {small}", "aupr", ("hitl", "lvm", small),
-             ("hitl", "resnet18", small)),
-        ]  # fmt: skip
+    few, more, small = (
+        f"train={2 * n}" for n in (sizes.few_per_class, sizes.more_per_class, sizes.small_per_class)
+    )
+    big, loop = f"train={sizes.n_big}", sizes.loop
+    head = ("hitl", "lvm_hitl", loop)
+    claims = [
+        (f"LVM + HITL above LVM, {few}", "aupr", head, ("hitl", "lvm", few)),
+        (f"LVM + HITL above LVM, {more}", "aupr", head, ("hitl", "lvm", more)),
+        (f"LVM + HITL above ResNet18, {small}", "aupr", head, ("hitl", "resnet18", small)),
+        (f"LVM + HITL at or above LVM, {big}", "aupr", head, ("hitl", "lvm", big)),
+        ("LVM + HITL above as many random labels (our control)", "aupr", head,
+         ("hitl", "lvm_random", loop)),
+        (f"LVM above ResNet18, {small}", "aupr", ("hitl", "lvm", small),
+         ("hitl", "resnet18", small)),
+    ]  # fmt: skip
     for lower in sorted(set(results.loc[results["experiment"] == "alpha", "model"])):
         at = {a: ("alpha", lower, f"alpha={a}") for a in ("0.1", "0.5", "0.9")}
         name = f"lower = {lower}"
@@ -193,7 +201,8 @@ def comparison_html(table: pd.DataFrame, claims: pd.DataFrame, target: str) -> s
         cells = f"<td>{html.escape(model_name(row['model']))}</td>"
         cells += f"<td>{html.escape(row['condition'])}</td><td>{row['n_seeds']}</td>"
         for metric in COMPARISON_METRICS:
-            low, high = row[f"{metric}_low95"], row[f"{metric}_high95"]
+            # A t interval over a few seeds may reach beyond what a score can be.
+            low, high = np.clip([row[f"{metric}_low95"], row[f"{metric}_high95"]], 0, 1)
             interval = "" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
             printed = row[f"{metric}_paper"]
             cells += f'<td>{row[metric]:.3f}<span class="interval">{interval}</span></td>'

@@ -4,7 +4,6 @@ import logging
 import os
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,12 @@ from galaxy_lvm.models.weights import load_lvm
 from galaxy_lvm.training.augment import dihedral, to_float
 from galaxy_lvm.training.feed import Sampler, local_share
 from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, make_accelerator
-from galaxy_lvm.workflow import atomic_path, config_hash, derive_seed, file_version, progress
+from galaxy_lvm.workflow import (
+    atomic_path,
+    derive_seed,
+    progress,
+    state_folder,
+)
 
 log = logging.getLogger("galaxy_lvm")
 
@@ -177,9 +181,9 @@ def train_detector(
     detector = LensDetector(detector_config(store, rows, backbone, lvm, settings))
     if lvm is not None:
         detector.levels.encoder.load_state_dict(lvm.encoder.state_dict())
-    sources = [file_version(path) for path in (fields_path, lvm_path) if path is not None]
-    key = config_hash([backbone, n_train, asdict(settings), seed, sources])
-    loop = TrainingLoop(detector, optim, Path(state_root) / key, accelerator)
+    chosen = [backbone, n_train, asdict(settings), seed]
+    state = state_folder(state_root, chosen, [fields_path, lvm_path])
+    loop = TrainingLoop(detector, optim, state, accelerator)
     feed = FieldFeed(
         store,
         rows,

@@ -27,7 +27,7 @@ from galaxy_lvm.training.fewshot_trainers import (
     HogTrainer,
     NetworkTrainer,
 )
-from galaxy_lvm.workflow import atomic_path, config_hash, file_version, log, progress
+from galaxy_lvm.workflow import atomic_path, log, progress, state_folder
 
 
 def train_few_shot(
@@ -70,9 +70,8 @@ def train_few_shot(
     sizes, skipped = usable_sizes(splits["train"].labels, class_names, settings.sizes)
     for size, reason in skipped.items():
         log.warning("%d per class left out, too few training galaxies: %s", size, reason)
-    sources = [p for p in (splits_path, crops_path, features_path, lvm_path) if p]
-    key = config_hash([asdict(spec), asdict(settings), [file_version(p) for p in sources]])
-    folder = Path(state_root) / key
+    sources = [splits_path, crops_path, features_path, lvm_path]
+    folder = state_folder(state_root, [asdict(spec), asdict(settings)], sources)
     trainer = _trainer(spec, crops_path, features_path, lvm_path, settings, splits, class_names)
     rows, tables = [], []
     tasks = list(itertools.product(sizes, seeds))

@@ -4,7 +4,6 @@ import logging
 import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -26,7 +25,7 @@ from galaxy_lvm.training.multitask import (
     validate,
 )
 from galaxy_lvm.training.schedule import FROM_SCRATCH, STRATEGIES, TaskSchedule
-from galaxy_lvm.workflow import atomic_path, config_hash, derive_seed
+from galaxy_lvm.workflow import atomic_path, derive_seed, state_folder
 
 log = logging.getLogger("galaxy_lvm")
 
@@ -125,8 +124,8 @@ def train_multitask(
         settings.multitask["validate_every_steps"],
         len(class_names),
     )
-    key = config_hash([vars(settings), read_card(lvm_path), str(crops_path), len(train_images)])
-    loop = TrainingLoop(model, optim, Path(state_root) / key, accelerator, monitor)
+    state = state_folder(state_root, vars(settings), [crops_path, splits_path, lvm_path])
+    loop = TrainingLoop(model, optim, state, accelerator, monitor)
     feed = _make_feed(
         TaskImages(train_images, train_labels), schedule, settings, len(class_names), loop
     )

@@ -4,7 +4,6 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -18,7 +17,7 @@ from galaxy_lvm.training.augment import ViewRecipe, random_views, resize, to_flo
 from galaxy_lvm.training.feed import CropImages, Sampler, local_share
 from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, make_accelerator
 from galaxy_lvm.training.objectives import build_objective
-from galaxy_lvm.workflow import atomic_path, config_hash, derive_seed
+from galaxy_lvm.workflow import atomic_path, derive_seed, state_folder
 
 log = logging.getLogger("galaxy_lvm")
 
@@ -109,10 +108,9 @@ def pretrain(
     objective = build_objective(lvm, settings)
     optim = OptimSettings(**settings["optim"])
     accelerator = make_accelerator(optim.precision)
-    key = config_hash(
-        [lvm_settings, settings, seed, str(crops_path), None if rows is None else len(rows)]
-    )
-    loop = TrainingLoop(objective, optim, Path(state_root) / key, accelerator)
+    n_rows = None if rows is None else len(rows)
+    state = state_folder(state_root, [lvm_settings, settings, seed, n_rows], [crops_path])
+    loop = TrainingLoop(objective, optim, state, accelerator)
     crops = CropImages(crops_path, rows)
     recipe = ViewRecipe(side_pix=settings["view_side_pix"], **settings["views"])
     feed = PretrainFeed(
