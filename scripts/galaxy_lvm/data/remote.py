@@ -186,7 +186,7 @@ def fetch(
         unreachable = False
         try:
             response = client.get(url, params=params)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:  # also an answer cut short or sent in a circle
             unreachable = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
             problem = f"{type(error).__name__}: {error}"
             continue
