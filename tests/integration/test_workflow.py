@@ -171,20 +171,20 @@ def test_paper_config_plans_the_papers_run(tmp_path):
     data = tmp_path / "data"
     (data / "galaxy_zoo_2").mkdir(parents=True)
     (data / "galaxy_zoo_2" / "labels.csv").write_text("id,file,label\n")
-    for name in ("training", "new"):
-        (data / f"neuralens_{name}_lenses.tsv").write_text("ra\tdec\n10.0\t5.0\n")
+    (data / "bright_galaxies").mkdir()
+    (data / "bright_galaxies" / "positions.csv").write_text("id,ra,dec\n")
     (data / "galaxy_zoo_decals").mkdir()
     (data / "galaxy_zoo_decals" / "galaxies.csv").write_text("id,file\n")
-    for name, side_pix in (("ssl_legacysurvey", 152), ("bright_galaxies", 192)):
-        (data / name).mkdir()
-        with h5py.File(data / name / "images.h5", "w") as file:
-            file["images"] = np.zeros((1, 3, side_pix, side_pix), dtype=np.float32)
+    (data / "ssl_legacysurvey").mkdir()
+    with h5py.File(data / "ssl_legacysurvey" / "images.h5", "w") as file:
+        file["images"] = np.zeros((1, 3, 152, 152), dtype=np.float32)
     config = str(ROOT / "config" / "paper.yaml")
     _, text = snakemake(tmp_path, "--configfile", config, "--dry-run", "--printshellcmds")
     assert "results/paper/models/pretrain/reconstruct_skips/lvm.safetensors" in text
     assert "gpu=8" in text
     assert "results/paper/models/lenses/resnet50_1000_2.safetensors" in text
     assert "rule import_fields" in text and "rule simulate_fields" not in text
+    assert "results/paper/data/bright_galaxies/cutouts.h5" in text  # fetched, 192 pixels wide
 
 
 def test_own_images_go_through_and_bad_ones_are_listed(tmp_path):
