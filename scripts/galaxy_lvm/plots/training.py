@@ -250,6 +250,8 @@ def draw_classification(predictions: pd.DataFrame, class_names: list[str]) -> Fi
         axis.set_yticklabels([])
     axes[0, 0].set_ylabel("True class")
     axes[1, 0].set_ylabel("Share that is right")
+    # One for all: four strategies leave no room for it below each.
+    fig.supxlabel("Probability of the predicted class", size=8)
     return fig
 
 
@@ -308,6 +310,6 @@ def _reliability(axes: Axes, labels: np.ndarray, shares: np.ndarray) -> None:
     axes.plot([0, 1], [0, 1], color=style.COLOURS["grey"], linewidth=0.8, linestyle="--")
     axes.errorbar(table["confidence"], table["right"], yerr=np.maximum(errors, 0), marker="o",
                   elinewidth=0.8)  # fmt: skip
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="Probability of the predicted class")
+    axes.set(xlim=(0, 1), ylim=(0, 1.02))
     text = f"calibration error {calibration_error(table):.2f}"
     axes.text(0.97, 0.05, text, transform=axes.transAxes, fontsize=7, ha="right")
