@@ -61,10 +61,9 @@ def main(
     items, load, rejections = open_source(settings, Path(state_root) / "cutouts", service)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     # Another release or another tolerance for missing pixels gives other images.
-    state = state_folder(state_root, [threshold, settings, service], [weights])
-    state = state.with_suffix(".jsonl")
+    folder = state_folder(state_root, [threshold, settings, service], [weights])
     detector = load_detector(weights).to(device)
-    found, refused = search_items(detector, items, load, tiles, threshold, state)
+    found, refused = search_items(detector, items, load, tiles, threshold, folder / "found.jsonl")
     best = found.head(settings["n_gallery"])
     pictures = gallery_images(best, items, load, GALLERY_SIDE_PIX)
     save(draw_gallery(pictures, best, len(found)), gallery)

@@ -61,9 +61,7 @@ def command_line() -> None:
         print(bgs_query())
         return
     if not options.positions:
-        parser.error(
-            "give the catalogue and the file to write" + " (decals has no query)" * options.query
-        )
+        parser.error("give the catalogue and the file to write; only `bright` has a query")
     try:
         removed = main(options.pool, options.catalogue, options.positions)
     except DataError as error:

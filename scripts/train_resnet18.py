@@ -74,10 +74,10 @@ def main(
             train, folder = galaxies["train"].take(sets[condition]), state / f"{number}_{n_labels}"
             make = partial(train_and_score, trainer, train, galaxies, its_seed, folder)
             values = kept_result(state, [number, condition], make)
-            target = comparison["target"]
-            rows += long_rows("hitl", target, MODEL, condition, number, values)
+            rows += long_rows("hitl", comparison["target"], MODEL, condition, number, values)
     write_results(metrics, rows, may_be_empty=True)  # few galaxies, room for no training set
-    shutil.rmtree(state, ignore_errors=not rows)
+    if rows:
+        shutil.rmtree(state)
 
 
 def train_and_score(

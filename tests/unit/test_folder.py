@@ -193,6 +193,11 @@ def test_a_column_called_row_is_kept_beside_the_line_number(folder):
         run(folder, ["1,a.png,spiral,7,8"], "id,file,label,row,table_row")
 
 
+def test_columns_whose_names_meet_in_the_store_are_both_kept(folder):
+    _, table, _ = run(folder, ["1,a.png,spiral,7,8"], "id,file,label,a_b,a/b")
+    assert table.loc[0, ["a_b", "a_b_"]].tolist() == [7, 8]
+
+
 def test_without_a_label_column_all_are_unlabelled(folder):
     _, table, _ = run(folder, ["1,a.png", "2,b.jpg"], "id,file", label_column="")
     assert list(table["label"]) == ["", ""]

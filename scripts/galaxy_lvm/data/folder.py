@@ -16,7 +16,7 @@ import pandas as pd
 from galaxy_lvm.data.pixels import missing_pixels
 from galaxy_lvm.data.readers import ReadImage, image_size, kind_of, read_grz, read_rgb
 from galaxy_lvm.data.rejected import rejection
-from galaxy_lvm.data.store import BANDS, CutoutWriter
+from galaxy_lvm.data.store import BANDS, CutoutWriter, stored_names
 from galaxy_lvm.data.text_table import read_text_table
 from galaxy_lvm.errors import ConfigError, DataError
 from galaxy_lvm.workflow import progress
@@ -141,13 +141,12 @@ def read_table(path: str | os.PathLike, settings: FolderSettings) -> pd.DataFram
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
     """Turn the extra columns into numbers where they are; give them names that HDF5 takes."""
     typed = table[list(_OWN)].copy()
+    safe = stored_names(list(table), _RESERVED)
     for name in table.columns.drop(list(_OWN)):
         values = table[name].fillna("").str.strip()
         numbers = pd.to_numeric(values.replace("", np.nan), errors="coerce")
         numeric = name in ("ra", "dec") or numbers.notna().sum() == (values != "").sum()
-        safe = name.replace("/", "_") or "unnamed"
-        safe = f"table_{safe}" if safe in _RESERVED else safe
-        typed[safe] = numbers if numeric and numbers.notna().any() else values
+        typed[safe[name]] = numbers if numeric and numbers.notna().any() else values
     for name, low, high in (("ra", 0.0, 360.0), ("dec", -90.0, 90.0)):
         if name not in typed:
             continue

@@ -32,7 +32,13 @@ from galaxy_lvm.data.remote import (
     check_is_data,
     fetch,
 )
-from galaxy_lvm.data.store import BANDS, CUTOUT_SIDE_PIX, PIXEL_SCALE_ARCSEC, CutoutWriter
+from galaxy_lvm.data.store import (
+    BANDS,
+    CUTOUT_SIDE_PIX,
+    PIXEL_SCALE_ARCSEC,
+    CutoutWriter,
+    stored_names,
+)
 from galaxy_lvm.errors import DataError
 from galaxy_lvm.workflow import atomic_path, progress
 
@@ -306,19 +312,6 @@ class CutoutService:
             )
 
 
-def _stored_names(columns: Sequence[str]) -> dict[str, str]:
-    """Return names for a table's columns that HDF5 takes and that nothing else bears."""
-    taken, names = _RESERVED | set(columns), {}
-    for name in columns:
-        safe = name.replace("/", "_") or "unnamed"
-        safe = f"table_{safe}" if safe in _RESERVED else safe
-        while safe != name and safe in taken:
-            safe += "_"
-        taken.add(safe)
-        names[name] = safe
-    return names | {LINE: "row"}
-
-
 def download_cutouts(
     table: str | os.PathLike,
     cutouts: str | os.PathLike,
@@ -353,7 +346,7 @@ def download_cutouts(
     rows, rejections = read_positions(table)
     if "label" not in rows:
         rows["label"] = ""
-    rows = rows.rename(columns=_stored_names(list(rows)))
+    rows = rows.rename(columns=stored_names(list(rows), _RESERVED) | {LINE: "row"})
     results = service.cutouts(list(zip(rows["ra"], rows["dec"], strict=True)), side_pix)
     kept, images = [], []
     attributes = {"source": "legacysurvey", "layer": service.settings.layer}

@@ -1,7 +1,7 @@
 """The cutout store: HDF5 files with the schema of ssl-legacysurvey (DESIGN.md, data contract)."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import h5py
@@ -16,6 +16,27 @@ PIXEL_SCALE_ARCSEC = 0.262
 CUTOUT_SIDE_PIX = 152
 
 _STRING = h5py.string_dtype("utf-8")
+
+
+def stored_names(columns: Sequence[str], reserved: Collection[str]) -> dict[str, str]:
+    """Return names for a table's columns that HDF5 takes and that nothing else bears.
+
+    Parameters
+    ----------
+    columns
+        The table's, all different.
+    reserved
+        Names that the store or an import uses itself; a column of that name gets `table_` in front.
+    """
+    taken, names = {*reserved, *columns}, {}
+    for name in columns:
+        safe = name.replace("/", "_") or "unnamed"
+        safe = f"table_{safe}" if safe in reserved else safe
+        while safe != name and safe in taken:
+            safe += "_"
+        taken.add(safe)
+        names[name] = safe
+    return names
 
 
 class CutoutWriter:

@@ -50,7 +50,7 @@ def summary_text(
     """
     from galaxy_lvm.evaluation.tables import aligned
 
-    lines = [line for spec, table in tables for line in _lines(spec, table)] + applications
+    lines = summary_lines(tables, applications)
     verdicts = claims[["claim", "verdict"]].to_numpy().tolist()
     details = [f"- {row.claim}: {row.detail or 'no result'}" for row in claims.itertuples()]
     parts = [
@@ -76,10 +76,9 @@ def summary_html(
     """Return the summary as a page of its own; the parameters are those of `summary_text`."""
     from galaxy_lvm.evaluation.tables import page_html
 
-    lines = [line for spec, table in tables for line in _lines(spec, table)] + applications
     numbers = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>"
-        for line in lines
+        for line in summary_lines(tables, applications)
     )
     colours = {"holds": "holds", "does not hold": "fails"}
     verdicts = "".join(
@@ -98,6 +97,13 @@ def summary_html(
         f"</tr></thead><tbody>{verdicts}</tbody></table>"
         + (f"<h2>Best classical baseline, by validation</h2><ul>{named}</ul>" if named else ""),
     )
+
+
+def summary_lines(
+    tables: "list[tuple[TableSpec, pd.DataFrame]]", applications: "list[tuple[str, ...]]"
+) -> list[tuple[str, ...]]:
+    """Return all rows of the summary; the parameters are those of `summary_text`."""
+    return [line for spec, table in tables for line in _lines(spec, table)] + applications
 
 
 def _lines(spec: "TableSpec", table: "pd.DataFrame") -> list[tuple[str, ...]]:

@@ -15,7 +15,7 @@ import numpy as np
 from galaxy_lvm.data.features import FeatureStore
 from galaxy_lvm.extensions.rows import row_blocks, sample_rows
 from galaxy_lvm.extensions.space import FeatureSpace
-from galaxy_lvm.workflow import atomic_path, config_hash, derive_seed, log, progress
+from galaxy_lvm.workflow import atomic_path, derive_seed, log, progress, state_folder
 
 METRICS = ("cosine", "euclidean")
 # Vectors per centre that faiss asks for, and what the centres are trained on.
@@ -115,10 +115,8 @@ class SimilaritySearch:
             The index file. It is kept: later searches for other galaxies use it again.
         """
         faiss.omp_set_num_threads(threads)
-        about = os.stat(self.store.path)
-        key = [str(self.store.path.resolve()), about.st_size, about.st_mtime_ns, self.seed]
         layout = self.settings.metric, self.settings.n_components, self.settings.n_fit
-        folder = Path(state_root) / config_hash([key, layout])
+        folder = state_folder(state_root, [self.seed, layout], [self.store.path.resolve()])
         path = folder / "index.faiss"
         if not path.exists():
             self._build(folder, path)

@@ -20,7 +20,7 @@ from galaxy_lvm.models.backbones import build_encoder, feature_dim
 from galaxy_lvm.models.model_specs import ModelSpec
 from galaxy_lvm.training.augment import dihedral, resize, to_float
 from galaxy_lvm.training.loop import make_accelerator
-from galaxy_lvm.workflow import atomic_path, config_hash, log, progress
+from galaxy_lvm.workflow import atomic_path, log, progress, state_folder
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,7 @@ def extract_features(
     accelerator = extractor.accelerator
     own = lvm_weights if spec.is_lvm else spec.weights
     sources = [crops_path, *([own] if own and Path(own).exists() else [])]
-    key = config_hash([asdict(spec), asdict(settings), [_version(path) for path in sources]])
-    folder = Path(state_root) / key
+    folder = state_folder(state_root, [asdict(spec), asdict(settings)], sources)
     with h5py.File(crops_path, "r") as file:
         edges = _shards(len(file["images"]), settings.shard_crops)
         if not edges:
@@ -145,11 +144,6 @@ def extract_features(
             shutil.rmtree(folder)
     seconds = time.monotonic() - start
     log.info("%d crops in %.0f s, %.0f/s, with loading", n_done, seconds, n_done / seconds)
-
-
-def _version(path: str | os.PathLike) -> tuple[str, int, int]:
-    about = os.stat(path)
-    return str(path), about.st_size, about.st_mtime_ns
 
 
 def _shards(n_crops: int, size: int) -> list[tuple[int, int]]:
