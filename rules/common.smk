@@ -7,12 +7,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from galaxy_lvm.errors import ConfigError
-from galaxy_lvm.models.model_specs import model_specs
+from galaxy_lvm.models.model_specs import model_specs, reference_specs
 from galaxy_lvm.settings import check_config
 
 try:
     check_config(config)
     FEWSHOT_SPECS = {spec.label: spec for spec in model_specs(config["fewshot"]["models"])}
+    REFERENCE_SPECS = {s.label: s for s in reference_specs(config["reference"]["models"])}
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
@@ -178,6 +179,29 @@ def class_scheme(wildcards):
     """Return the name and the rules of a dataset's class scheme, or None for plain labels."""
     name = config["datasets"][wildcards.dataset]["classes"]
     return name and {"scheme": name, "schemes": config["class_schemes"]}
+
+
+def reference_model(wildcards):
+    """Return the config's entry of a network of Table 1."""
+    return config["reference"]["models"][list(REFERENCE_SPECS).index(wildcards.model)]
+
+
+REFERENCE_SECTIONS = {
+    "reference": {key: value for key, value in config["reference"].items() if key != "models"},
+    "classification": config["classification"],
+    "multitask": {key: config["multitask"][key] for key in ("n_orientations", "zooms")},
+}
+# What Tables 1 to 4 show.
+TABLE_METRICS = [
+    f"{RUN}/metrics/baselines.csv",
+    f"{RUN}/metrics/multitask.csv",
+    *expand(f"{RUN}/metrics/reference/{{model}}.csv", model=REFERENCE_SPECS),
+]
+TABLE_GALAXIES = [
+    f"{RUN}/predictions/baselines_per_galaxy.parquet",
+    f"{RUN}/predictions/multitask_per_galaxy.parquet",
+    *expand(f"{RUN}/predictions/reference/{{model}}_per_galaxy.parquet", model=REFERENCE_SPECS),
+]
 
 
 def fewshot_model(wildcards):

@@ -2,8 +2,9 @@
 
 Inputs: crops and splits of the labelled dataset, pretrained weights.
 Outputs: models/multitask/{strategy}.safetensors (+ .json card), metrics/multitask.csv,
-metrics/baselines.csv.
-Steps: train_multitask per strategy, evaluate_multitask, evaluate_baselines.
+metrics/baselines.csv, metrics/reference/{model}.csv.
+Steps: train_multitask per strategy, evaluate_multitask, evaluate_baselines, and train_reference per
+network of `reference.models`.
 """
 
 
@@ -96,3 +97,32 @@ rule evaluate_baselines:
         recipe_version=2,
     script:
         "../scripts/evaluate_baselines.py"
+
+
+rule train_reference:
+    """Train another network on the same galaxies, for Table 1; resumes after a kill."""
+    input:
+        crops=f"{TASKS_DATA}/crops.h5",
+        splits=f"{TASKS_DATA}/splits.parquet",
+    output:
+        metrics=f"{RUN}/metrics/reference/{{model}}.csv",
+        per_galaxy=f"{RUN}/predictions/reference/{{model}}_per_galaxy.parquet",
+    log:
+        f"{LOGS}/train_reference/{{model}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/train_reference/{{model}}.tsv"
+    conda:
+        TRAIN_ENV
+    threads: config["threads"]
+    resources:
+        mem_mb=config["resources"]["train_mem_mb"],
+        runtime=config["resources"]["multitask_runtime_min"],
+        gpu=min(1, config["gpus"]),
+    params:
+        model=reference_model,
+        sections=REFERENCE_SECTIONS,
+        state_root=f"{STATE}/train_reference",
+        seed=config["seed"],
+        recipe_version=1,
+    script:
+        "../scripts/train_reference.py"

@@ -9,11 +9,8 @@ Steps: make_tables, make_summary, draw_diagrams, plot_survey, plot_reconstructio
 rule make_tables:
     """Tables 1 to 4 beside the paper's numbers, and whether the paper's claims hold here."""
     input:
-        metrics=[f"{RUN}/metrics/baselines.csv", f"{RUN}/metrics/multitask.csv"],
-        per_galaxy=[
-            f"{RUN}/predictions/baselines_per_galaxy.parquet",
-            f"{RUN}/predictions/multitask_per_galaxy.parquet",
-        ],
+        metrics=TABLE_METRICS,
+        per_galaxy=TABLE_GALAXIES,
         paper=workflow.source_path("../config/paper_values.csv"),
         code=workflow.source_path("../scripts/galaxy_lvm/evaluation/tables.py"),
     output:
@@ -60,7 +57,7 @@ rule make_tables:
 rule make_summary:
     """The paper and this run on one page: Tables 1 to 4, figures 5, 6 and 10, every claim."""
     input:
-        metrics=[f"{RUN}/metrics/baselines.csv", f"{RUN}/metrics/multitask.csv"],
+        metrics=TABLE_METRICS,
         claims=[f"{RUN}/tables/claims.csv", f"{RUN}/tables/hitl_claims.csv"],
         few_shot=f"{RUN}/metrics/fewshot.csv",
         few_shot_table=f"{RUN}/tables/fewshot.csv",

@@ -15,7 +15,7 @@ from galaxy_lvm.hitl.pools import read_galaxies, resolve_targets, truth_of
 from galaxy_lvm.hitl.simulate import POOL_SPLITS, Sizes, kept_result, training_sets
 from galaxy_lvm.models.model_specs import model_specs
 from galaxy_lvm.training.fewshot_settings import settings_from
-from galaxy_lvm.training.fewshot_trainers import NetworkTrainer
+from galaxy_lvm.training.network import NetworkTrainer
 from galaxy_lvm.workflow import derive_seed, job_log, state_folder
 
 log = logging.getLogger("galaxy_lvm.hitl")

@@ -21,13 +21,14 @@ from galaxy_lvm.evaluation.fewshot import (
 from galaxy_lvm.evaluation.label_efficiency import NOT_REACHED, label_efficiency, labels_needed
 from galaxy_lvm.evaluation.results import long_rows, read_results
 from galaxy_lvm.models.lvm import LVM, build_config
-from galaxy_lvm.models.model_specs import model_specs
+from galaxy_lvm.models.model_specs import model_specs, reference_specs
 from galaxy_lvm.models.weights import save_lvm
 from galaxy_lvm.plots.fewshot import draw_confusions, draw_few_shot, draw_reliability
 from galaxy_lvm.settings import check_config
-from galaxy_lvm.training import fewshot, fewshot_trainers
+from galaxy_lvm.training import fewshot, network
 from galaxy_lvm.training.fewshot import train_few_shot
 from galaxy_lvm.training.fewshot_settings import FewShotSettings, HeadSettings, settings_from
+from galaxy_lvm.training.reference import reference_settings, train_reference
 
 CLASSES = ("flat", "round")
 PER_SPLIT = {"train": 12, "val": 5, "test": 20}
@@ -136,7 +137,7 @@ def test_fine_tuning_is_never_worse_on_validation_than_where_it_starts(data, tmp
 
 def test_a_killed_run_does_only_what_is_missing(data, tmp_path, monkeypatch):
     whole, _ = train(data, tmp_path / "whole", "lvm_scratch")
-    real, done = fewshot_trainers.NetworkTrainer.fit, []
+    real, done = network.NetworkTrainer.fit, []
 
     def fit(self, subset, *rest):
         if kill and len(done) == 2:
@@ -311,3 +312,57 @@ def test_schemes_of_the_config_cover_their_types():
     votes = pd.DataFrame(columns)
     votes[["smooth-or-featured_smooth_fraction", "how-rounded_cigar-shaped_fraction"]] = 0.8
     assert labels_from_columns(votes, "galaxy_zoo_decals", schemes).tolist() == ["smooth_cigar"]
+
+
+def reference(data, folder, **changes):
+    optim = {"steps": 24, "precision": "float32", "optimizer": "adamw", "checkpoint_seconds": 0.0}
+    train_reference(
+        reference_specs([{"model": "resnet18"}])[0], data / "splits.parquet", data / "crops.h5",
+        settings(optim=optim, **changes), 1, folder / "state",
+        folder / "m.csv", folder / "p.parquet",
+    )  # fmt: skip
+    return read_results(folder / "m.csv"), pd.read_parquet(folder / "p.parquet")
+
+
+def test_a_network_of_table_1_learns_from_all_galaxies_and_survives_a_kill(
+    data, tmp_path, monkeypatch
+):
+    whole, galaxies_right = reference(data, tmp_path / "whole")
+    accuracy = whole.loc[whole["metric"] == "accuracy", "value"].item()
+    assert accuracy > 0.9
+    assert galaxies_right["value"].mean() == pytest.approx(accuracy)
+    assert len(galaxies_right) == 2 * PER_SPLIT["test"]
+    real, calls = network.random_views, []
+
+    def views(*arguments):
+        calls.append(len(calls))
+        if len(calls) == 10:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(network, "random_views", views)
+    with pytest.raises(KeyboardInterrupt):
+        reference(data, tmp_path / "killed")
+    again, _ = reference(data, tmp_path / "killed")
+    assert len(calls) < 10 + 24  # it did not begin anew
+    pd.testing.assert_frame_equal(whole, again)
+    assert not list((tmp_path / "killed" / "state").rglob("*.pt"))
+
+
+def test_networks_of_table_1_see_what_the_lvm_sees():
+    config = check_config({"run": "x", "datasets": {"galaxies": {"source": "mock"}}})
+    config["multitask"]["zooms"] = [1.0, 1.2]
+    protocol = reference_settings(config)
+    assert protocol.views == config["classification"]["views"]
+    assert protocol.zooms == (1.0, 1.2)
+    assert protocol.n_orientations == config["multitask"]["n_orientations"]
+    assert protocol.steps(3200) == 14 * 3200 / 32
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [{"model": "lvm_finetuned"}, {"model": "hog_logistic"}, {"model": "resnet18", "frozen": True}],
+)
+def test_table_1_refuses_what_has_a_row_already(entry):
+    with pytest.raises(ConfigError, match="reference.models"):
+        reference_specs([entry])

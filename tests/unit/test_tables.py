@@ -169,6 +169,17 @@ def test_claims_hold_fail_or_stay_open(results):
     assert found["reconstruction: multi_active > multi_uniform > pre_train > masked"] == FAILS
 
 
+def test_a_network_on_the_same_galaxies_has_its_row_and_its_claim(results):
+    scores = dict.fromkeys(("accuracy", "precision", "recall", "f1"), 0.4)
+    both = pd.concat([results, pd.DataFrame(scored("classification", "resnet18", scores))])
+    spec, table = table_of("table1", both)
+    assert table["model"].tolist() == ["hog_logistic", "resnet18", *NETWORKS]
+    assert "resnet18, same galaxies" in table_html(spec, table)
+    text = "LVM above resnet18, trained on the same galaxies"
+    assert verdicts(both)[text] == HOLDS
+    assert text not in verdicts(results)
+
+
 def test_a_claim_about_a_missing_model_is_not_judged(results):
     found = verdicts(results[results["model"] != "multi_uniform"])
     assert found["multi_uniform classifies better than pre_train"] == NOT_EVALUATED

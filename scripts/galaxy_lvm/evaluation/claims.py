@@ -10,7 +10,12 @@ from scipy import stats
 
 from galaxy_lvm.evaluation.metrics import bootstrap_interval
 from galaxy_lvm.evaluation.results import summarise
-from galaxy_lvm.evaluation.tables import CLASSICAL, interval_of, number_text
+from galaxy_lvm.evaluation.tables import (
+    CLASSICAL,
+    interval_of,
+    number_text,
+    reference_models,
+)
 
 HOLDS, FAILS, UNCLEAR = "holds", "does not hold", "not distinguishable"
 NOT_EVALUATED = "not evaluated"
@@ -47,7 +52,7 @@ class Difference:
 
 
 def paper_claims(results: pd.DataFrame) -> list[Claim]:
-    """Return the claims; which classical baselines there are is read off the results."""
+    """Return the claims; which baselines and other networks there are is read off the results."""
     active, uniform, frozen = "multi_active", "multi_uniform", "pre_train"
     claims = [
         Claim(
@@ -81,6 +86,13 @@ def paper_claims(results: pd.DataFrame) -> list[Claim]:
         models = set(results.loc[results["task"] == task, "model"])
         pairs = tuple((active, name) for name in CLASSICAL if name in models)
         claims.append(Claim(f"LVM above the classical baselines: {task}", task, metric, pairs))
+    claims += [
+        Claim(
+            f"LVM above {name}, trained on the same galaxies", "classification", "accuracy",
+            ((active, name),),
+        )
+        for name in reference_models(results)
+    ]  # fmt: skip
     return claims
 
 

@@ -1,18 +1,19 @@
-"""Running a multitask model on images, in batches; the only torch in this package."""
+"""Running a model on images, in batches; the only torch in this package."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from galaxy_lvm.models.heads import MultitaskModel
 from galaxy_lvm.training.augment import dihedral, resize, to_float
+from galaxy_lvm.training.feed import CropImages
 
 
 def predict_in_batches(
     function: Callable[[Tensor], Tensor],
-    images: np.ndarray,
+    images: np.ndarray | CropImages,
     device: torch.device | str = "cpu",
     batch_size: int = 64,
     autocast: Callable = torch.no_grad,
@@ -39,14 +40,16 @@ def predict_in_batches(
 
 
 def class_probabilities(
-    model: MultitaskModel,
-    images: np.ndarray,
+    model: nn.Module,
+    images: np.ndarray | CropImages,
     side_pix: int,
     n_orientations: int = 8,
     zooms: Sequence[float] = (1.0,),
     **kwargs,
 ) -> np.ndarray:
     """Return class probabilities (N, n_classes), averaged over views of each galaxy.
+
+    The model's method `classify` maps images (B, 3, side, side) to class scores (B, n_classes).
 
     The sky has no up and down, and a crop is never exact: all `n_orientations` (1 to 8) symmetries
     of the square are asked at every one of the `zooms` (1 shows the whole crop, 2 its inner half).

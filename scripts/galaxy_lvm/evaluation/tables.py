@@ -68,6 +68,17 @@ TABLES = (
 )  # fmt: skip
 
 
+def reference_models(results: pd.DataFrame) -> list[str]:
+    """Return the networks of the config's `reference.models` that a long table has scores of."""
+    ours = results[(results["experiment"] == "multitask") & (results["task"] == "classification")]
+    return sorted(set(ours["model"]) - set(MODEL_NAMES))
+
+
+def model_name(model: str) -> str:
+    """Return a model's name for a table."""
+    return MODEL_NAMES.get(model, f"{model}, same galaxies")
+
+
 def number_text(value: float, metric: str) -> str:
     """Return a number with the decimals that suit its metric, '' for NaN."""
     return "" if pd.isna(value) else f"{value:.{_DECIMALS.get(metric, 3)}f}"
@@ -218,7 +229,7 @@ def _html_block(spec: TableSpec, patch: int | None, block: pd.DataFrame) -> str:
         )
     best = {m: block[m].min() if m == "mse" else block[m].max() for m in spec.metrics}
     for _, row in block.iterrows():
-        cells = [f"<td>{html.escape(MODEL_NAMES.get(row['model'], row['model']))}</td>"]
+        cells = [f"<td>{html.escape(model_name(row['model']))}</td>"]
         for m in spec.metrics:
             mark = ' class="best"' if row[m] == best[m] else ""
             interval = html.escape(row[f"{m}_interval"])

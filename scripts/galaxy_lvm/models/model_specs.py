@@ -111,6 +111,24 @@ def model_specs(entries: Iterable[Mapping[str, Any]]) -> list[ModelSpec]:
     return specs
 
 
+def reference_specs(entries: Iterable[Mapping[str, Any]]) -> list[ModelSpec]:
+    """Return the networks of the config's list `reference.models`; parameters: `model_specs`.
+
+    Raises
+    ------
+    ConfigError
+        As `model_specs`; for a model that Table 1 has already; for a frozen one.
+    """
+    specs = model_specs(entries)
+    for spec in specs:
+        if spec.is_lvm or not spec.is_network or spec.frozen:
+            raise ConfigError(
+                f"reference.models: {spec.label} is no network that is trained whole; Table 1 has "
+                "rows of its own for the LVM and HOG, frozen networks belong to fewshot.models"
+            )
+    return specs
+
+
 def check_model_name(name: str, known: Iterable[str] = MODEL_NAMES) -> None:
     """Refuse an unknown model name.
 

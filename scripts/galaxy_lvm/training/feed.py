@@ -35,6 +35,10 @@ class CropImages:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def __getitem__(self, part: slice) -> np.ndarray:
+        """Return the crops of a slice, as an array would."""
+        return self.take(np.arange(len(self))[part])
+
     def take(self, positions: np.ndarray) -> np.ndarray:
         """Return crops (n, H, W, 3) uint8 at `positions`, which may repeat."""
         if self._memory is not None:

@@ -21,12 +21,8 @@ from galaxy_lvm.evaluation.fewshot import EXPERIMENT, TASK, condition_of, few_sh
 from galaxy_lvm.evaluation.results import long_rows, write_results
 from galaxy_lvm.models.model_specs import ModelSpec
 from galaxy_lvm.training.fewshot_settings import FewShotSettings
-from galaxy_lvm.training.fewshot_trainers import (
-    Fit,
-    HeadTrainer,
-    HogTrainer,
-    NetworkTrainer,
-)
+from galaxy_lvm.training.fewshot_trainers import HeadTrainer, HogTrainer
+from galaxy_lvm.training.network import Fit, NetworkTrainer
 from galaxy_lvm.workflow import atomic_path, log, progress, state_folder
 
 

@@ -46,6 +46,8 @@ class FewShotSettings:
     """Learning rate of the new layer on a pretrained encoder, in units of the encoder's."""
     dropout: float = 0.2
     """Share of the features left out in training, before the last layer of a network."""
+    label_smoothing: float = 0.0
+    """Share of a label that is spread over all classes while a network learns."""
     optim: dict[str, Any] = field(default_factory=dict)
     """Fields of OptimSettings but the learning rates; `steps` is the least number of updates."""
     views: dict[str, Any] = field(default_factory=dict)
@@ -58,6 +60,8 @@ class FewShotSettings:
     """Side of the images that a network sees."""
     n_orientations: int = 1
     """Symmetries of the square over which a network's class probabilities are averaged."""
+    zooms: tuple[float, ...] = (1.0,)
+    """Enlargements over which they are averaged too; 1 shows the whole crop."""
 
     def steps(self, n_galaxies: int) -> int:
         """Return the number of updates on a training set: the same rule for every network."""
