@@ -175,12 +175,18 @@ rule plot_reconstruction:
 
 
 rule plot_training:
-    """Shares, lags and scores while training; objectives; confusion and calibration."""
+    """Shares, lags and scores while training; objectives; confusion; labels to look at again."""
     input:
         strategies=expand(f"{RUN}/models/multitask/{{strategy}}_history.csv", strategy=STRATEGIES),
         variants=expand(f"{RUN}/models/pretrain/{{variant}}/history.csv", variant=VARIANTS),
         objectives=f"{RUN}/metrics/objectives.csv",
         predictions=f"{RUN}/predictions/multitask.parquet",
+        crops=f"{TASKS_DATA}/crops.h5",
+        splits=f"{TASKS_DATA}/splits.parquet",
+        code=[
+            workflow.source_path("../scripts/galaxy_lvm/plots/disagreements.py"),
+            workflow.source_path("../scripts/galaxy_lvm/evaluation/disagreements.py"),
+        ],
     output:
         training=f"{RUN}/figures/multitask_training.pdf",
         training_png=report(
@@ -203,6 +209,14 @@ rule plot_training:
             category="4 Training",
             labels={"what": "Confusion and calibration"},
         ),
+        disagreements=f"{RUN}/figures/label_disagreements.pdf",
+        disagreements_png=report(
+            f"{RUN}/figures/label_disagreements.png",
+            caption="../report/disagreements.rst",
+            category="4 Training",
+            labels={"what": "Labels to look at again"},
+        ),
+        disagreements_table=f"{RUN}/tables/label_disagreements.csv",
         table=f"{RUN}/tables/objectives.csv",
         table_html=report(
             f"{RUN}/tables/objectives.html",

@@ -1,7 +1,10 @@
-"""Draw how training went, and table what the objectives taught the encoder."""
+"""Draw how training went and what it got wrong, and table what the objectives taught."""
 
 import pandas as pd
+from galaxy_lvm.data.tasks import load_split
+from galaxy_lvm.evaluation.disagreements import label_disagreements
 from galaxy_lvm.evaluation.results import read_results, write_table
+from galaxy_lvm.plots.disagreements import draw_disagreements
 from galaxy_lvm.plots.objectives_table import objectives_html, objectives_summary
 from galaxy_lvm.plots.style import save
 from galaxy_lvm.plots.training import (
@@ -9,7 +12,7 @@ from galaxy_lvm.plots.training import (
     draw_multitask_training,
     draw_objectives,
 )
-from galaxy_lvm.workflow import job_log, log
+from galaxy_lvm.workflow import atomic_path, job_log, log
 
 
 def main(
@@ -17,13 +20,17 @@ def main(
     variant_histories: dict[str, str],
     objectives: str,
     predictions: str,
+    crops: str,
+    splits: str,
     in_use: str,
     training_figure: str,
     objectives_figure: str,
     classification_figure: str,
     objectives_table: str,
+    disagreements_figure: str,
+    disagreements_table: str,
 ) -> None:
-    """Draw three figures (PDF and PNG) and write the table of objectives (CSV and HTML).
+    """Draw four figures (PDF and PNG); write the tables of objectives and of doubtful labels.
 
     Parameters
     ----------
@@ -31,12 +38,16 @@ def main(
         Validation record of every strategy; losses of every pretraining variant (CSV).
     objectives, predictions
         Metrics of the objectives (CSV), class probabilities of test galaxies (parquet).
+    crops, splits
+        Labelled dataset.
     in_use
         Pretraining variant that the tasks start from.
     training_figure, objectives_figure, classification_figure
         Figures to write, ending in .pdf.
     objectives_table
         CSV to write; an HTML table lies beside it.
+    disagreements_figure, disagreements_table
+        Figure (.pdf) and CSV of the test galaxies whose label the networks contradict.
     """
     histories = {name: read_history(path) for name, path in strategy_histories.items()}
     save(draw_multitask_training(histories), training_figure)
@@ -47,6 +58,12 @@ def main(
     class_names = [name[2:] for name in shares.columns if name.startswith("p_")]
     save(draw_classification(shares, class_names), classification_figure)
     write_table(objectives_table, table.reset_index(), objectives_html(table))
+    doubtful = label_disagreements(shares, class_names)
+    with atomic_path(disagreements_table) as path:
+        doubtful.to_csv(path, index=False)
+    images, _, ids, _ = load_split(crops, splits, "test")
+    images_by_id = dict(zip(ids, images, strict=True))
+    save(draw_disagreements(images_by_id, doubtful), disagreements_figure)
 
 
 def read_history(path: str) -> pd.DataFrame:
@@ -69,9 +86,13 @@ if __name__ == "__main__":
             ),
             objectives=snakemake.input.objectives,  # noqa: F821
             predictions=snakemake.input.predictions,  # noqa: F821
+            crops=snakemake.input.crops,  # noqa: F821
+            splits=snakemake.input.splits,  # noqa: F821
             in_use=snakemake.params.in_use,  # noqa: F821
             training_figure=snakemake.output.training,  # noqa: F821
             objectives_figure=snakemake.output.objectives,  # noqa: F821
             classification_figure=snakemake.output.classification,  # noqa: F821
             objectives_table=snakemake.output.table,  # noqa: F821
+            disagreements_figure=snakemake.output.disagreements,  # noqa: F821
+            disagreements_table=snakemake.output.disagreements_table,  # noqa: F821
         )
