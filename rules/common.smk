@@ -269,7 +269,7 @@ LENS_FIELD_SETTINGS = {
 LENS_SURVEY = {
     key: value
     for key, value in config["mock"].items()
-    if key not in ("n_galaxies", "class_fractions")
+    if key not in ("n_galaxies", "class_fractions", "distant_red_share", "n_lenses")
 }
 LENS_SEARCH_WEIGHTS = (
     f"{RUN}/models/lenses/{LENS_SEARCH['backbone']}_{max(DETECTOR['train_sizes'])}_0.safetensors"

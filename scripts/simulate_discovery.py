@@ -59,7 +59,7 @@ def main(
     with threadpool_limits(threads):
         for name in searched:
             search = open_search(features, galaxies, name, settings, derive_seed(seed, "rare"))
-            runs = list(search_runs(settings["discovery"]))
+            runs = list(search_runs(settings["discovery"], search.votes is not None))
             for rule, annotator, number in progress(runs, desc=name, unit="searches"):
                 rows += search_rows(search, rule, annotator, number, settings, state, seed)
             shown.append(shown_galaxies(search, settings, seed))

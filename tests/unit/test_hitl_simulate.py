@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from galaxy_lvm.data.features import write_features
 from galaxy_lvm.errors import ConfigError, DataError
 from galaxy_lvm.evaluation.claims import FAILS, HOLDS, NOT_EVALUATED
 from galaxy_lvm.evaluation.results import long_rows
 from galaxy_lvm.hitl.annotators import noisy, perfect, voting
-from galaxy_lvm.hitl.discovery import targets_table
+from galaxy_lvm.hitl.discovery import open_search, search_runs, targets_table, vote_shares
 from galaxy_lvm.hitl.measures import comparison_metrics, discovery_metrics, labels_to_find
 from galaxy_lvm.hitl.pools import Pool
 from galaxy_lvm.hitl.ranker import Ranker, RankerSettings, Whitening
@@ -25,6 +26,7 @@ from galaxy_lvm.hitl.simulate import (
     sweep_alpha,
     training_sets,
 )
+from galaxy_lvm.hitl.store import POSITIVE
 from galaxy_lvm.plots.hitl import draw_alpha, draw_comparison, draw_searches, draw_targets
 from galaxy_lvm.plots.hitl_diagram import ModuleParts, module_canvas
 from galaxy_lvm.plots.hitl_table import (
@@ -168,6 +170,52 @@ def test_targets_table_says_why():
     assert table.loc["bar", "n_pool"] == 78 and "22 galaxies left out" in table.loc["bar", "note"]
     assert "more than 5 are needed" in table.loc["rare", "note"]
     assert "no column lens" in table.loc["lens", "note"]
+
+
+def voted_galaxies():
+    """Sixty galaxies with votes, thirty of them for the target; ten nobody voted on."""
+    odd = [0.9] * 30 + [0.05] * 30 + [np.nan] * 10
+    merger = [0.9] * 30 + [1.0] * 30 + [np.nan] * 10
+    return pd.DataFrame(
+        {"id": [f"g{i}" for i in range(70)], "p_odd": odd, "p_merger": merger, "one": odd}
+    )
+
+
+def test_volunteers_answer_by_the_share_that_came_to_the_question(tmp_path):
+    galaxies = voted_galaxies()
+    about = {"where": [{"column": "p_odd", "min": 0.5}], "positive_fraction": None}
+    about["votes"] = ["p_odd", "p_merger"]
+    vectors = np.random.default_rng(0).normal(size=(70, 4)).astype(np.float32)
+    write_features(tmp_path / "f.npy", vectors, galaxies["id"], np.arange(70))
+    section = {"targets": {"merger": about}, "ranker": {"n_components": 3}}
+    search = open_search(tmp_path / "f.npy", galaxies, "merger", section, 0)
+    assert len(search.pool) == 60 and search.truth.sum() == 30
+    ids = search.pool.ids_of(np.arange(60))
+    said = np.array([search.annotator("votes", 0.1, seed)(ids) for seed in range(200)])
+    yes = (said == POSITIVE).mean(axis=0)
+    assert yes[:30].mean() == pytest.approx(0.81, abs=0.03)  # 0.9 of 0.9
+    assert yes[30:].mean() == pytest.approx(0.05, abs=0.02)  # not 1.0, as the last question says
+    note = targets_table(galaxies, section["targets"], 5, 0)["note"].item()
+    assert note == "10 galaxies without votes left out"
+
+
+def test_votes_that_are_no_fractions_are_refused():
+    galaxies = voted_galaxies().assign(n_votes=40.0)
+    with pytest.raises(DataError, match=r"merger.votes.*'n_votes'.*outside 0 to 1"):
+        vote_shares(galaxies, "merger", {"votes": ["p_odd", "n_votes"]})
+    with pytest.raises(DataError, match="no column"):
+        vote_shares(galaxies, "merger", {"votes": ["p_lens"]})
+    assert vote_shares(galaxies, "merger", {}) is None
+
+
+def test_annotators_who_err_try_the_first_rule():
+    runs = list(search_runs({"n_seeds": 1, "rules": ["alpha", "random"], "flip_rate": 0.1}, True))
+    assert runs == [
+        ("alpha", "perfect", 0),
+        ("random", "perfect", 0),
+        ("alpha", "noisy", 0),
+        ("alpha", "votes", 0),
+    ]
 
 
 PAPER = pd.DataFrame(

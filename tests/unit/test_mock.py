@@ -8,6 +8,8 @@ import scipy.signal
 from galaxy_lvm import CLASSES
 from galaxy_lvm.data import mock, mock_physics
 from galaxy_lvm.data.mock_galaxies import draw_galaxy
+from galaxy_lvm.data.mock_lenses import MIN_ARC_SNR
+from galaxy_lvm.data.mock_rare import NO_ARCS, kinds_of
 from galaxy_lvm.data.mock_render import (
     Component,
     LightModel,
@@ -188,7 +190,7 @@ def test_the_survey_does_not_depend_on_the_number_of_workers(tmp_path) -> None:
     assert set(catalogue["label"]) == set(CLASSES)
     assert catalogue["id"].is_unique
     assert catalogue["redshift"].between(0.01, 0.3).all()
-    assert not catalogue.isna().any().any()
+    assert not catalogue.drop(columns=list(NO_ARCS)).isna().any().any()
 
 
 def test_another_seed_is_another_survey() -> None:
@@ -213,3 +215,38 @@ def test_another_seed_is_another_survey() -> None:
 def test_impossible_settings_are_refused(settings: dict, named: str) -> None:
     with pytest.raises(ConfigError, match=named):
         mock.MockSettings.from_mapping(settings)
+
+
+def test_rare_kinds_are_ellipticals_and_as_many_as_asked_for() -> None:
+    labels = list(CLASSES) * 25
+    kinds = kinds_of(labels, 0.4, 5, 1)
+    assert kinds.count("lens") == 5 and kinds.count("distant_red") == 8
+    changed = [label for label, kind in zip(labels, kinds, strict=True) if label != kind]
+    assert changed == ["elliptical"] * 13
+    assert kinds_of(labels, 0.0, 0, 1) == labels
+    with pytest.raises(ConfigError, match="only 25 of 100 galaxies are ellipticals"):
+        kinds_of(labels, 0.0, 26, 1)
+
+
+def test_a_lens_adds_its_arcs_to_the_light_of_the_galaxy_in_front() -> None:
+    frame, row = mock.simulate_cutout(2, "lens", ALONE, 5, noise=False)
+    assert row["lens"] and row["label"] == "elliptical" and row["arc_snr"] >= MIN_ARC_SNR
+    arcs = float(mock_physics.nanomaggies(row["arc_mag_r"]))
+    assert frame[1].sum() == pytest.approx(row["flux_r"] + arcs, rel=0.03)
+    _, red = mock.simulate_cutout(2, "distant_red", ALONE, 5, noise=False)
+    assert not red["lens"] and np.isnan(red["arc_snr"]) and red["subtype"] == "distant_red"
+    assert set(red) == set(row)
+
+
+def test_images_of_a_lens_lie_around_its_einstein_radius() -> None:
+    """Arcs are bluer than the galaxy: g - z falls from the centre to the Einstein radius."""
+    steps = []
+    for index in range(6):
+        frame, row = mock.simulate_cutout(index, "lens", ALONE, 9, noise=False)
+        y, x = np.indices(frame.shape[1:]) - (frame.shape[1] - 1) / 2
+        radius = np.hypot(x, y) * PIXEL_SCALE_ARCSEC
+        ring = abs(radius - row["einstein_radius_arcsec"]) < 0.5
+        centre = radius < 0.5
+        colours = [frame[0][part].sum() / frame[2][part].sum() for part in (centre, ring)]
+        steps.append(colours[1] / colours[0])
+    assert np.median(steps) > 1.3

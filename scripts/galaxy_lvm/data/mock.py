@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -19,6 +19,14 @@ from galaxy_lvm import CLASSES
 from galaxy_lvm.data import mock_physics as physics
 from galaxy_lvm.data.mock_field import draw_neighbours, draw_stars
 from galaxy_lvm.data.mock_galaxies import draw_galaxy
+from galaxy_lvm.data.mock_rare import (
+    DISTANT_RED,
+    LENS,
+    NO_ARCS,
+    draw_distant_red,
+    kinds_of,
+    visible_arcs,
+)
 from galaxy_lvm.data.mock_render import (
     Grid,
     LightModel,
@@ -71,6 +79,11 @@ class MockSettings:
         Stars of r = 13 to 23 per square arcmin, 0 to 200.
     barred_fraction
         Share of spirals with a bar, 0 to 1.
+    distant_red_share
+        Share of ellipticals that are distant massive red galaxies, like the lenses' deflectors;
+        0 to 1.
+    n_lenses
+        Ellipticals that are strong lenses, 0 or more.
     """
 
     n_galaxies: int = 2400
@@ -87,6 +100,8 @@ class MockSettings:
     neighbour_density_per_arcmin2: float = 20.0
     star_density_per_arcmin2: float = 2.5
     barred_fraction: float = 0.35
+    distant_red_share: float = 0.0
+    n_lenses: int = 0
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, object]) -> "MockSettings":
@@ -105,9 +120,12 @@ class MockSettings:
         limits |= {f"depth_mag_{band}": (15, 32) for band in BANDS}
         limits |= {f"psf_fwhm_arcsec_{band}": (0.6, 4) for band in BANDS}
         limits |= {f"{kind}_density_per_arcmin2": (0, 200) for kind in ("neighbour", "star")}
+        limits |= {"distant_red_share": (0, 1), "n_lenses": (0, math.inf)}
         check_limits(self, limits, "mock")
-        if int(self.n_galaxies) != self.n_galaxies:
-            raise ConfigError(f"mock.n_galaxies is {self.n_galaxies!r}, expected a whole number")
+        for name in ("n_galaxies", "n_lenses"):
+            value = getattr(self, name)
+            if int(value) != value:
+                raise ConfigError(f"mock.{name} is {value!r}, expected a whole number")
         unknown = sorted(set(self.class_fractions) - set(CLASSES))
         if unknown:
             raise ConfigError(f"mock.class_fractions has {unknown[0]!r}, expected {CLASSES}")
@@ -173,6 +191,11 @@ def sky_sigma_nanomaggies(settings: MockSettings) -> np.ndarray:
     return kept * white_sigmas(settings)
 
 
+def sky_nanomaggies() -> np.ndarray:
+    """Return the sky's brightness in g, r, z, nanomaggies per pixel (3,)."""
+    return physics.nanomaggies(np.array(SKY_BRIGHTNESS_MAG)) * PIXEL_SCALE_ARCSEC**2
+
+
 def white_sigmas(settings: MockSettings) -> np.ndarray:
     """Return the noise per pixel before resampling in g, r, z, nanomaggies (3,)."""
     depths, widths = settings.per_band("depth_mag"), settings.per_band("psf_fwhm_arcsec")
@@ -197,7 +220,7 @@ def add_noise(image: np.ndarray, settings: MockSettings, rng: np.random.Generato
     rng
         Source of randomness.
     """
-    sky = physics.nanomaggies(np.array(SKY_BRIGHTNESS_MAG)) * PIXEL_SCALE_ARCSEC**2
+    sky = sky_nanomaggies()
     white = rng.standard_normal((len(BANDS), *[side + 2 for side in image.shape[1:]]), np.float32)
     a = np.float32(RESAMPLING_SHARE)
     noise = a * (white[:, :-2] + white[:, 2:]) + (1 - 2 * a) * white[:, 1:-1]
@@ -236,16 +259,16 @@ def _shift(galaxy: Galaxy, x: float, y: float) -> None:
 
 
 def simulate_cutout(
-    index: int, label: str, settings: MockSettings, seed: int, noise: bool = True
+    index: int, kind: str, settings: MockSettings, seed: int, noise: bool = True
 ) -> tuple[np.ndarray, dict[str, object]]:
-    """Simulate one cutout; it depends on seed, index, label and settings alone.
+    """Simulate one cutout; it depends on seed, index, kind and settings alone.
 
     Parameters
     ----------
     index
         Number of the galaxy in the survey.
-    label
-        Its class.
+    kind
+        Its class, or a rare kind; see `kinds_of`.
     settings
         Survey settings.
     seed
@@ -259,7 +282,10 @@ def simulate_cutout(
         Frame (3, 152, 152) float32 in nanomaggies and the catalogue row.
     """
     rng = np.random.default_rng(derive_seed(seed, "mock", index))
-    galaxy = draw_galaxy(label, rng, settings.barred_fraction)
+    if kind in (DISTANT_RED, LENS):
+        galaxy, lens = draw_distant_red(rng, with_source=kind == LENS)
+    else:
+        galaxy, lens = draw_galaxy(kind, rng, settings.barred_fraction), None
     _shift(galaxy, *rng.normal(0, CENTRING_SCATTER_ARCSEC, 2))
     grid = grid_for(galaxy.size_arcsec)
     scene = scene_transform(grid, galaxy.light)
@@ -268,22 +294,36 @@ def simulate_cutout(
     row["dec"] = float(np.degrees(np.arcsin(rng.uniform(-0.26, 0.53))))
     fwhm, shear = draw_psf(settings, rng)
     row |= {f"psf_fwhm_arcsec_{band}": float(w) for band, w in zip(BANDS, fwhm, strict=True)}
+    row |= NO_ARCS
+    see = partial(observe, grid, fwhm_arcsec=fwhm, beta=settings.psf_moffat_beta, shear=shear)
+    if lens is not None:
+        noise_of = white_sigmas(settings), sky_nanomaggies()
+        arcs, columns = visible_arcs(grid, lens, scene, see, *noise_of, rng)
+        scene += arcs
+        row |= {"lens": True, **columns}
+    row |= _add_surroundings(scene, grid, galaxy, settings, rng)
+    image = see(scene)
+    return (add_noise(image, settings, rng) if noise else image), row
+
+
+def _add_surroundings(
+    scene: np.ndarray, grid: Grid, galaxy: Galaxy, settings: MockSettings, rng: np.random.Generator
+) -> dict[str, int]:
+    """Add neighbours and stars to a scene, in place; return how many."""
     side = CUTOUT_SIDE_PIX * PIXEL_SCALE_ARCSEC
     neighbours = draw_neighbours(rng, galaxy, settings.neighbour_density_per_arcmin2, side)
     stars, spikes = draw_stars(rng, settings.star_density_per_arcmin2, side)
-    row["n_neighbours"], row["n_stars"] = len(neighbours.components), len(stars.x)
     scene += scene_transform(grid, LightModel(neighbours.components + spikes.components))
     add_points(grid, stars, scene)
-    image = observe(grid, scene, fwhm, settings.psf_moffat_beta, shear)
-    return (add_noise(image, settings, rng) if noise else image), row
+    return {"n_neighbours": len(neighbours.components), "n_stars": len(stars.x)}
 
 
 def _simulate_chunk(
     task: tuple[int, list[str], MockSettings, int],
 ) -> tuple[np.ndarray, list[dict[str, object]]]:
-    first, labels, settings, seed = task
+    first, kinds, settings, seed = task
     made = [
-        simulate_cutout(first + place, label, settings, seed) for place, label in enumerate(labels)
+        simulate_cutout(first + place, kind, settings, seed) for place, kind in enumerate(kinds)
     ]
     return np.stack([image for image, _ in made]), [row for _, row in made]
 
@@ -303,7 +343,8 @@ def simulate_chunks(
         Number of processes; 1 stays in this one.
     """
     labels = class_labels(settings, seed)
-    tasks = [(i, labels[i : i + CHUNK], settings, seed) for i in range(0, len(labels), CHUNK)]
+    kinds = kinds_of(labels, settings.distant_red_share, settings.n_lenses, seed)
+    tasks = [(i, kinds[i : i + CHUNK], settings, seed) for i in range(0, len(kinds), CHUNK)]
     return map_in_processes(_simulate_chunk, tasks, cores)
 
 

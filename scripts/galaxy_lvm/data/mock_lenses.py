@@ -35,6 +35,8 @@ _G_R = (0.95, 1.20, 1.50, 1.70, 1.78, 1.80, 1.80, 1.78)
 _R_Z = (0.66, 0.74, 0.86, 0.98, 1.12, 1.30, 1.50, 1.75)
 _RADIUS_ARCSEC = (2.8, 1.9, 1.4, 1.15, 1.0, 0.9, 0.85, 0.75)
 MEDIAN_EINSTEIN_ARCSEC, EINSTEIN_SCATTER = 2.0, 0.36
+# What counts as a lens unless a config says otherwise.
+EINSTEIN_LIMITS_ARCSEC, SOURCE_MAG_R_LIMITS, MIN_ARC_SNR = (0.8, 3.5), (22.0, 25.2), 25.0
 # How well a galaxy's light is known at a place, relative to it, to someone who looks for arcs.
 GALAXY_MODEL_ERROR = 0.5
 # Sources further from the axis, in Einstein radii, have one image that counts.

@@ -78,7 +78,13 @@ def place(mag_r: float, absolute_mag_r: float) -> Sky:
     hubble_distance = LIGHT_SPEED_KM_S / HUBBLE_KM_S_MPC
     ratio = 10 ** (0.2 * (mag_r - absolute_mag_r) - 5) / hubble_distance
     redshift = float(np.clip((np.sqrt(1 + 4 * half * ratio) - 1) / (2 * half), *REDSHIFT_LIMITS))
-    distance_mpc = hubble_distance * (redshift + half * redshift**2)
+    return at_redshift(mag_r, redshift)
+
+
+def at_redshift(mag_r: float, redshift: float) -> Sky:
+    """Return the place of a galaxy of this magnitude and redshift; see `place`."""
+    half = (1 - DECELERATION) / 2
+    distance_mpc = LIGHT_SPEED_KM_S / HUBBLE_KM_S_MPC * (redshift + half * redshift**2)
     kpc_per_arcsec = 1000 * distance_mpc / (1 + redshift) ** 2 * np.pi / (180 * 3600)
     absolute = mag_r - 5 * np.log10(distance_mpc) - 25
     return Sky(mag_r, absolute, redshift, kpc_per_arcsec)

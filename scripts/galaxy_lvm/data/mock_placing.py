@@ -13,14 +13,17 @@ import numpy as np
 from galaxy_lvm.data import mock_physics as physics
 from galaxy_lvm.data.lens_fields import box_of_mask
 from galaxy_lvm.data.mock import (
-    SKY_BRIGHTNESS_MAG,
     MockSettings,
     draw_psf,
     observe,
+    sky_nanomaggies,
     sky_sigma_nanomaggies,
     white_sigmas,
 )
 from galaxy_lvm.data.mock_lenses import (
+    EINSTEIN_LIMITS_ARCSEC,
+    MIN_ARC_SNR,
+    SOURCE_MAG_R_LIMITS,
     Lens,
     arc_snr,
     draw_lens,
@@ -67,11 +70,11 @@ class LensSettings:
         Bright nearby galaxies, 0 to 20.
     """
 
-    einstein_radius_min_arcsec: float = 0.8
-    einstein_radius_max_arcsec: float = 3.5
-    source_mag_r_bright: float = 22.0
-    source_mag_r_faint: float = 25.2
-    min_arc_snr: float = 25.0
+    einstein_radius_min_arcsec: float = EINSTEIN_LIMITS_ARCSEC[0]
+    einstein_radius_max_arcsec: float = EINSTEIN_LIMITS_ARCSEC[1]
+    source_mag_r_bright: float = SOURCE_MAG_R_LIMITS[0]
+    source_mag_r_faint: float = SOURCE_MAG_R_LIMITS[1]
+    min_arc_snr: float = MIN_ARC_SNR
     mask_peak_fraction: float = 0.15
     mask_sky_sigmas: float = 1.0
     two_lens_share: float = 0.06
@@ -132,7 +135,7 @@ class Canvas:
         self.survey = survey
         self.fwhm_arcsec, self._shear = draw_psf(survey, rng)
         self.image = np.zeros((len(BANDS), side_pix, side_pix), dtype=np.float32)
-        self.sky = physics.nanomaggies(np.array(SKY_BRIGHTNESS_MAG)) * PIXEL_SCALE_ARCSEC**2
+        self.sky = sky_nanomaggies()
         self.sky_sigma = sky_sigma_nanomaggies(survey)
         self.sigma = white_sigmas(survey)
 

@@ -117,4 +117,5 @@ def truth_row(grid: Grid, galaxy: Galaxy, scene: np.ndarray) -> dict[str, object
     row["bulge_to_total"] = float(galaxy.bulge_to_total)
     row["barred"], row["face_on"] = bool(galaxy.barred), bool(galaxy.face_on)
     row["merging"], row["n_arms"] = bool(galaxy.merging), int(galaxy.n_arms)
+    row["lens"] = False
     return row

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.hitl.annotators import Annotator, noisy, perfect
+from galaxy_lvm.errors import DataError
+from galaxy_lvm.hitl.annotators import Annotator, noisy, perfect, voting
 from galaxy_lvm.hitl.pools import Pool, Target, rare_rows, truth_of
 from galaxy_lvm.hitl.ranker import Whitening
 from galaxy_lvm.workflow import derive_seed
@@ -18,16 +19,23 @@ TARGET_COLUMNS = ("target", "searched", "n_pool", "n_positive", "positive_fracti
 
 @dataclass(frozen=True)
 class Search:
-    """The pool of a target, its truth and the map of its features."""
+    """The pool of a target, its truth, the map of its features, and how volunteers voted."""
 
     name: str
     pool: Pool
     truth: np.ndarray
     whitening: Whitening
+    votes: np.ndarray | None = None
 
     def annotator(self, kind: str, flip_rate: float, seed: int) -> Annotator:
-        """Return who answers: "perfect" knows the truth, "noisy" errs on a share of it."""
+        """Return who answers.
+
+        "perfect" knows the truth, "noisy" errs on a share of it, "votes" says yes as often as the
+        volunteers did.
+        """
         ids = self.pool.ids_of(np.arange(len(self.pool)))
+        if kind == "votes":
+            return voting(dict(zip(ids, self.votes.tolist(), strict=True)), seed)
         truth = dict(zip(ids, self.truth.tolist(), strict=True))
         return noisy(truth, flip_rate, seed) if kind == "noisy" else perfect(truth)
 
@@ -61,11 +69,14 @@ def targets_table(
             note = f"the catalogue has no column {', '.join(target.missing(galaxies))}"
             rows.append((name, False, len(galaxies), 0, 0.0, note))
             continue
-        truth = target.truth(galaxies)
-        kept = rare_rows(truth, about["positive_fraction"], derive_seed(seed, name))
-        n_positive, n_left_out = int(truth[kept].sum()), len(truth) - len(kept)
+        truth, votes = target.truth(galaxies), vote_shares(galaxies, name, about)
+        n_without = 0 if votes is None else int(np.isnan(votes).sum())
+        kept = _pool_rows(truth, votes, about["positive_fraction"], derive_seed(seed, name))
+        n_positive, n_left_out = int(truth[kept].sum()), len(truth) - n_without - len(kept)
         enough = n_positive > n_prompts
-        note = f"{n_left_out} galaxies left out to make it this rare" if n_left_out else ""
+        notes = [f"{n_without} galaxies without votes left out"] if n_without else []
+        notes += [f"{n_left_out} galaxies left out to make it this rare"] if n_left_out else []
+        note = "; ".join(notes)
         if not enough:
             note = f"{n_positive} in the pool; more than {n_prompts} are needed"
         share = n_positive / max(len(kept), 1)
@@ -82,23 +93,74 @@ def open_search(
 ) -> Search:
     """Return the pool of a target, as rare as the config's section `hitl` asks for."""
     about = settings["targets"][name]
-    truth = truth_of(galaxies, settings, name)
-    rows = rare_rows(truth, about["positive_fraction"], derive_seed(seed, name))
+    truth, votes = truth_of(galaxies, settings, name), vote_shares(galaxies, name, about)
+    rows = _pool_rows(truth, votes, about["positive_fraction"], derive_seed(seed, name))
     pool = Pool.open(features, galaxies["id"].iloc[rows].tolist())
     whitening = Whitening.of(pool.features, settings["ranker"]["n_components"])
-    return Search(name, pool, truth[rows], whitening)
+    return Search(name, pool, truth[rows], whitening, None if votes is None else votes[rows])
 
 
-def search_runs(discovery: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
-    """Yield rule, annotator and number of every search; the noisy one tries the first rule only.
+def vote_shares(galaxies: pd.DataFrame, name: str, about: Mapping[str, Any]) -> np.ndarray | None:
+    """Return the share of volunteers who would call each galaxy the target (N,).
+
+    Parameters
+    ----------
+    galaxies
+        Catalogue with the columns of vote fractions.
+    name, about
+        A target of the config's `hitl.targets`; its `votes` are columns whose product counts, for
+        a question that only some volunteers come to (Willett et al. 2013).
+
+    Returns
+    -------
+    numpy.ndarray or None
+        NaN where a fraction is missing; None for a target without `votes`.
+
+    Raises
+    ------
+    DataError
+        If a column is missing or holds something that is no fraction.
+    """
+    columns = about.get("votes") or []
+    if not columns:
+        return None
+    missing = [column for column in columns if column not in galaxies]
+    if missing:
+        raise DataError(f"hitl.targets.{name}.votes: the catalogue has no column {missing}")
+    table = galaxies[columns].apply(pd.to_numeric, errors="coerce")
+    wrong = ((table < 0) | (table > 1)).any()
+    if wrong.any():
+        raise DataError(
+            f"hitl.targets.{name}.votes: column {wrong.idxmax()!r} has values outside 0 to 1; give "
+            "columns of vote fractions"
+        )
+    return table.prod(axis=1, skipna=False).to_numpy(float)
+
+
+def _pool_rows(
+    truth: np.ndarray, votes: np.ndarray | None, positive_fraction: float | None, seed: int
+) -> np.ndarray:
+    """Return the rows of a search's pool; galaxies that nobody voted on cannot be answered for."""
+    known = np.arange(len(truth)) if votes is None else np.flatnonzero(np.isfinite(votes))
+    return known[rare_rows(truth[known], positive_fraction, seed)]
+
+
+def search_runs(
+    discovery: Mapping[str, Any], with_votes: bool = False
+) -> Iterator[tuple[str, str, int]]:
+    """Yield rule, annotator and number of every search.
 
     Parameters
     ----------
     discovery
-        The config's section `hitl.discovery`.
+        The config's section `hitl.discovery`. Annotators who err try the first rule only.
+    with_votes
+        Whether volunteers' votes on the target are known.
     """
     for number in range(discovery["n_seeds"]):
         for rule in discovery["rules"]:
             yield rule, "perfect", number
         if discovery["flip_rate"]:
             yield discovery["rules"][0], "noisy", number
+        if with_votes:
+            yield discovery["rules"][0], "votes", number
