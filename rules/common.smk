@@ -186,9 +186,21 @@ def reference_model(wildcards):
     return config["reference"]["models"][list(REFERENCE_SPECS).index(wildcards.model)]
 
 
+def own_weights(spec):
+    """Return the weights file that the config names for a network, as an input."""
+    return {"weights": spec.weights_file} if spec.weights_file else {}
+
+
+def reference_sources(wildcards):
+    """Return the weights that a network of Table 1 starts from."""
+    return own_weights(REFERENCE_SPECS[wildcards.model])
+
+
 REFERENCE_SECTIONS = {
     "reference": {key: value for key, value in config["reference"].items() if key != "models"},
-    "classification": config["classification"],
+    "classification": {
+        key: config["classification"][key] for key in ("label_smoothing", "view_side_pix", "views")
+    },
     "multitask": {key: config["multitask"][key] for key in ("n_orientations", "zooms")},
 }
 # What Tables 1 to 4 show.
@@ -225,7 +237,7 @@ def fewshot_sources(wildcards):
     spec = FEWSHOT_SPECS[wildcards.model]
     if spec.frozen:
         return {"features": f"{RUN}/features/{FEWSHOT_DATASET}/{spec.features_label}.npy"}
-    return {"lvm": spec.weights_path(LVM_WEIGHTS)} if spec.is_lvm else {}
+    return {"lvm": spec.weights_path(LVM_WEIGHTS)} if spec.is_lvm else own_weights(spec)
 
 
 def fewshot_seeds(wildcards):

@@ -102,6 +102,7 @@ rule evaluate_baselines:
 rule train_reference:
     """Train another network on the same galaxies, for Table 1; resumes after a kill."""
     input:
+        unpack(reference_sources),
         crops=f"{TASKS_DATA}/crops.h5",
         splits=f"{TASKS_DATA}/splits.parquet",
     output:

@@ -12,7 +12,11 @@ rule make_tables:
         metrics=TABLE_METRICS,
         per_galaxy=TABLE_GALAXIES,
         paper=workflow.source_path("../config/paper_values.csv"),
-        code=workflow.source_path("../scripts/galaxy_lvm/evaluation/tables.py"),
+        code=[
+            workflow.source_path("../scripts/galaxy_lvm/evaluation/tables.py"),
+            workflow.source_path("../scripts/galaxy_lvm/evaluation/claims.py"),
+            workflow.source_path("../scripts/galaxy_lvm/evaluation/names.py"),
+        ],
     output:
         TABLES.values(),
         table1=report(
@@ -67,6 +71,8 @@ rule make_summary:
         code=[
             workflow.source_path("../scripts/galaxy_lvm/evaluation/applications.py"),
             workflow.source_path("../scripts/galaxy_lvm/evaluation/summary.py"),
+            workflow.source_path("../scripts/galaxy_lvm/evaluation/tables.py"),
+            workflow.source_path("../scripts/galaxy_lvm/evaluation/names.py"),
         ],
     output:
         text=f"{RUN}/tables/summary.md",

@@ -93,6 +93,30 @@ def _describe(error: ValidationError) -> Iterator[str]:
     yield f"{path or '(top)'}: {error.message}" + (f" - {about}" if about else "")
 
 
+def _mock_contradictions(mock: dict[str, Any]) -> Iterator[str]:
+    shares = mock["class_fractions"]
+    total = sum(shares.values())
+    if total <= 0:
+        yield "mock.class_fractions: the shares are all 0"
+        return
+    n_elliptical = int(mock["n_galaxies"] * shares["elliptical"] / total)
+    if mock["n_lenses"] > n_elliptical:
+        yield (
+            f"mock.n_lenses: {mock['n_lenses']} lenses among about {n_elliptical} ellipticals; "
+            "raise mock.n_galaxies or mock.class_fractions.elliptical"
+        )
+
+
+def _optim_contradictions(config: dict[str, Any]) -> Iterator[str]:
+    sections = {
+        name: config[name]["optim"] for name in ("pretrain", "multitask", "reference", "fewshot")
+    }
+    sections["lenses.detector"] = config["lenses"]["detector"]["optim"]
+    for name, optim in sections.items():
+        if optim["optimizer"] == "adam" and optim["weight_decay"]:
+            yield f"{name}.optim.weight_decay: {optim['weight_decay']} needs optimizer 'adamw'; 0?"
+
+
 def _contradictions(config: dict[str, Any]) -> Iterator[str]:
     """Yield what a schema cannot say: keys that do not go together."""
     split = config["splits"]
@@ -105,6 +129,15 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
             yield f"datasets.{name}.data_dir: needed by source 'folder' (or --config data_dir=...)"
         if source == "ssl_legacysurvey" and not dataset["path"]:
             yield f"datasets.{name}.path: needed by source 'ssl_legacysurvey' (an HDF5 file)"
+        scheme = dataset["classes"]
+        if scheme is not None and scheme not in config["class_schemes"]:
+            known = ", ".join(config["class_schemes"])
+            yield f"datasets.{name}.classes: {scheme!r} is none of the class_schemes {known}"
+    chosen = config["fewshot"]["dataset"]
+    if chosen not in (None, *config["datasets"]):
+        yield f"fewshot.dataset: {chosen!r} is none of the datasets {sorted(config['datasets'])}"
+    yield from _mock_contradictions(config["mock"])
+    yield from _optim_contradictions(config)
     yield from _lens_contradictions(config["lenses"])
     searched = config["extensions"]["search_dataset"]
     if searched not in (None, *config["datasets"]):

@@ -210,4 +210,7 @@ def test_own_images_go_through_and_bad_ones_are_listed(tmp_path):
     rejected = pd.read_csv(tmp_path / "results/folder/data/galaxies/rejected.csv")
     assert list(rejected["id"]) == ["lost"]
     table = pd.read_csv(tmp_path / "results/folder/tables/table1_classification.csv")
-    assert len(table) >= 4
+    assert {"hog_logistic", "multi_active", "resnet18"} <= set(table["model"])
+    reasons = pd.read_csv(tmp_path / "results/folder/tables/claims.csv").set_index("claim")
+    judged = reasons.loc["LVM above resnet18, trained on the same galaxies", "detail"]
+    assert "multi_active - resnet18" in judged

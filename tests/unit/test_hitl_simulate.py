@@ -201,9 +201,14 @@ def test_volunteers_answer_by_the_share_that_came_to_the_question(tmp_path):
 
 def test_votes_that_are_no_fractions_are_refused():
     galaxies = voted_galaxies().assign(n_votes=40.0)
-    with pytest.raises(DataError, match=r"merger.votes.*'n_votes'.*outside 0 to 1"):
+    with pytest.raises(
+        DataError, match=r"merger.votes.*'n_votes' is '40.0' for galaxy 'g0' and 70"
+    ):
         vote_shares(galaxies, "merger", {"votes": ["p_odd", "n_votes"]})
-    with pytest.raises(DataError, match="no column"):
+    text = galaxies.assign(n_votes=["many"] + ["0.5"] * 69)
+    with pytest.raises(DataError, match=r"'n_votes' is 'many' for galaxy 'g0' and 1 of 70"):
+        vote_shares(text, "merger", {"votes": ["n_votes"]})
+    with pytest.raises(DataError, match="no column p_lens"):
         vote_shares(galaxies, "merger", {"votes": ["p_lens"]})
     assert vote_shares(galaxies, "merger", {}) is None
 

@@ -233,6 +233,7 @@ def test_a_lens_adds_its_arcs_to_the_light_of_the_galaxy_in_front() -> None:
     assert row["lens"] and row["label"] == "elliptical" and row["arc_snr"] >= MIN_ARC_SNR
     arcs = float(mock_physics.nanomaggies(row["arc_mag_r"]))
     assert frame[1].sum() == pytest.approx(row["flux_r"] + arcs, rel=0.03)
+    assert row["half_light_radius_arcsec"] < 4 and row["sersic_index"] % 0.25 == 0  # exact
     _, red = mock.simulate_cutout(2, "distant_red", ALONE, 5, noise=False)
     assert not red["lens"] and np.isnan(red["arc_snr"]) and red["subtype"] == "distant_red"
     assert set(red) == set(row)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "config" / "config.yaml"
 
 
-@pytest.mark.parametrize("name", ["config", "test", "paper"])
+@pytest.mark.parametrize("name", ["config", "test", "paper", "lenses", "fewshot", "discovery"])
 def test_shipped_configs_are_valid(name):
     config = load_config(DEMO, ROOT / "config" / f"{name}.yaml")
     assert config["run"] == {"config": "demo"}.get(name, name)
@@ -40,6 +40,13 @@ def test_paper_config_is_the_papers():
         ({"hitl": {"discovery_dataset": "bgs"}}, r"hitl\.discovery_dataset: 'bgs' is none of"),
         ({"hitl": {"comparison": {"target": "bar"}}}, r"hitl\.comparison\.target: 'bar' is none"),
         ({"datasets": {"galaxies": {"source": "folder"}}}, r"datasets\.galaxies\.data_dir"),
+        ({"fewshot": {"dataset": "bgs"}}, r"fewshot\.dataset: 'bgs' is none of the datasets"),
+        ({"mock": {"n_lenses": 900}}, r"mock\.n_lenses: 900 lenses among about 500 ellipticals"),
+        ({"multitask": {"optim": {"optimizer": "adam"}}}, r"multitask\.optim\.weight_decay: 0\.05"),
+        (
+            {"datasets": {"galaxies": {"source": "mock", "classes": "zoo"}}},
+            r"datasets\.galaxies\.classes: 'zoo' is none of the class_schemes",
+        ),
         ({"pretrain": {"view_side_pix": 70}}, r"pretrain\.view_side_pix: 70 is no multiple of 32"),
     ],
 )

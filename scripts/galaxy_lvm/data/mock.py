@@ -296,12 +296,13 @@ def simulate_cutout(
     row |= {f"psf_fwhm_arcsec_{band}": float(w) for band, w in zip(BANDS, fwhm, strict=True)}
     row |= NO_ARCS
     see = partial(observe, grid, fwhm_arcsec=fwhm, beta=settings.psf_moffat_beta, shear=shear)
+    around = scene if lens is None else np.zeros_like(scene)
+    row |= _add_surroundings(around, grid, galaxy, settings, rng)
     if lens is not None:
         noise_of = white_sigmas(settings), sky_nanomaggies()
-        arcs, columns = visible_arcs(grid, lens, scene, see, *noise_of, rng)
-        scene += arcs
+        arcs, columns = visible_arcs(grid, lens, scene, around, see, *noise_of, rng)
+        scene += around + arcs
         row |= {"lens": True, **columns}
-    row |= _add_surroundings(scene, grid, galaxy, settings, rng)
     image = see(scene)
     return (add_noise(image, settings, rng) if noise else image), row
 

@@ -28,11 +28,9 @@ RAYS_PER_PIX = 3
 LENS_GRID_SIDES_PIX = (64, 96, 128, 192)
 REDSHIFT_MEAN, REDSHIFT_SCATTER, REDSHIFT_LIMITS = 0.46, 0.16, (0.15, 0.85)
 # Red galaxies massive enough to bend light visibly, by redshift: r magnitude of one with the
-# median Einstein radius, g - r, r - z, half-light radius in arcsec.
+# median Einstein radius, half-light radius in arcsec; colours are in `mock_physics`.
 _REDSHIFTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9)
 _MAG_R = (16.6, 17.4, 18.2, 18.8, 19.4, 19.8, 20.2, 21.0)
-_G_R = (0.95, 1.20, 1.50, 1.70, 1.78, 1.80, 1.80, 1.78)
-_R_Z = (0.66, 0.74, 0.86, 0.98, 1.12, 1.30, 1.50, 1.75)
 _RADIUS_ARCSEC = (2.8, 1.9, 1.4, 1.15, 1.0, 0.9, 0.85, 0.75)
 MEDIAN_EINSTEIN_ARCSEC, EINSTEIN_SCATTER = 2.0, 0.36
 # What counts as a lens unless a config says otherwise.
@@ -108,7 +106,7 @@ class RedGalaxy:
         Its light, centred.
     size_arcsec
         Half-light radius.
-    redshift, axis_ratio, angle_rad
+    redshift, axis_ratio, angle_rad, sersic_index
         Redshift and shape of the light.
     """
 
@@ -117,6 +115,7 @@ class RedGalaxy:
     redshift: float
     axis_ratio: float
     angle_rad: float
+    sersic_index: float
 
 
 @dataclass(frozen=True)
@@ -162,15 +161,13 @@ def draw_red_galaxy(
     mag_r = np.interp(redshift, _REDSHIFTS, _MAG_R) - 3.0 * relative + rng.normal(0, 0.35)
     size = np.interp(redshift, _REDSHIFTS, _RADIUS_ARCSEC)
     size = float(size * 10 ** (0.7 * relative + rng.normal(0, 0.10)))
-    colour = (
-        np.interp(redshift, _REDSHIFTS, _G_R) + rng.normal(0, 0.08),
-        np.interp(redshift, _REDSHIFTS, _R_Z) + rng.normal(0, 0.06),
-    )
+    g_r, r_z = physics.distant_red_colour(redshift)
+    colour = g_r + rng.normal(0, 0.08), r_z + rng.normal(0, 0.06)
     axis_ratio, angle = float(0.5 + 0.5 * rng.beta(2.5, 1.5)), float(rng.uniform(0, np.pi))
-    index = float(np.clip(rng.normal(4.2, 0.8), 2.5, 6.0))
+    index = physics.snap_sersic_index(float(np.clip(rng.normal(4.2, 0.8), 2.5, 6.0)))
     flux = physics.band_fluxes(physics.nanomaggies(mag_r), colour)
     body = physics.sersic(index, size, axis_ratio, angle)
-    return RedGalaxy(LightModel([Component(flux, body)]), size, redshift, axis_ratio, angle)
+    return RedGalaxy(LightModel([Component(flux, body)]), size, redshift, axis_ratio, angle, index)
 
 
 def draw_lens(

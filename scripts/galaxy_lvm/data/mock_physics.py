@@ -16,6 +16,10 @@ HUBBLE_KM_S_MPC = 70.0
 DECELERATION = -0.55
 LIGHT_SPEED_KM_S = 299792.458
 REDSHIFT_LIMITS = (0.01, 0.30)
+# Massive red galaxies beyond: round numbers near the medians of lens candidates (`mock_lenses`).
+_DISTANT_REDSHIFTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9)
+_DISTANT_G_R = (0.95, 1.20, 1.50, 1.70, 1.78, 1.80, 1.80, 1.78)
+_DISTANT_R_Z = (0.66, 0.74, 0.86, 0.98, 1.12, 1.30, 1.50, 1.75)
 # GalSim makes a table for every Sersic index, 40 ms each and in every process: keep them few.
 SERSIC_STEP = 0.25
 SERSIC_LIMITS = (0.5, 6.0)
@@ -82,7 +86,11 @@ def place(mag_r: float, absolute_mag_r: float) -> Sky:
 
 
 def at_redshift(mag_r: float, redshift: float) -> Sky:
-    """Return the place of a galaxy of this magnitude and redshift; see `place`."""
+    """Return the place of a galaxy of this magnitude and redshift.
+
+    As in `place`, without K correction; beyond a redshift of 0.3 the distance is good to a few per
+    cent and the absolute magnitude a rough one.
+    """
     half = (1 - DECELERATION) / 2
     distance_mpc = LIGHT_SPEED_KM_S / HUBBLE_KM_S_MPC * (redshift + half * redshift**2)
     kpc_per_arcsec = 1000 * distance_mpc / (1 + redshift) ** 2 * np.pi / (180 * 3600)
@@ -134,6 +142,14 @@ def red_colour(rng: np.random.Generator, sky: Sky, scatter: float = 0.035) -> Co
     tilt = -0.02 * (sky.absolute_mag_r + 21)
     g_r = 0.66 + 2.6 * sky.redshift + tilt + rng.normal(0, scatter)
     return g_r, 0.56 + 1.2 * sky.redshift + tilt + rng.normal(0, scatter)
+
+
+def distant_red_colour(redshift: float) -> Colour:
+    """Return the mean colour of massive red galaxies by redshift, 0.1 to 0.9."""
+    return (
+        float(np.interp(redshift, _DISTANT_REDSHIFTS, _DISTANT_G_R)),
+        float(np.interp(redshift, _DISTANT_REDSHIFTS, _DISTANT_R_Z)),
+    )
 
 
 def blue_colour(rng: np.random.Generator, sky: Sky, age: float) -> Colour:

@@ -1,7 +1,8 @@
 """Distant massive red galaxies of the simulated survey, some with a lensed galaxy behind them.
 
-They are drawn as those of the wide fields are (`mock_lenses`), so that a search for lenses in a
-pool of cutouts (paper V.C) meets red galaxies of the same kind without arcs.
+They are drawn as those of the wide fields are (`mock_lenses`, `mock_red`), so that a search for
+lenses in a pool of cutouts (paper V.C) meets red galaxies of the same kind without arcs, some of
+them with blue companions.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,12 +16,11 @@ from galaxy_lvm.data.mock_lenses import (
     SOURCE_MAG_R_LIMITS,
     Lens,
     arc_snr,
-    draw_einstein_radius,
     draw_lens,
-    draw_red_galaxy,
     draw_sources,
     lensed_transform,
 )
+from galaxy_lvm.data.mock_red import draw_unlensed_red
 from galaxy_lvm.data.mock_render import Grid
 from galaxy_lvm.data.mock_truth import Galaxy
 from galaxy_lvm.errors import ConfigError
@@ -73,15 +73,16 @@ def draw_distant_red(
 ) -> tuple[Galaxy, Lens | None]:
     """Draw a distant massive red galaxy, and the lens that it is if something lies behind it."""
     lens = draw_lens(rng, EINSTEIN_LIMITS_ARCSEC, SOURCE_MAG_R_LIMITS) if with_source else None
-    red = lens.galaxy if lens else draw_red_galaxy(
-        rng, draw_einstein_radius(rng, *EINSTEIN_LIMITS_ARCSEC)
-    )  # fmt: skip
+    red = lens.galaxy if lens else draw_unlensed_red(rng, EINSTEIN_LIMITS_ARCSEC)
     flux = sum(component.flux[1] for component in red.light.components)
     sky = physics.at_redshift(float(physics.magnitudes(flux)), red.redshift)
-    kind = LENS if lens else DISTANT_RED
+    exact = {}
+    if len(red.light.components) == 1:
+        exact = {"sersic_index": red.sersic_index, "half_light_radius_arcsec": red.size_arcsec}
     galaxy = Galaxy(
-        "elliptical", kind, red.light, sky, red.axis_ratio, red.angle_rad, red.size_arcsec
-    )
+        "elliptical", LENS if lens else DISTANT_RED, red.light, sky, red.axis_ratio,
+        red.angle_rad, red.size_arcsec, **exact,
+    )  # fmt: skip
     return galaxy, lens
 
 
@@ -89,6 +90,7 @@ def visible_arcs(
     grid: Grid,
     lens: Lens,
     scene: np.ndarray,
+    around: np.ndarray,
     seen: Callable[[np.ndarray], np.ndarray],
     sigma: np.ndarray,
     sky: np.ndarray,
@@ -105,8 +107,8 @@ def visible_arcs(
         Grid of the cutout.
     lens
         Deflector; its sources are the first to be tried.
-    scene
-        (3, N, N/2+1) transform of the deflector's light.
+    scene, around
+        (3, N, N/2+1) transforms of the deflector's light and of all else in the cutout.
     seen
         Maps a transform to the noise-free frame (3, H, W) through the PSF.
     sigma, sky
@@ -116,12 +118,13 @@ def visible_arcs(
     """
     first = lens.galaxy.light.components[0]
     radius = lens.deflector.einstein_radius_arcsec
-    galaxy, sources, best = seen(scene), lens.sources, None
+    galaxy, rest = seen(scene), seen(around)
+    sources, best = lens.sources, None
     for _ in range(TRIES_PER_LENS):
         tried = Lens(lens.galaxy, lens.deflector, sources)
         arcs = lensed_transform(grid, tried, first.x, first.y)
         frame = seen(arcs)
-        snr = arc_snr(frame, galaxy, np.zeros_like(frame), sigma, sky)
+        snr = arc_snr(frame, galaxy, rest, sigma, sky)
         if best is None or snr > best[1]:
             best = arcs, snr
         if snr >= MIN_ARC_SNR:

@@ -13,14 +13,9 @@ from galaxy_lvm.data import mock_physics as physics
 from galaxy_lvm.data.mock import MockSettings
 from galaxy_lvm.data.mock_field import draw_neighbours, draw_stars
 from galaxy_lvm.data.mock_galaxies import draw_galaxy
-from galaxy_lvm.data.mock_lenses import (
-    RedGalaxy,
-    draw_einstein_radius,
-    draw_red_galaxy,
-    draw_redshift,
-    draw_source_colour,
-)
+from galaxy_lvm.data.mock_lenses import draw_einstein_radius, draw_red_galaxy, draw_redshift
 from galaxy_lvm.data.mock_placing import LensSettings
+from galaxy_lvm.data.mock_red import draw_unlensed_red
 from galaxy_lvm.data.mock_render import Component, LightModel, PointSources
 from galaxy_lvm.data.mock_truth import Galaxy
 from galaxy_lvm.data.store import PIXEL_SCALE_ARCSEC
@@ -31,8 +26,6 @@ GROUP_SHARE, GROUP_RADIUS_ARCSEC = 0.25, 8.0
 BRIGHT_CLASSES = {"spiral": 0.45, "elliptical": 0.25, "edge_on": 0.2, "other": 0.1}
 # Larger ones would fill the field.
 LARGEST_BRIGHT_ARCSEC = 4.5
-# Of the red galaxies without anything behind them: with blue companions, with a blue disc.
-COMPANION_SHARE, DISC_SHARE = 0.3, 0.15
 _NOBODY = Galaxy("other", "none", LightModel(), physics.place(20.0, -21.0), 1.0, 0.0, 1.0)
 _STAR_SIZE_ARCSEC, _BRIGHT_STAR_SIZE_ARCSEC, _BRIGHT_STAR_FLUX = 0.4, 2.0, 150.0
 
@@ -132,12 +125,7 @@ def _draw_red(
     """Draw the massive red galaxies: most alone, in some fields a group at one redshift."""
     drawn = []
     for _ in range(rng.poisson(mean)):
-        galaxy = draw_red_galaxy(rng, draw_einstein_radius(rng, *einstein_limits))
-        kind = rng.random()
-        if kind < COMPANION_SHARE:
-            _add_companions(rng, galaxy)
-        elif kind < COMPANION_SHARE + DISC_SHARE:
-            _add_disc(rng, galaxy)
+        galaxy = draw_unlensed_red(rng, einstein_limits)
         drawn.append((galaxy.light, *_anywhere(rng, side_arcsec), max(galaxy.size_arcsec, 1.0)))
     if rng.random() < GROUP_SHARE:
         x, y = _anywhere(rng, side_arcsec)
@@ -147,28 +135,3 @@ def _draw_red(
             dx, dy = rng.normal(0, GROUP_RADIUS_ARCSEC, 2)
             drawn.append((galaxy.light, x + float(dx), y + float(dy), galaxy.size_arcsec))
     return drawn
-
-
-def _add_companions(rng: np.random.Generator, galaxy: RedGalaxy) -> None:
-    """Put one to three small blue galaxies where images might be."""
-    for _ in range(rng.integers(1, 4)):
-        distance, direction = rng.uniform(1.3, 4.5), rng.uniform(0, 2 * np.pi)
-        size, axis_ratio, angle = rng.uniform(0.15, 0.6), rng.uniform(0.3, 1), rng.uniform(0, np.pi)
-        flux = physics.nanomaggies(rng.uniform(21.0, 23.5))
-        galaxy.light.components.append(
-            Component(
-                physics.band_fluxes(flux, draw_source_colour(rng)),
-                physics.sersic(1.0, size, axis_ratio, angle),
-                float(distance * np.cos(direction)),
-                float(distance * np.sin(direction)),
-            )
-        )
-
-
-def _add_disc(rng: np.random.Generator, galaxy: RedGalaxy) -> None:
-    """Put a blue disc around the galaxy: what is left of a distant spiral seen from the ground."""
-    size, axis_ratio = rng.uniform(1.2, 2.5), rng.uniform(0.4, 1.0)
-    flux = physics.nanomaggies(rng.uniform(19.5, 21.5))
-    disc = physics.sersic(0.5, size, axis_ratio, galaxy.angle_rad)
-    colour = draw_source_colour(rng)
-    galaxy.light.components.append(Component(physics.band_fluxes(flux, colour), disc))

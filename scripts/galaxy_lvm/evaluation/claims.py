@@ -9,13 +9,9 @@ import pandas as pd
 from scipy import stats
 
 from galaxy_lvm.evaluation.metrics import bootstrap_interval
+from galaxy_lvm.evaluation.names import CLASSICAL
 from galaxy_lvm.evaluation.results import summarise
-from galaxy_lvm.evaluation.tables import (
-    CLASSICAL,
-    interval_of,
-    number_text,
-    reference_models,
-)
+from galaxy_lvm.evaluation.tables import interval_of, number_text, reference_models
 
 HOLDS, FAILS, UNCLEAR = "holds", "does not hold", "not distinguishable"
 NOT_EVALUATED = "not evaluated"

@@ -76,9 +76,9 @@ def targets_table(
         enough = n_positive > n_prompts
         notes = [f"{n_without} galaxies without votes left out"] if n_without else []
         notes += [f"{n_left_out} galaxies left out to make it this rare"] if n_left_out else []
-        note = "; ".join(notes)
         if not enough:
-            note = f"{n_positive} in the pool; more than {n_prompts} are needed"
+            notes.append(f"{n_positive} in the pool; more than {n_prompts} are needed")
+        note = "; ".join(notes)
         share = n_positive / max(len(kept), 1)
         rows.append((name, enough, len(kept), n_positive, share, note))
     return pd.DataFrame(rows, columns=list(TARGET_COLUMNS))
@@ -119,21 +119,25 @@ def vote_shares(galaxies: pd.DataFrame, name: str, about: Mapping[str, Any]) -> 
     Raises
     ------
     DataError
-        If a column is missing or holds something that is no fraction.
+        If a column is missing or holds something that is no fraction; empty places are allowed.
     """
     columns = about.get("votes") or []
     if not columns:
         return None
+    where = f"hitl.targets.{name}.votes"
     missing = [column for column in columns if column not in galaxies]
     if missing:
-        raise DataError(f"hitl.targets.{name}.votes: the catalogue has no column {missing}")
+        raise DataError(f"{where}: the catalogue has no column {', '.join(missing)}")
     table = galaxies[columns].apply(pd.to_numeric, errors="coerce")
-    wrong = ((table < 0) | (table > 1)).any()
-    if wrong.any():
-        raise DataError(
-            f"hitl.targets.{name}.votes: column {wrong.idxmax()!r} has values outside 0 to 1; give "
-            "columns of vote fractions"
-        )
+    for column in columns:
+        given = galaxies[column].notna() & (galaxies[column].astype(str).str.strip() != "")
+        wrong = given & ~table[column].between(0, 1)
+        if wrong.any():
+            first = galaxies.loc[wrong.idxmax()]
+            raise DataError(
+                f"{where}: column {column!r} is '{first[column]}' for galaxy {first['id']!r} and "
+                f"{int(wrong.sum())} of {len(galaxies)} in all; expected a vote fraction, 0 to 1"
+            )
     return table.prod(axis=1, skipna=False).to_numpy(float)
 
 

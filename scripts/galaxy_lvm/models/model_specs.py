@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from galaxy_lvm.errors import ConfigError
+from galaxy_lvm.evaluation.names import MODEL_NAMES
 
 TORCHVISION_MODELS = ("alexnet", "vgg16", "resnet18", "resnet50")
 LVM_MODELS = ("lvm_frozen", "lvm_finetuned", "lvm_scratch")
 CLASSICAL_MODELS = ("hog_logistic",)
-MODEL_NAMES = (*LVM_MODELS, *TORCHVISION_MODELS, *CLASSICAL_MODELS)
+KNOWN_MODELS = (*LVM_MODELS, *TORCHVISION_MODELS, *CLASSICAL_MODELS)
 TIMM_PREFIX = "timm:"
 NO_WEIGHTS, IMAGENET = "none", "imagenet"
 
@@ -34,7 +35,7 @@ class ModelSpec:
     Attributes
     ----------
     model
-        A name of MODEL_NAMES, or `timm:` and the name of a timm model.
+        A name of KNOWN_MODELS, or `timm:` and the name of a timm model.
     weights
         `none`, `imagenet` or a path; for the LVM `none` stands for the run's own weights.
     frozen
@@ -71,6 +72,11 @@ class ModelSpec:
         return run_weights if self.weights == NO_WEIGHTS else self.weights
 
     @property
+    def weights_file(self) -> str | None:
+        """Weights file that the config names; None for none, ImageNet's and the run's own."""
+        return None if self.weights in (NO_WEIGHTS, IMAGENET) else self.weights
+
+    @property
     def features_label(self) -> str:
         """Name of the features file of a frozen encoder; the run's own LVM has the plain one."""
         own = self.model == "lvm_frozen" and self.weights == NO_WEIGHTS
@@ -87,13 +93,17 @@ class ModelSpec:
         return f"{name}, {'from scratch' if start == NO_WEIGHTS else start}{kind}"
 
 
-def model_specs(entries: Iterable[Mapping[str, Any]]) -> list[ModelSpec]:
-    """Return the classifiers that the config's list `fewshot.models` describes.
+def model_specs(
+    entries: Iterable[Mapping[str, Any]], section: str = "fewshot.models"
+) -> list[ModelSpec]:
+    """Return the classifiers that a list of the config describes.
 
     Parameters
     ----------
     entries
         Mappings with `model` and, optionally, `weights`, `frozen`, `name`, `learning_rates`.
+    section
+        Path of the list, for messages.
 
     Raises
     ------
@@ -101,12 +111,12 @@ def model_specs(entries: Iterable[Mapping[str, Any]]) -> list[ModelSpec]:
         For an unknown model (the nearest names are given), weights that a model cannot have, or
         two models of one label.
     """
-    specs = [_spec(entry) for entry in entries]
+    specs = [_spec(entry, section) for entry in entries]
     labels = [spec.label for spec in specs]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
         raise ConfigError(
-            f"fewshot.models: {', '.join(twice)} occurs more than once; give one of them a 'name'"
+            f"{section}: {', '.join(twice)} occurs more than once; give one of them a 'name'"
         )
     return specs
 
@@ -117,10 +127,15 @@ def reference_specs(entries: Iterable[Mapping[str, Any]]) -> list[ModelSpec]:
     Raises
     ------
     ConfigError
-        As `model_specs`; for a model that Table 1 has already; for a frozen one.
+        As `model_specs`; for a model or a name that the tables have already; for a frozen one.
     """
-    specs = model_specs(entries)
+    specs = model_specs(entries, "reference.models")
     for spec in specs:
+        if spec.label in MODEL_NAMES:
+            raise ConfigError(
+                f"reference.models: the name {spec.label!r} is that of another row of the tables; "
+                "give the network another 'name'"
+            )
         if spec.is_lvm or not spec.is_network or spec.frozen:
             raise ConfigError(
                 f"reference.models: {spec.label} is no network that is trained whole; Table 1 has "
@@ -129,7 +144,9 @@ def reference_specs(entries: Iterable[Mapping[str, Any]]) -> list[ModelSpec]:
     return specs
 
 
-def check_model_name(name: str, known: Iterable[str] = MODEL_NAMES) -> None:
+def check_model_name(
+    name: str, known: Iterable[str] = KNOWN_MODELS, section: str = "fewshot.models"
+) -> None:
     """Refuse an unknown model name.
 
     Raises
@@ -143,31 +160,31 @@ def check_model_name(name: str, known: Iterable[str] = MODEL_NAMES) -> None:
     near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
     hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(known[:20])}"
     raise ConfigError(
-        f"fewshot.models: unknown model {name!r}; {hint} Any timm model is named 'timm:NAME'"
+        f"{section}: unknown model {name!r}; {hint} Any timm model is named 'timm:NAME'"
     )
 
 
-def _spec(entry: Mapping[str, Any]) -> ModelSpec:
+def _spec(entry: Mapping[str, Any], section: str) -> ModelSpec:
     model, weights = entry["model"], entry.get("weights") or NO_WEIGHTS
     if not model.startswith(TIMM_PREFIX):
-        check_model_name(model)
+        check_model_name(model, section=section)
     frozen = bool(entry.get("frozen", False)) or model == "lvm_frozen"
     if weights != NO_WEIGHTS and model in ("lvm_scratch", *CLASSICAL_MODELS):
-        raise ConfigError(f"fewshot.models: {model} takes no weights, found {weights!r}")
+        raise ConfigError(f"{section}: {model} takes no weights, found {weights!r}")
     if weights == IMAGENET and model in LVM_MODELS:
         raise ConfigError(
-            f"fewshot.models: {model} has no ImageNet weights; give 'none' (the weights of this "
+            f"{section}: {model} has no ImageNet weights; give 'none' (the weights of this "
             "run) or the path of an lvm.safetensors"
         )
     if frozen and model in ("lvm_finetuned", "lvm_scratch", *CLASSICAL_MODELS):
-        raise ConfigError(f"fewshot.models: {model} cannot be frozen")
+        raise ConfigError(f"{section}: {model} cannot be frozen")
     label = entry.get("name") or _label(model, weights, frozen)
     if not re.fullmatch(r"[a-z0-9_]+", label):
         raise ConfigError(
-            f"fewshot.models: name {label!r} becomes a file name; use a-z, 0-9 and _ alone"
+            f"{section}: name {label!r} becomes a file name; use a-z, 0-9 and _ alone"
         )
     if label == "lvm":
-        raise ConfigError("fewshot.models: the name 'lvm' is that of the run's own features")
+        raise ConfigError(f"{section}: the name 'lvm' is that of the run's own features")
     return ModelSpec(model, weights, frozen, label, tuple(entry.get("learning_rates") or ()))
 
 

@@ -7,9 +7,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from galaxy_lvm.plots import style
-from galaxy_lvm.plots.mosaic import draw_mosaic
+from galaxy_lvm.plots.mosaic import draw_mosaic, shortened
 
 N_SHOWN = 32
+# Characters; two of them and the arrow fit into an image.
+LONGEST_NAME = 10
 
 
 def draw_disagreements(
@@ -28,10 +30,17 @@ def draw_disagreements(
     """
     shown = table.head(N_SHOWN)
     names = {name: style.CLASS_NAMES.get(name, name) for name in {*table.label, *table.predicted}}
-    notes = [f"{names[row.label]} → {names[row.predicted]}" for row in shown.itertuples()]
+    notes = [
+        f"{_short(names[row.label])} → {_short(names[row.predicted])}" for row in shown.itertuples()
+    ]
     titles = [f"{place}   {row.p_label:.2f}" for place, row in enumerate(shown.itertuples(), 1)]
     frames = [
         style.COLOURS["orange"] if row.n_against == row.n_models else None
         for row in shown.itertuples()
     ]
     return draw_mosaic([images[i] for i in shown["id"]], n_columns, notes, titles, None, frames)
+
+
+def _short(name: str) -> str:
+    """Return a name that leaves room for another one beside it."""
+    return shortened(name, LONGEST_NAME)

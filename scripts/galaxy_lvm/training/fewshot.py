@@ -66,7 +66,7 @@ def train_few_shot(
     sizes, skipped = usable_sizes(splits["train"].labels, class_names, settings.sizes)
     for size, reason in skipped.items():
         log.warning("%d per class left out, too few training galaxies: %s", size, reason)
-    sources = [splits_path, crops_path, features_path, lvm_path]
+    sources = [splits_path, crops_path, features_path, lvm_path, spec.weights_file]
     folder = state_folder(state_root, [asdict(spec), asdict(settings)], sources)
     trainer = _trainer(spec, crops_path, features_path, lvm_path, settings, splits, class_names)
     rows, tables = [], []

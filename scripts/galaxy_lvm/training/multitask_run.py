@@ -111,7 +111,7 @@ def train_multitask(
     lvm = load_lvm(lvm_path)
     if settings.strategy == FROM_SCRATCH:
         lvm = LVM(lvm.config)
-    lvm = _with_drop_path(lvm, settings.multitask["drop_path"])
+    lvm = with_drop_path(lvm, settings.multitask["drop_path"])
     model = build_model(lvm, len(class_names), settings).to(accelerator.device)
     sets = validation_sets(crops_path, splits_path, settings)
     schedule = TaskSchedule(
@@ -126,7 +126,7 @@ def train_multitask(
     )
     state = state_folder(state_root, vars(settings), [crops_path, splits_path, lvm_path])
     loop = TrainingLoop(model, optim, state, accelerator, monitor)
-    feed = _make_feed(
+    feed = make_feed(
         TaskImages(train_images, train_labels), schedule, settings, len(class_names), loop
     )
     log.info("%s: %d galaxies, %d steps", settings.strategy, len(train_images), optim.steps)
@@ -201,13 +201,14 @@ def batch_sizes(multitask: dict[str, Any]) -> dict[str, int]:
     return {task: of_images if task in IMAGE_TASKS else multitask["batch_size"] for task in TASKS}
 
 
-def _make_feed(
+def make_feed(
     train: TaskImages,
     schedule: TaskSchedule,
     settings: MultitaskSettings,
     n_classes: int,
     loop: TrainingLoop,
 ) -> MultitaskFeed:
+    """Return what a training is fed, as the config's sections describe it."""
     views = settings.classification
     return MultitaskFeed(
         train,
@@ -225,7 +226,7 @@ def _make_feed(
     )
 
 
-def _with_drop_path(lvm: LVM, rate: float) -> LVM:
+def with_drop_path(lvm: LVM, rate: float) -> LVM:
     """Return the same LVM with another stochastic-depth rate (it has no weights)."""
     config = LVMConfig(**{**vars(lvm.config), "drop_path": rate})
     other = LVM(config)

@@ -1,6 +1,7 @@
 """Training a network on labelled crops: from scratch, or from pretrained weights."""
 
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,6 +154,7 @@ class NetworkTrainer:
         best_module.load_state_dict(best.weights)
         views = self.settings.n_orientations, self.settings.zooms
         shares = self._shares(best_module, self.test_crops, *views)
+        shutil.rmtree(state_dir)
         chosen = {"steps": float(best.step), "learning_rate": best_rate}
         return Fit(shares, best.loss, chosen)
 
@@ -191,7 +193,7 @@ class NetworkTrainer:
             self._start_head(module, crops, train, val)
             best.offer(cross_entropy(self._shares(module, crops["v"]), val.labels), 0, module)
         loop.run(batch, validate, desc=f"{self.spec.label}, {len(train)} galaxies")
-        loop.forget()
+        loop.save()  # a run that is killed while another rate trains does not train this one again
         self.accelerator.free_memory()  # it would hold on to every network it has prepared
         return module, best
 

@@ -1,7 +1,6 @@
 """Networks trained on all labelled galaxies, to stand beside the LVM in Table 1."""
 
 import os
-import shutil
 import time
 from dataclasses import asdict
 from typing import Any
@@ -27,8 +26,9 @@ TASK = "classification"
 def reference_settings(sections: dict[str, Any]) -> FewShotSettings:
     """Return the protocol of the config's section `reference`.
 
-    What does not belong to a network is the LVM's: the augmentation, the side and the smoothing of
-    labels are those of `classification`, the views of a test galaxy those of `multitask`.
+    What does not belong to a network is the LVM's: the random views, the side and the smoothing of
+    labels are those of `classification`, the views of a test galaxy those of `multitask`. Blending
+    of galaxies (`mixup_alpha`) is the LVM's alone.
     """
     own, lvm, views = (sections[name] for name in ("reference", "classification", "multitask"))
     optim = {k: v for k, v in own["optim"].items() if k not in ("learning_rate", "head_factor")}
@@ -80,9 +80,8 @@ def train_reference(
     """
     start = time.monotonic()
     splits, class_names = read_labelled(splits_path)
-    folder = state_folder(
-        state_root, [asdict(spec), asdict(settings), seed], [splits_path, crops_path]
-    )
+    sources = [splits_path, crops_path, spec.weights_file]
+    folder = state_folder(state_root, [asdict(spec), asdict(settings), seed], sources)
     test, n_classes = splits["test"], len(class_names)
     trainer = NetworkTrainer(spec, crops_path, None, settings, test, n_classes)
     fit = trainer.fit(splits["train"], splits["val"], seed, folder)
@@ -95,4 +94,3 @@ def train_reference(
     write_results(metrics_path, long_rows("multitask", TASK, spec.label, "", seed, scores))
     rows = per_galaxy_rows(TASK, spec.label, "", seed, list(test.ids), right)
     write_per_galaxy(per_galaxy_path, [rows])
-    shutil.rmtree(folder, ignore_errors=True)  # the trainer has removed what it kept there

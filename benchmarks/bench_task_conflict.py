@@ -1,0 +1,105 @@
+"""Why a frozen encoder fills in images better: because the other moves, or for the other tasks.
+
+Trains the image task `reconstruction` of a finished run with as many steps as it had there: on a
+frozen encoder, on a moving one, and on a moving one that shares its steps with another task. The
+scores are those of validation images. Needs a run with pretrained weights, for instance one of
+`config/folder.yaml`; the results are only kept for real galaxies:
+
+    python benchmarks/bench_task_conflict.py RESULTS_DIR [--repeats 1]
+
+Results go to `benchmarks/results/task_conflict.json`. About 16 minutes of one core.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from galaxy_lvm.data.tasks import load_split  # noqa: E402
+from galaxy_lvm.evaluation.metrics import mean_psnr  # noqa: E402
+from galaxy_lvm.evaluation.neural import restored_images  # noqa: E402
+from galaxy_lvm.models.heads import TASKS  # noqa: E402
+from galaxy_lvm.models.weights import load_lvm, read_card  # noqa: E402
+from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, make_accelerator  # noqa: E402
+from galaxy_lvm.training.multitask import TaskImages  # noqa: E402
+from galaxy_lvm.training.multitask_run import (  # noqa: E402
+    MultitaskSettings,
+    build_model,
+    make_feed,
+    validation_sets,
+    with_drop_path,
+)
+from galaxy_lvm.training.schedule import TaskSchedule  # noqa: E402
+from galaxy_lvm.workflow import derive_seed  # noqa: E402
+
+RESULTS = Path(__file__).parent / "results" / "task_conflict.json"
+TASK = "reconstruction"
+VARIANTS = {
+    "frozen encoder, alone": ("pre_train", (TASK,)),
+    "moving encoder, alone": ("multi_uniform", (TASK,)),
+    "moving encoder, with restoration": ("multi_uniform", (TASK, "restoration")),
+    "moving encoder, with classification": ("multi_uniform", (TASK, "classification")),
+}
+
+
+def train_and_score(
+    run: Path, weights: Path, card: dict, strategy: str, tasks: tuple[str, ...], repeat: int
+) -> float:
+    """Return the PSNR in dB of the validation images that a model filled in."""
+    settings = MultitaskSettings(**{**card["settings"], "strategy": strategy})
+    crops, splits = (run / "data/galaxies" / name for name in ("crops.h5", "splits.parquet"))
+    images, labels, _, class_names = load_split(crops, splits, "train")
+    torch.manual_seed(derive_seed(settings.seed, "multitask", repeat))
+    lvm = with_drop_path(load_lvm(weights), settings.multitask["drop_path"])
+    model = build_model(lvm, len(class_names), settings)
+    schedule = TaskSchedule(TASKS, active=False, min_share=0.0)
+    schedule.shares = {task: (task in tasks) / len(tasks) for task in TASKS}
+    # Every variant gives the task as many steps as it has with equal shares.
+    n_steps = settings.multitask["optim"]["steps"] // len(TASKS) * len(tasks)
+    optim = OptimSettings(**{**settings.multitask["optim"], "steps": n_steps})
+    with tempfile.TemporaryDirectory() as state:
+        loop = TrainingLoop(model, optim, state, make_accelerator(optim.precision))
+        feed = make_feed(TaskImages(images, labels), schedule, settings, len(class_names), loop)
+        loop.run(feed.batch, desc=f"{strategy}, {', '.join(tasks)}")
+        loop.finish()
+    reference, masked = getattr(validation_sets(crops, splits, settings), TASK)
+    filled = restored_images(model, TASK, masked, autocast=loop.accelerator.autocast)
+    return mean_psnr(reference, filled)
+
+
+def main() -> None:
+    """Measure and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results_dir", type=Path, nargs="?")
+    parser.add_argument("--repeats", type=int, default=1)
+    arguments = parser.parse_args()
+    if arguments.results_dir is None:
+        print("not run: needs RESULTS_DIR, which the project does not contain")
+        return
+    torch.set_num_threads(1)
+    run = arguments.results_dir
+    card = read_card(run / "models/multitask/multi_uniform.safetensors")
+    weights = next(iter(sorted((run / "models/pretrain").glob("contrastive_*/lvm.safetensors"))))
+    found = {}
+    for name, (strategy, tasks) in VARIANTS.items():
+        scores = [
+            train_and_score(run, weights, card, strategy, tasks, repeat)
+            for repeat in range(arguments.repeats)
+        ]
+        found[name] = {"psnr_db": round(float(np.mean(scores)), 3), "trainings": len(scores)}
+        print(name, found[name], flush=True)
+    results = {
+        "what": "reconstruction on validation images of real galaxies (config/folder.yaml), with "
+        "equal numbers of steps of this task; see the script",
+        "variants": found,
+    }
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
