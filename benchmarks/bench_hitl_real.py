@@ -84,8 +84,13 @@ def spirals(
 
 
 def fifths(galaxies: pd.DataFrame) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Return each fifth of the galaxies as the test set in turn, with the rest as the pool."""
-    turn = np.random.default_rng(0).permutation(len(galaxies)) % N_PARTS
+    """Return each fifth of the labelled galaxies as the test set in turn, the rest as the pool.
+
+    Copies of one galaxy stay together.
+    """
+    galaxies = galaxies[galaxies["label"] != ""]
+    groups = pd.factorize(galaxies["group"])[0]
+    turn = np.random.default_rng(0).permutation(groups.max() + 1)[groups] % N_PARTS
     return [(galaxies[turn != number], galaxies[turn == number]) for number in range(N_PARTS)]
 
 
@@ -135,7 +140,8 @@ def main() -> None:
         return
     splits = arguments.data_dir / "splits.parquet"
     galaxies = read_galaxies(splits, arguments.data_dir / "cutouts.h5")
-    galaxies = galaxies.assign(index=pd.read_parquet(splits)["index"])
+    about = pd.read_parquet(splits)
+    galaxies = galaxies.assign(index=about["index"], group=about["group"])
     features = np.load(arguments.features, mmap_mode="r")
     results: dict[str, object] = {"n_seeds": arguments.seeds, "split": arguments.split}
     whole = tuple(galaxies[galaxies["split"] == name] for name in ("train", arguments.split))

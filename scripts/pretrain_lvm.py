@@ -26,7 +26,7 @@ def main(
     crops
         Crops of the pretraining dataset.
     splits
-        Splits of that dataset, where it has any: then only its training split is used.
+        Splits of that dataset where the tasks use it too: then only its training split is used.
     weights, history
         Weights (safetensors) and losses per step (CSV) to write.
     state_root
@@ -63,7 +63,7 @@ if __name__ == "__main__":
     with job_log(snakemake.log[0]):  # noqa: F821
         main(
             crops=snakemake.input.crops,  # noqa: F821
-            splits=snakemake.input.get("splits"),  # noqa: F821
+            splits=snakemake.input.get("splits") or None,  # noqa: F821
             weights=snakemake.output.weights,  # noqa: F821
             history=snakemake.output.history,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821

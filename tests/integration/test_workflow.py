@@ -1,6 +1,7 @@
 """The whole DAG in miniature, and what a user may get wrong before it starts."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,8 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from galaxy_lvm.hitl.pools import Pool
+from galaxy_lvm.hitl.session import Session
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
@@ -187,18 +190,47 @@ def test_paper_config_plans_the_papers_run(tmp_path):
     assert "results/paper/data/bright_galaxies/cutouts.h5" in text  # fetched, 192 pixels wide
 
 
-def test_own_images_go_through_and_bad_ones_are_listed(tmp_path):
-    folder = tmp_path / "mine"
+def own_images(folder, n_images, labelled=True):
+    """Write round and flat blobs as PNG; return the lines of their table."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:96, :96] - 47.5
     rows = ["id,file,label"]
-    for number in range(40):
+    for number in range(n_images):
         label, stretch = ("round", 1.0) if number % 2 else ("flat", 3.0)
         grey = 200 * np.exp(-np.hypot(x / 12, y * stretch / 12)) + rng.normal(8, 2, (96, 96))
         image = np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
         Image.fromarray(image).save(folder / f"{number}.png")
-        rows.append(f"g{number},{number}.png,{label}")
+        rows.append(f"g{number},{number}.png,{label if labelled else ''}")
+    return rows
+
+
+def test_a_person_can_search_a_folder_without_labels(tmp_path):
+    folder = tmp_path / "mine"
+    rows = own_images(folder, 24, labelled=False)
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+    config = {
+        "run": "search",
+        "datasets": {"mine": {"source": "folder", "data_dir": str(folder), "table": "labels.csv"}},
+        "pretrain_dataset": "mine",
+        "pretrain": {"optim": {"steps": 3}},
+    }
+    (tmp_path / "mine.yaml").write_text(json.dumps(config))
+    snakemake(
+        tmp_path,
+        "--configfile", str(ROOT / "config" / "test.yaml"), str(tmp_path / "mine.yaml"),
+        "--", "results/search/features/mine/lvm.npy",
+    )  # fmt: skip
+    pool = Pool.open(tmp_path / "results/search/features/mine/lvm.npy")
+    session = Session(pool, tmp_path / "labels.sqlite")
+    session.label(["g0"], ["positive"])
+    asked = session.suggest(4)
+    assert len(set(asked)) == 4 and "g0" not in asked
+
+
+def test_own_images_go_through_and_bad_ones_are_listed(tmp_path):
+    folder = tmp_path / "mine"
+    rows = own_images(folder, 40)
     rows.append("lost,nowhere.png,round")
     (folder / "labels.csv").write_text("\n".join(rows) + "\n")
     snakemake(
