@@ -35,7 +35,7 @@ rule train_multitask:
         state_root=f"{STATE}/train_multitask",
         seed=config["seed"],
         n_gpus=config["gpus"],
-        recipe_version=2,
+        recipe_version=3,
     script:
         "../scripts/train_multitask.py"
 

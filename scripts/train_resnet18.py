@@ -63,10 +63,14 @@ def main(
     trainer = NetworkTrainer(spec, crops, None, settings_from(sections), galaxies["test"], 2)
     state = state_folder(state_root, [settings, sections, seed], [crops, splits, cutouts])
     rows, truth = [], galaxies["train"].labels == 1
-    for number in range(comparison["n_resnet18_seeds"]):
+    n_seeds = {
+        2 * sizes.small_per_class: comparison["n_resnet18_seeds"],
+        sizes.n_big: comparison["n_resnet18_big_seeds"],
+    }
+    for number in range(max(n_seeds.values())):
         its_seed = derive_seed(seed, "hitl", number)
         sets, skipped = training_sets(truth, sizes, its_seed)
-        for n_labels in (2 * sizes.small_per_class, sizes.n_big):
+        for n_labels in [count for count, seeds in n_seeds.items() if number < seeds]:
             condition = f"train={n_labels}"
             if condition in skipped:
                 log.warning("figure 10: %s is left out: %s", condition, skipped[condition])

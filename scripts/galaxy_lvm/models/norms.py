@@ -7,12 +7,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 DOMAINS = ("clean", "blurred", "masked")
-# Which running statistics a kind of image is normalised with. Those of a batch of masked images
-# swing with the share that is hidden. With the ones of clean images, left as they are, the demo's
-# reconstruction error on validation galaxies is 13 % lower; on 3200 real galaxies, trained for
-# longer, PSNR came out 0.5 dB lower (32.7 against 33.2). Blurred ones do better with their own.
-STATISTICS_OF = {"clean": 0, "blurred": 1, "masked": 0}
-BORROWERS = ("masked",)
+# Which running statistics a kind of image is normalised with.
+STATISTICS_OF = {"clean": 0, "blurred": 1, "masked": 2}
+# Kinds whose statistics stay as `calibrate` has left them. Those of a batch of masked images swing
+# with the share that is hidden; those of clean images move on with what classification makes of
+# them. On 3200 real galaxies, trained for both tasks, PSNR on validation images was 33.5 dB with
+# statistics that stay, 32.9 dB with those of clean images; blurred images do best with their own.
+FIXED = ("masked",)
 _N_STATISTICS = 1 + max(STATISTICS_OF.values())
 NORM_CHOICES = ("layer", "batch")
 MOMENTUM = 0.1
@@ -53,7 +54,7 @@ class DomainBatchNorm(nn.Module):
             self.running_var[STATISTICS_OF[self.domain]],
             self.weight,
             self.bias,
-            self.training and self.domain not in BORROWERS,
+            self.training and self.domain not in FIXED,
             self.momentum,
             EPSILON,
         )
