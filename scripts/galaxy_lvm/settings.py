@@ -1,6 +1,7 @@
 """The config: defaults from the schema, and a check that names every key at fault."""
 
 import difflib
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,7 +100,7 @@ def _mock_contradictions(mock: dict[str, Any]) -> Iterator[str]:
     if total <= 0:
         yield "mock.class_fractions: the shares are all 0"
         return
-    n_elliptical = int(mock["n_galaxies"] * shares["elliptical"] / total)
+    n_elliptical = math.ceil(mock["n_galaxies"] * shares["elliptical"] / total)
     if mock["n_lenses"] > n_elliptical:
         yield (
             f"mock.n_lenses: {mock['n_lenses']} lenses among about {n_elliptical} ellipticals; "

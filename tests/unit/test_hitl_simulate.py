@@ -205,6 +205,8 @@ def test_votes_that_are_no_fractions_are_refused():
         DataError, match=r"merger.votes.*'n_votes' is '40.0' for galaxy 'g0' and 70"
     ):
         vote_shares(galaxies, "merger", {"votes": ["p_odd", "n_votes"]})
+    text = galaxies.assign(n_votes=["NA"] * 2 + ["0.5"] * 68)
+    assert np.isnan(vote_shares(text, "merger", {"votes": ["n_votes"]})).sum() == 2
     text = galaxies.assign(n_votes=["many"] + ["0.5"] * 69)
     with pytest.raises(DataError, match=r"'n_votes' is 'many' for galaxy 'g0' and 1 of 70"):
         vote_shares(text, "merger", {"votes": ["n_votes"]})

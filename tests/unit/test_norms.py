@@ -3,7 +3,13 @@
 import pytest
 import torch
 from galaxy_lvm.models.lvm import LVM, build_config
-from galaxy_lvm.models.norms import STATISTICS_OF, DomainBatchNorm, calibrate, set_domain
+from galaxy_lvm.models.norms import (
+    STATISTICS_OF,
+    DomainBatchNorm,
+    calibrate,
+    follow_clean_images,
+    set_domain,
+)
 from torch import nn
 
 
@@ -42,6 +48,19 @@ def test_statistics_of_masked_images_stay_as_they_were_calibrated():
     torch.testing.assert_close(norm.train()(masked), expected)
     assert torch.equal(norm.running_mean[STATISTICS_OF["masked"]], kept)
     assert (kept - 2).abs().max() < 0.5 < (norm.running_mean[0] - kept).min()
+
+
+def test_without_pretraining_masked_images_follow_clean_ones():
+    torch.manual_seed(0)
+    norm = DomainBatchNorm(3)
+    follow_clean_images(nn.Sequential(norm))
+    for _ in range(50):
+        norm(2 + torch.randn(8, 4, 4, 3))
+    set_domain(norm, "masked")
+    kept = norm.running_mean.clone()
+    masked = norm.train()(torch.full((8, 4, 4, 3), 2.0))
+    assert masked.abs().max() < 0.3  # 2 is the mean of the clean images
+    assert torch.equal(norm.running_mean, kept)
 
 
 def test_an_unknown_kind_of_image_is_refused():

@@ -2,7 +2,8 @@
 
 They are drawn as those of the wide fields are (`mock_lenses`, `mock_red`), so that a search for
 lenses in a pool of cutouts (paper V.C) meets red galaxies of the same kind without arcs, some of
-them with blue companions.
+them with blue companions or a blue disc. Magnitudes, radius and index of these are those of all
+their light, as for pairs.
 """
 
 from collections.abc import Callable, Sequence

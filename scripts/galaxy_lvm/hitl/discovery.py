@@ -14,6 +14,8 @@ from galaxy_lvm.hitl.pools import Pool, Target, rare_rows, truth_of
 from galaxy_lvm.hitl.ranker import Whitening
 from galaxy_lvm.workflow import derive_seed
 
+# What stands in a catalogue where nothing is known.
+_EMPTY = ("", "nan", "na", "none", "null", "<na>")
 TARGET_COLUMNS = ("target", "searched", "n_pool", "n_positive", "positive_fraction", "note")
 
 
@@ -130,7 +132,8 @@ def vote_shares(galaxies: pd.DataFrame, name: str, about: Mapping[str, Any]) -> 
         raise DataError(f"{where}: the catalogue has no column {', '.join(missing)}")
     table = galaxies[columns].apply(pd.to_numeric, errors="coerce")
     for column in columns:
-        given = galaxies[column].notna() & (galaxies[column].astype(str).str.strip() != "")
+        text = galaxies[column].astype(str).str.strip().str.lower()
+        given = ~text.isin(_EMPTY)
         wrong = given & ~table[column].between(0, 1)
         if wrong.any():
             first = galaxies.loc[wrong.idxmax()]

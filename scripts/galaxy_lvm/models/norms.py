@@ -45,13 +45,14 @@ class DomainBatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(_N_STATISTICS, dim))
         self.momentum = MOMENTUM
         self.domain = "clean"
+        self.statistics_of = STATISTICS_OF
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise a map with the statistics of the current domain; the shape stays."""
         y = functional.batch_norm(
             x if self.channels_first else x.permute(0, 3, 1, 2),
-            self.running_mean[STATISTICS_OF[self.domain]],
-            self.running_var[STATISTICS_OF[self.domain]],
+            self.running_mean[self.statistics_of[self.domain]],
+            self.running_var[self.statistics_of[self.domain]],
             self.weight,
             self.bias,
             self.training and self.domain not in FIXED,
@@ -75,11 +76,22 @@ def set_domain(module: nn.Module, domain: str) -> None:
             layer.domain = domain
 
 
+def follow_clean_images(module: nn.Module) -> None:
+    """Let masked images be normalised with the running statistics of clean ones, from now on.
+
+    For an encoder that starts from nothing: statistics that stay would be those of random weights.
+    """
+    for layer in module.modules():
+        if isinstance(layer, DomainBatchNorm):
+            layer.statistics_of = {**STATISTICS_OF, "masked": STATISTICS_OF["clean"]}
+
+
 def calibrate(module: nn.Module, batches: Iterable[Tensor]) -> None:
     """Measure the running statistics of clean images anew, for all kinds of images.
 
     Weights that were averaged, or trained on masked images, have statistics that no clean image
-    gave. Every kind of image starts from those of clean ones and learns its own in training.
+    gave. Every kind of image starts from those of clean ones and, but for `FIXED`, learns its own
+    in training.
 
     Parameters
     ----------

@@ -180,6 +180,10 @@ class TrainingLoop:
         if not self.checkpoint.exists():
             return 0
         state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        own = {name: value.shape for name, value in self.module.state_dict().items()}
+        if own != {name: value.shape for name, value in state["module"].items()}:
+            log.warning("%s: of another version of the network; starting anew", self.checkpoint)
+            return 0
         self.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
         self._ema = state["ema"]

@@ -14,9 +14,9 @@ from galaxy_lvm.data.tasks import load_split, reconstruction_test_sets, restorat
 from galaxy_lvm.errors import ConfigError, DataError
 from galaxy_lvm.models.heads import IMAGE_TASKS, TASKS, MultitaskModel
 from galaxy_lvm.models.lvm import LVM, LVMConfig
-from galaxy_lvm.models.norms import calibrate
+from galaxy_lvm.models.norms import follow_clean_images
 from galaxy_lvm.models.weights import load_into, load_lvm, read_card, save_weights
-from galaxy_lvm.training.augment import ViewRecipe, resize, to_float
+from galaxy_lvm.training.augment import ViewRecipe
 from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, make_accelerator
 from galaxy_lvm.training.multitask import (
     MultitaskFeed,
@@ -29,9 +29,6 @@ from galaxy_lvm.training.schedule import FROM_SCRATCH, STRATEGIES, TaskSchedule
 from galaxy_lvm.workflow import atomic_path, derive_seed, state_folder
 
 log = logging.getLogger("galaxy_lvm")
-
-# Training galaxies that give an encoder without pretraining its first statistics.
-N_CALIBRATION = 256
 
 
 @dataclass(frozen=True)
@@ -70,6 +67,8 @@ class MultitaskSettings:
 
 def build_model(lvm: LVM, n_classes: int, settings: MultitaskSettings) -> MultitaskModel:
     """Return the model of figure 3 on the encoder of `lvm`."""
+    if settings.strategy == FROM_SCRATCH:
+        follow_clean_images(lvm.encoder)
     return MultitaskModel(
         lvm,
         n_classes,
@@ -115,8 +114,6 @@ def train_multitask(
     lvm = load_lvm(lvm_path)
     if settings.strategy == FROM_SCRATCH:
         lvm = LVM(lvm.config)
-        some = to_float(train_images[:N_CALIBRATION])
-        calibrate(lvm.encoder, [resize(some, settings.classification["view_side_pix"])])
     lvm = with_drop_path(lvm, settings.multitask["drop_path"])
     model = build_model(lvm, len(class_names), settings).to(accelerator.device)
     sets = validation_sets(crops_path, splits_path, settings)

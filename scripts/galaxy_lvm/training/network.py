@@ -193,7 +193,8 @@ class NetworkTrainer:
             self._start_head(module, crops, train, val)
             best.offer(cross_entropy(self._shares(module, crops["v"]), val.labels), 0, module)
         loop.run(batch, validate, desc=f"{self.spec.label}, {len(train)} galaxies")
-        loop.save()  # a run that is killed while another rate trains does not train this one again
+        if rate != self.rates[-1]:
+            loop.save()  # a run that is killed while the next rate trains keeps this one
         self.accelerator.free_memory()  # it would hold on to every network it has prepared
         return module, best
 
