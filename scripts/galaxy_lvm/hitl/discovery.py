@@ -133,7 +133,7 @@ def vote_shares(galaxies: pd.DataFrame, name: str, about: Mapping[str, Any]) -> 
     table = galaxies[columns].apply(pd.to_numeric, errors="coerce")
     for column in columns:
         text = galaxies[column].astype(str).str.strip().str.lower()
-        given = ~text.isin(_EMPTY)
+        given = galaxies[column].notna() & ~text.isin(_EMPTY)
         wrong = given & ~table[column].between(0, 1)
         if wrong.any():
             first = galaxies.loc[wrong.idxmax()]
