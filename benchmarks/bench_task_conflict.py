@@ -2,12 +2,13 @@
 
 Trains the image task `reconstruction` of a finished run with as many steps as it had there: on a
 frozen encoder, on a moving one, and on a moving one that shares its steps with another task. The
-scores are those of validation images. Needs a run with pretrained weights, for instance one of
-`config/folder.yaml`; the results are only kept for real galaxies:
+scores are those of validation images. "Statistics of clean images" is how masked images were
+normalised before; they move with what classification makes of them (`models/norms.py`). Needs a
+run with pretrained weights, for instance one of `config/folder.yaml`:
 
-    python benchmarks/bench_task_conflict.py RESULTS_DIR [--repeats 1]
+    python benchmarks/bench_task_conflict.py RESULTS_DIR [--repeats 1] [--only NAME ...]
 
-Results go to `benchmarks/results/task_conflict.json`. About 16 minutes of one core.
+Results go to `benchmarks/results/task_conflict.json`. About 20 minutes of one core.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from galaxy_lvm.data.tasks import load_split  # noqa: E402
 from galaxy_lvm.evaluation.metrics import mean_psnr  # noqa: E402
 from galaxy_lvm.evaluation.neural import restored_images  # noqa: E402
 from galaxy_lvm.models.heads import TASKS  # noqa: E402
+from galaxy_lvm.models.norms import follow_clean_images  # noqa: E402
 from galaxy_lvm.models.weights import load_lvm, read_card  # noqa: E402
 from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, make_accelerator  # noqa: E402
 from galaxy_lvm.training.multitask import TaskImages  # noqa: E402
@@ -39,24 +41,39 @@ from galaxy_lvm.workflow import derive_seed  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "task_conflict.json"
 TASK = "reconstruction"
+BOTH = (TASK, "classification")
+# Strategy, tasks, whether masked images follow the statistics of clean ones. Without classification
+# those do not move: then both ways are the same.
 VARIANTS = {
-    "frozen encoder, alone": ("pre_train", (TASK,)),
-    "moving encoder, alone": ("multi_uniform", (TASK,)),
-    "moving encoder, with restoration": ("multi_uniform", (TASK, "restoration")),
-    "moving encoder, with classification": ("multi_uniform", (TASK, "classification")),
+    "frozen encoder, alone": ("pre_train", (TASK,), False),
+    "moving encoder, alone": ("multi_uniform", (TASK,), False),
+    "moving encoder, with restoration": ("multi_uniform", (TASK, "restoration"), False),
+    "moving encoder, with classification": ("multi_uniform", BOTH, False),
+    "moving encoder, with classification, statistics of clean images": (
+        "multi_uniform",
+        BOTH,
+        True,
+    ),
 }
 
 
 def train_and_score(
-    run: Path, weights: Path, card: dict, strategy: str, tasks: tuple[str, ...], repeat: int
+    run: Path,
+    weights: Path,
+    card: dict,
+    variant: tuple[str, tuple[str, ...], bool],
+    repeat: int,
 ) -> float:
     """Return the PSNR in dB of the validation images that a model filled in."""
+    strategy, tasks, follow_clean = variant
     settings = MultitaskSettings(**{**card["settings"], "strategy": strategy})
     crops, splits = (run / "data/galaxies" / name for name in ("crops.h5", "splits.parquet"))
     images, labels, _, class_names = load_split(crops, splits, "train")
     torch.manual_seed(derive_seed(settings.seed, "multitask", repeat))
     lvm = with_drop_path(load_lvm(weights), settings.multitask["drop_path"])
     model = build_model(lvm, len(class_names), settings)
+    if follow_clean:
+        follow_clean_images(model)
     schedule = TaskSchedule(TASKS, active=False, min_share=0.0)
     schedule.shares = {task: (task in tasks) / len(tasks) for task in TASKS}
     # Every variant gives the task as many steps as it has with equal shares.
@@ -77,26 +94,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results_dir", type=Path, nargs="?")
     parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument(
+        "--only", nargs="*", choices=list(VARIANTS), help="leave the others as kept"
+    )
     arguments = parser.parse_args()
     if arguments.results_dir is None:
         print("not run: needs RESULTS_DIR, which the project does not contain")
         return
     torch.set_num_threads(1)
     run = arguments.results_dir
-    card = read_card(run / "models/multitask/multi_uniform.safetensors")
+    card = read_card(next(iter(sorted((run / "models/multitask").glob("*.safetensors")))))
     weights = next(iter(sorted((run / "models/pretrain").glob("contrastive_*/lvm.safetensors"))))
     found = {}
-    for name, (strategy, tasks) in VARIANTS.items():
+    for name, variant in VARIANTS.items():
+        if arguments.only and name not in arguments.only:
+            continue
         scores = [
-            train_and_score(run, weights, card, strategy, tasks, repeat)
+            train_and_score(run, weights, card, variant, repeat)
             for repeat in range(arguments.repeats)
         ]
         found[name] = {"psnr_db": round(float(np.mean(scores)), 3), "trainings": len(scores)}
         print(name, found[name], flush=True)
+    kept = json.loads(RESULTS.read_text())["variants"] if arguments.only else {}
     results = {
         "what": "reconstruction on validation images of real galaxies (config/folder.yaml), with "
         "equal numbers of steps of this task; see the script",
-        "variants": found,
+        "variants": kept | found,
     }
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 

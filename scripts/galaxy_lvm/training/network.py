@@ -154,7 +154,8 @@ class NetworkTrainer:
         best_module.load_state_dict(best.weights)
         views = self.settings.n_orientations, self.settings.zooms
         shares = self._shares(best_module, self.test_crops, *views)
-        shutil.rmtree(state_dir)
+        if state_dir.exists():  # a short training never came to a checkpoint
+            shutil.rmtree(state_dir)
         chosen = {"steps": float(best.step), "learning_rate": best_rate}
         return Fit(shares, best.loss, chosen)
 
