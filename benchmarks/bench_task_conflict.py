@@ -2,8 +2,9 @@
 
 Trains the image task `reconstruction` of a finished run with as many steps as it had there: on a
 frozen encoder, on a moving one, and on a moving one that shares its steps with another task. The
-scores are those of validation images. "Statistics of clean images" is how masked images were
-normalised before; they move with what classification makes of them (`models/norms.py`). Needs a
+scores are those of validation images. Masked images are normalised with statistics that stay, or
+with those of clean images, which move with what classification makes of them
+(`multitask.masked_statistics`). Needs a
 run with pretrained weights, for instance one of `config/folder.yaml`:
 
     python benchmarks/bench_task_conflict.py RESULTS_DIR [--repeats 1] [--only NAME ...]
@@ -25,7 +26,6 @@ from galaxy_lvm.data.tasks import load_split  # noqa: E402
 from galaxy_lvm.evaluation.metrics import mean_psnr  # noqa: E402
 from galaxy_lvm.evaluation.neural import restored_images  # noqa: E402
 from galaxy_lvm.models.heads import TASKS  # noqa: E402
-from galaxy_lvm.models.norms import follow_clean_images  # noqa: E402
 from galaxy_lvm.models.weights import load_lvm, read_card  # noqa: E402
 from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, make_accelerator  # noqa: E402
 from galaxy_lvm.training.multitask import TaskImages  # noqa: E402
@@ -48,7 +48,7 @@ VARIANTS = {
     "frozen encoder, alone": ("pre_train", (TASK,), False),
     "moving encoder, alone": ("multi_uniform", (TASK,), False),
     "moving encoder, with restoration": ("multi_uniform", (TASK, "restoration"), False),
-    "moving encoder, with classification": ("multi_uniform", BOTH, False),
+    "moving encoder, with classification, statistics that stay": ("multi_uniform", BOTH, False),
     "moving encoder, with classification, statistics of clean images": (
         "multi_uniform",
         BOTH,
@@ -66,14 +66,15 @@ def train_and_score(
 ) -> float:
     """Return the PSNR in dB of the validation images that a model filled in."""
     strategy, tasks, follow_clean = variant
-    settings = MultitaskSettings(**{**card["settings"], "strategy": strategy})
+    sections = card["settings"]
+    statistics = {"masked_statistics": "clean" if follow_clean else "fixed"}
+    sections = {**sections, "multitask": {**sections["multitask"], **statistics}}
+    settings = MultitaskSettings(**{**sections, "strategy": strategy})
     crops, splits = (run / "data/galaxies" / name for name in ("crops.h5", "splits.parquet"))
     images, labels, _, class_names = load_split(crops, splits, "train")
     torch.manual_seed(derive_seed(settings.seed, "multitask", repeat))
     lvm = with_drop_path(load_lvm(weights), settings.multitask["drop_path"])
     model = build_model(lvm, len(class_names), settings)
-    if follow_clean:
-        follow_clean_images(model)
     schedule = TaskSchedule(TASKS, active=False, min_share=0.0)
     schedule.shares = {task: (task in tasks) / len(tasks) for task in TASKS}
     # Every variant gives the task as many steps as it has with equal shares.

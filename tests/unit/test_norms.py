@@ -50,7 +50,7 @@ def test_statistics_of_masked_images_stay_as_they_were_calibrated():
     assert (kept - 2).abs().max() < 0.5 < (norm.running_mean[0] - kept).min()
 
 
-def test_without_pretraining_masked_images_follow_clean_ones():
+def test_masked_images_can_follow_clean_ones():
     torch.manual_seed(0)
     norm = DomainBatchNorm(3)
     follow_clean_images(nn.Sequential(norm))

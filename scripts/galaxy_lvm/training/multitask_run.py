@@ -67,7 +67,8 @@ class MultitaskSettings:
 
 def build_model(lvm: LVM, n_classes: int, settings: MultitaskSettings) -> MultitaskModel:
     """Return the model of figure 3 on the encoder of `lvm`."""
-    if settings.strategy == FROM_SCRATCH:
+    # Statistics that stay would be those of random weights where nothing was pretrained.
+    if settings.multitask["masked_statistics"] == "clean" or settings.strategy == FROM_SCRATCH:
         follow_clean_images(lvm.encoder)
     return MultitaskModel(
         lvm,
