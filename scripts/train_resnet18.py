@@ -1,6 +1,5 @@
 """Train ResNet18 on images, from scratch, with figure 10's two larger training sets."""
 
-import logging
 import shutil
 from functools import partial
 from pathlib import Path
@@ -16,9 +15,7 @@ from galaxy_lvm.hitl.simulate import POOL_SPLITS, Sizes, kept_result, training_s
 from galaxy_lvm.models.model_specs import model_specs
 from galaxy_lvm.training.fewshot_settings import settings_from
 from galaxy_lvm.training.network import NetworkTrainer
-from galaxy_lvm.workflow import derive_seed, job_log, state_folder
-
-log = logging.getLogger("galaxy_lvm.hitl")
+from galaxy_lvm.workflow import derive_seed, job_log, log, state_folder
 
 MODEL = "resnet18"
 
@@ -64,7 +61,7 @@ def main(
     state = state_folder(state_root, [settings, sections, seed], [crops, splits, cutouts])
     rows, truth = [], galaxies["train"].labels == 1
     n_seeds = {sizes.n_big: comparison["n_resnet18_big_seeds"]}
-    n_seeds[2 * sizes.small_per_class] = comparison["n_resnet18_seeds"]
+    n_seeds |= {2 * sizes.small_per_class: comparison["n_resnet18_seeds"]}
     for number in range(max(n_seeds.values())):
         its_seed = derive_seed(seed, "hitl", number)
         sets, skipped = training_sets(truth, sizes, its_seed)

@@ -94,6 +94,19 @@ def _describe(error: ValidationError) -> Iterator[str]:
     yield f"{path or '(top)'}: {error.message}" + (f" - {about}" if about else "")
 
 
+def _dataset_contradictions(config: dict[str, Any]) -> Iterator[str]:
+    for name, dataset in config["datasets"].items():
+        source = dataset["source"]
+        if source == "folder" and not (dataset["data_dir"] or config["data_dir"]):
+            yield f"datasets.{name}.data_dir: needed by source 'folder' (or --config data_dir=...)"
+        if source == "ssl_legacysurvey" and not dataset["path"]:
+            yield f"datasets.{name}.path: needed by source 'ssl_legacysurvey' (an HDF5 file)"
+        scheme = dataset["classes"]
+        if scheme is not None and scheme not in config["class_schemes"]:
+            known = ", ".join(config["class_schemes"])
+            yield f"datasets.{name}.classes: {scheme!r} is none of the class_schemes {known}"
+
+
 def _mock_contradictions(mock: dict[str, Any]) -> Iterator[str]:
     shares = mock["class_fractions"]
     total = sum(shares.values())
@@ -124,16 +137,7 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
     total = split["train"] + split["val"] + split["test"]
     if abs(total - 1) > 1e-6:
         yield f"splits: train + val + test is {total:g}, expected 1"
-    for name, dataset in config["datasets"].items():
-        source = dataset["source"]
-        if source == "folder" and not (dataset["data_dir"] or config["data_dir"]):
-            yield f"datasets.{name}.data_dir: needed by source 'folder' (or --config data_dir=...)"
-        if source == "ssl_legacysurvey" and not dataset["path"]:
-            yield f"datasets.{name}.path: needed by source 'ssl_legacysurvey' (an HDF5 file)"
-        scheme = dataset["classes"]
-        if scheme is not None and scheme not in config["class_schemes"]:
-            known = ", ".join(config["class_schemes"])
-            yield f"datasets.{name}.classes: {scheme!r} is none of the class_schemes {known}"
+    yield from _dataset_contradictions(config)
     chosen = config["fewshot"]["dataset"]
     if chosen not in (None, *config["datasets"]):
         yield f"fewshot.dataset: {chosen!r} is none of the datasets {sorted(config['datasets'])}"
