@@ -107,6 +107,11 @@ def dataset_table(wildcards):
     return str(Path(dataset_folder(wildcards) or "") / dataset["table"])
 
 
+def cutout_side_pix(wildcards):
+    """Return the side of the cutouts to fetch for a dataset of source `legacysurvey`."""
+    return config["datasets"][wildcards.dataset]["side_pix"]
+
+
 def cutouts_path(name):
     """Return the cutout store of a dataset: made by a rule, or a user's file read in place."""
     dataset = config["datasets"][name]

@@ -80,7 +80,7 @@ rule download_cutouts:
     params:
         cache_dir=f"{STATE}/legacysurvey",
         settings=config["legacysurvey"],
-        side_pix=lambda wildcards: config["datasets"][wildcards.dataset]["side_pix"],
+        side_pix=cutout_side_pix,
         recipe_version=1,
     script:
         "../scripts/download_cutouts.py"

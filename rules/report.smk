@@ -188,7 +188,6 @@ rule plot_training:
         objectives=f"{RUN}/metrics/objectives.csv",
         predictions=f"{RUN}/predictions/multitask.parquet",
         crops=f"{TASKS_DATA}/crops.h5",
-        splits=f"{TASKS_DATA}/splits.parquet",
         code=[
             workflow.source_path("../scripts/galaxy_lvm/plots/disagreements.py"),
             workflow.source_path("../scripts/galaxy_lvm/evaluation/disagreements.py"),

@@ -4,7 +4,12 @@ import numpy as np
 import pandas as pd
 import torch
 from galaxy_lvm.data.tasks import load_split, reconstruction_test_sets, restoration_test_set
-from galaxy_lvm.evaluation.metrics import classification_scores, image_metrics, image_scores
+from galaxy_lvm.evaluation.metrics import (
+    classification_scores,
+    image_metrics,
+    image_scores,
+    right_or_wrong,
+)
 from galaxy_lvm.evaluation.neural import class_probabilities, restored_images
 from galaxy_lvm.evaluation.results import (
     long_rows,
@@ -66,7 +71,7 @@ def main(
         predicted = shares.argmax(axis=1)
         scores = classification_scores(labels[known], predicted, len(class_names), seed)
         rows += long_rows("multitask", "classification", name, "", seed, scores)
-        right = pd.DataFrame({"accuracy": (predicted == labels[known]).astype(float)})
+        right = right_or_wrong(labels[known], predicted)
         galaxies.append(per_galaxy_rows("classification", name, "", seed, ids[known], right))
         table = pd.DataFrame(shares, columns=[f"p_{c}" for c in class_names])
         tables.append(table.assign(id=ids[known], label=labels[known], model=name))

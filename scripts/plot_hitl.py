@@ -1,10 +1,8 @@
 """Draw figures 7, 8 and 10, the searches and the sweep over alpha; write their tables."""
 
-import h5py
 import pandas as pd
 from galaxy_lvm.data.features import FeatureStore
-from galaxy_lvm.data.store import take_rows
-from galaxy_lvm.errors import DataError
+from galaxy_lvm.data.store import crops_by_id
 from galaxy_lvm.evaluation.results import paper_values, read_results, write_table
 from galaxy_lvm.hitl.ranker import Ranker, Whitening
 from galaxy_lvm.hitl.settings import settings_from
@@ -56,7 +54,7 @@ def main(
     results, shown = read_results(metrics), pd.read_parquet(recommended)
     target = results.loc[results["experiment"] == "hitl", "task"].iloc[0]
     targets = pd.read_csv(target_table)["target"].tolist()
-    save(draw_targets(shown, read_images(crops, shown["id"].unique()), targets), figures["fig07"])
+    save(draw_targets(shown, crops_by_id(crops, shown["id"].unique()), targets), figures["fig07"])
     store = FeatureStore.open(features)
     whitening = Whitening.of(store.values, settings["ranker"]["n_components"])
     ranker = Ranker(whitening, settings_from(settings).ranker)
@@ -73,17 +71,6 @@ def main(
             table.to_csv(path, index=False)
     for row in claims.itertuples():
         log.info("%s: %s, %s", row.claim, row.verdict, row.detail)
-
-
-def read_images(crops: str, ids: list[str]) -> dict:
-    """Return id -> crop of some galaxies."""
-    with h5py.File(crops, "r") as file:
-        rows = {name: row for row, name in enumerate(file["id"].asstr()[:])}
-        lost = [name for name in ids if name not in rows]
-        if lost:
-            raise DataError(f"{crops}: no galaxy {lost[0]!r}; simulate the searches again")
-        images = take_rows(file["images"], [rows[name] for name in ids])
-    return dict(zip(ids, images, strict=True))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Draw how training went and what it got wrong, and table what the objectives taught."""
 
 import pandas as pd
-from galaxy_lvm.data.tasks import load_split
+from galaxy_lvm.data.store import crops_by_id
 from galaxy_lvm.evaluation.disagreements import label_disagreements
 from galaxy_lvm.evaluation.results import read_results, write_table
-from galaxy_lvm.plots.disagreements import draw_disagreements
+from galaxy_lvm.plots.disagreements import N_SHOWN, draw_disagreements
 from galaxy_lvm.plots.objectives_table import objectives_html, objectives_summary
 from galaxy_lvm.plots.style import save
 from galaxy_lvm.plots.training import (
@@ -21,7 +21,6 @@ def main(
     objectives: str,
     predictions: str,
     crops: str,
-    splits: str,
     in_use: str,
     training_figure: str,
     objectives_figure: str,
@@ -38,8 +37,8 @@ def main(
         Validation record of every strategy; losses of every pretraining variant (CSV).
     objectives, predictions
         Metrics of the objectives (CSV), class probabilities of test galaxies (parquet).
-    crops, splits
-        Labelled dataset.
+    crops
+        Crops of the labelled dataset.
     in_use
         Pretraining variant that the tasks start from.
     training_figure, objectives_figure, classification_figure
@@ -61,9 +60,8 @@ def main(
     doubtful = label_disagreements(shares, class_names)
     with atomic_path(disagreements_table) as path:
         doubtful.to_csv(path, index=False)
-    images, _, ids, _ = load_split(crops, splits, "test")
-    images_by_id = dict(zip(ids, images, strict=True))
-    save(draw_disagreements(images_by_id, doubtful), disagreements_figure)
+    images = crops_by_id(crops, doubtful["id"].head(N_SHOWN).tolist())
+    save(draw_disagreements(images, doubtful), disagreements_figure)
 
 
 def read_history(path: str) -> pd.DataFrame:
@@ -87,7 +85,6 @@ if __name__ == "__main__":
             objectives=snakemake.input.objectives,  # noqa: F821
             predictions=snakemake.input.predictions,  # noqa: F821
             crops=snakemake.input.crops,  # noqa: F821
-            splits=snakemake.input.splits,  # noqa: F821
             in_use=snakemake.params.in_use,  # noqa: F821
             training_figure=snakemake.output.training,  # noqa: F821
             objectives_figure=snakemake.output.objectives,  # noqa: F821

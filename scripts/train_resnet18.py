@@ -60,8 +60,10 @@ def main(
     trainer = NetworkTrainer(spec, crops, None, settings_from(sections), galaxies["test"], 2)
     state = state_folder(state_root, [settings, sections, seed], [crops, splits, cutouts])
     rows, truth = [], galaxies["train"].labels == 1
-    n_seeds = {sizes.n_big: comparison["n_resnet18_big_seeds"]}
-    n_seeds |= {2 * sizes.small_per_class: comparison["n_resnet18_seeds"]}
+    n_seeds = {
+        sizes.n_big: comparison["n_resnet18_big_seeds"],
+        2 * sizes.small_per_class: comparison["n_resnet18_seeds"],
+    }
     for number in range(max(n_seeds.values())):
         its_seed = derive_seed(seed, "hitl", number)
         sets, skipped = training_sets(truth, sizes, its_seed)

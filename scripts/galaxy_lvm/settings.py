@@ -105,6 +105,15 @@ def _dataset_contradictions(config: dict[str, Any]) -> Iterator[str]:
         if scheme is not None and scheme not in config["class_schemes"]:
             known = ", ".join(config["class_schemes"])
             yield f"datasets.{name}.classes: {scheme!r} is none of the class_schemes {known}"
+    hitl = config["hitl"]
+    chosen = {key: config[key] for key in ("tasks_dataset", "pretrain_dataset")}
+    chosen["fewshot.dataset"] = config["fewshot"]["dataset"]
+    chosen["extensions.search_dataset"] = config["extensions"]["search_dataset"]
+    chosen |= {f"hitl.{key}": hitl[key] for key in ("comparison_dataset", "discovery_dataset")}
+    for path, name in chosen.items():
+        # The schema says where there may be none.
+        if name not in (None, *config["datasets"]):
+            yield f"{path}: {name!r} is none of the datasets {sorted(config['datasets'])}"
 
 
 def _mock_contradictions(mock: dict[str, Any]) -> Iterator[str]:
@@ -138,26 +147,13 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
     if abs(total - 1) > 1e-6:
         yield f"splits: train + val + test is {total:g}, expected 1"
     yield from _dataset_contradictions(config)
-    chosen = config["fewshot"]["dataset"]
-    if chosen not in (None, *config["datasets"]):
-        yield f"fewshot.dataset: {chosen!r} is none of the datasets {sorted(config['datasets'])}"
     yield from _mock_contradictions(config["mock"])
     yield from _optim_contradictions(config)
     yield from _lens_contradictions(config["lenses"])
-    searched = config["extensions"]["search_dataset"]
-    if searched not in (None, *config["datasets"]):
-        known = sorted(config["datasets"])
-        yield f"extensions.search_dataset: {searched!r} is none of the datasets {known}"
     hitl = config["hitl"]
-    for key in ("comparison_dataset", "discovery_dataset"):
-        if hitl[key] not in (None, *config["datasets"]):
-            yield f"hitl.{key}: {hitl[key]!r} is none of the datasets {sorted(config['datasets'])}"
     target = hitl["comparison"]["target"]
     if hitl["targets"] is not None and target not in (None, *hitl["targets"]):
         yield f"hitl.comparison.target: {target!r} is none of {sorted(hitl['targets'])}"
-    for key in ("tasks_dataset", "pretrain_dataset"):
-        if config[key] not in config["datasets"]:
-            yield f"{key}: {config[key]!r} is none of the datasets {sorted(config['datasets'])}"
     coarsest = 4 * 2 ** (len(config["lvm"]["depths"] or [0] * 4) - 1)
     for section, key in (
         ("pretrain", "view_side_pix"),

@@ -59,9 +59,6 @@ def draw_neighbours(
 def _neighbour_colour(
     rng: np.random.Generator, galaxy: Galaxy, early: bool, member: bool
 ) -> physics.Colour:
-    if member and galaxy.sky.redshift > physics.REDSHIFT_LIMITS[1]:
-        g_r, r_z = physics.distant_red_colour(galaxy.sky.redshift)
-        return g_r + rng.normal(0, 0.05), r_z + rng.normal(0, 0.05)
     if member:
         return physics.red_colour(rng, galaxy.sky, 0.05)
     if early:

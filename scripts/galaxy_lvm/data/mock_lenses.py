@@ -27,9 +27,8 @@ from galaxy_lvm.data.store import PIXEL_SCALE_ARCSEC
 RAYS_PER_PIX = 3
 LENS_GRID_SIDES_PIX = (64, 96, 128, 192)
 REDSHIFT_MEAN, REDSHIFT_SCATTER, REDSHIFT_LIMITS = 0.46, 0.16, (0.15, 0.85)
-# Red galaxies massive enough to bend light visibly, by redshift: r magnitude of one with the
-# median Einstein radius, half-light radius in arcsec; colours are in `mock_physics`.
-_REDSHIFTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9)
+# Red galaxies massive enough to bend light visibly, at `physics.DISTANT_REDSHIFTS`: r magnitude of
+# one with the median Einstein radius, half-light radius in arcsec; colours are in `mock_physics`.
 _MAG_R = (16.6, 17.4, 18.2, 18.8, 19.4, 19.8, 20.2, 21.0)
 _RADIUS_ARCSEC = (2.8, 1.9, 1.4, 1.15, 1.0, 0.9, 0.85, 0.75)
 MEDIAN_EINSTEIN_ARCSEC, EINSTEIN_SCATTER = 2.0, 0.36
@@ -158,8 +157,9 @@ def draw_red_galaxy(
     relative = np.log10(einstein_radius_arcsec / MEDIAN_EINSTEIN_ARCSEC)
     # The Einstein radius goes with the square of the velocity dispersion, light with its fourth
     # power; the distance of the source, unknown here, weakens that.
-    mag_r = np.interp(redshift, _REDSHIFTS, _MAG_R) - 3.0 * relative + rng.normal(0, 0.35)
-    size = np.interp(redshift, _REDSHIFTS, _RADIUS_ARCSEC)
+    mag_r = np.interp(redshift, physics.DISTANT_REDSHIFTS, _MAG_R)
+    mag_r = mag_r - 3.0 * relative + rng.normal(0, 0.35)
+    size = np.interp(redshift, physics.DISTANT_REDSHIFTS, _RADIUS_ARCSEC)
     size = float(size * 10 ** (0.7 * relative + rng.normal(0, 0.10)))
     g_r, r_z = physics.distant_red_colour(redshift)
     colour = g_r + rng.normal(0, 0.08), r_z + rng.normal(0, 0.06)

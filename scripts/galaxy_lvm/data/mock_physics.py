@@ -17,7 +17,7 @@ DECELERATION = -0.55
 LIGHT_SPEED_KM_S = 299792.458
 REDSHIFT_LIMITS = (0.01, 0.30)
 # Massive red galaxies beyond: round numbers near the medians of lens candidates (`mock_lenses`).
-_DISTANT_REDSHIFTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9)
+DISTANT_REDSHIFTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9)
 _DISTANT_G_R = (0.95, 1.20, 1.50, 1.70, 1.78, 1.80, 1.80, 1.78)
 _DISTANT_R_Z = (0.66, 0.74, 0.86, 0.98, 1.12, 1.30, 1.50, 1.75)
 # GalSim makes a table for every Sersic index, 40 ms each and in every process: keep them few.
@@ -137,19 +137,26 @@ def draw_resolved(
     return sky, smallest_arcsec
 
 
-def red_colour(rng: np.random.Generator, sky: Sky, scatter: float = 0.035) -> Colour:
-    """Draw a colour of the red sequence: redder with luminosity and with redshift."""
-    tilt = -0.02 * (sky.absolute_mag_r + 21)
-    g_r = 0.66 + 2.6 * sky.redshift + tilt + rng.normal(0, scatter)
-    return g_r, 0.56 + 1.2 * sky.redshift + tilt + rng.normal(0, scatter)
-
-
 def distant_red_colour(redshift: float) -> Colour:
     """Return the mean colour of massive red galaxies by redshift, 0.1 to 0.9."""
     return (
-        float(np.interp(redshift, _DISTANT_REDSHIFTS, _DISTANT_G_R)),
-        float(np.interp(redshift, _DISTANT_REDSHIFTS, _DISTANT_R_Z)),
+        float(np.interp(redshift, DISTANT_REDSHIFTS, _DISTANT_G_R)),
+        float(np.interp(redshift, DISTANT_REDSHIFTS, _DISTANT_R_Z)),
     )
+
+
+def red_colour(rng: np.random.Generator, sky: Sky, scatter: float = 0.035) -> Colour:
+    """Draw a colour of the red sequence: redder with luminosity and with redshift.
+
+    The run with redshift is a straight line up to where nearby galaxies end; beyond it is that of
+    massive galaxies, whatever the luminosity.
+    """
+    if sky.redshift > REDSHIFT_LIMITS[1]:
+        g_r, r_z = distant_red_colour(sky.redshift)
+        return g_r + rng.normal(0, scatter), r_z + rng.normal(0, scatter)
+    tilt = -0.02 * (sky.absolute_mag_r + 21)
+    g_r = 0.66 + 2.6 * sky.redshift + tilt + rng.normal(0, scatter)
+    return g_r, 0.56 + 1.2 * sky.redshift + tilt + rng.normal(0, scatter)
 
 
 def blue_colour(rng: np.random.Generator, sky: Sky, age: float) -> Colour:

@@ -13,6 +13,7 @@ from galaxy_lvm.evaluation.metrics import (
     classification_scores,
     image_metrics,
     image_scores,
+    right_or_wrong,
 )
 from galaxy_lvm.models.classical import (
     BaselineSettings,
@@ -75,7 +76,7 @@ def classification_baseline(
     )
     predicted = tuned.apply(images)
     scores = classification_scores(labels, predicted, n_classes, seed)
-    right = pd.DataFrame({"accuracy": (labels == predicted).astype(float)})
+    right = right_or_wrong(labels, predicted)
     ids = [name for name, label in zip(test[2], test[1], strict=True) if label >= 0]
     return Scored("classification", tuned.name, "", scores | _choice(tuned, "f1_val"), right, ids)
 

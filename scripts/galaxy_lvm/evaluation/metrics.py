@@ -180,6 +180,11 @@ def _resampled_metric(
     return (score * occurs).sum(axis=1) / occurs.sum(axis=1)
 
 
+def right_or_wrong(y_true: np.ndarray, y_pred: np.ndarray) -> pd.DataFrame:
+    """Return `accuracy` of single galaxies: 1 where the class is right, else 0."""
+    return pd.DataFrame({"accuracy": (y_true == y_pred).astype(float)})
+
+
 def mean_psnr(reference: np.ndarray, image: np.ndarray) -> float:
     """Return the PSNR in dB averaged over images (N, H, W, C); what baselines are tuned by."""
     mse = np.square(reference - image, dtype=np.float64).mean(axis=(1, 2, 3))

@@ -31,12 +31,7 @@ from galaxy_lvm.models.weights import load_lvm
 from galaxy_lvm.training.augment import dihedral, to_float
 from galaxy_lvm.training.feed import Sampler, local_share
 from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, make_accelerator
-from galaxy_lvm.workflow import (
-    atomic_path,
-    derive_seed,
-    progress,
-    state_folder,
-)
+from galaxy_lvm.workflow import atomic_path, derive_seed, progress, state_folder
 
 log = logging.getLogger("galaxy_lvm")
 

@@ -73,10 +73,7 @@ def settings_from(sections: dict[str, Any]) -> FewShotSettings:
     """Return the protocol that the config's `fewshot` and `features` describe."""
     values = {k: v for k, v in sections["fewshot"].items() if k not in _NOT_PROTOCOL}
     head = HeadSettings(**_tuples(values.pop("head")))
-    # Learning rates are chosen here, not set once.
-    optim = {
-        k: v for k, v in values.pop("optim").items() if k not in ("learning_rate", "head_factor")
-    }
+    optim = without_rates(values.pop("optim"))
     return FewShotSettings(
         **_tuples(values),
         optim=optim,
@@ -84,6 +81,11 @@ def settings_from(sections: dict[str, Any]) -> FewShotSettings:
         view_side_pix=sections["features"]["view_side_pix"],
         n_orientations=sections["features"]["n_orientations"],
     )
+
+
+def without_rates(optim: dict[str, Any]) -> dict[str, Any]:
+    """Return a section `optim` without learning rates: they are chosen, not set once."""
+    return {k: v for k, v in optim.items() if k not in ("learning_rate", "head_factor")}
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

@@ -5,10 +5,8 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-import pandas as pd
-
 from galaxy_lvm.data.fewshot import read_labelled
-from galaxy_lvm.evaluation.metrics import classification_scores
+from galaxy_lvm.evaluation.metrics import classification_scores, right_or_wrong
 from galaxy_lvm.evaluation.results import (
     long_rows,
     per_galaxy_rows,
@@ -16,7 +14,7 @@ from galaxy_lvm.evaluation.results import (
     write_results,
 )
 from galaxy_lvm.models.model_specs import ModelSpec
-from galaxy_lvm.training.fewshot_settings import FewShotSettings
+from galaxy_lvm.training.fewshot_settings import FewShotSettings, without_rates
 from galaxy_lvm.training.network import NetworkTrainer
 from galaxy_lvm.workflow import log, state_folder
 
@@ -31,7 +29,6 @@ def reference_settings(sections: dict[str, Any]) -> FewShotSettings:
     of galaxies (`mixup_alpha`) is the LVM's alone.
     """
     own, lvm, views = (sections[name] for name in ("reference", "classification", "multitask"))
-    optim = {k: v for k, v in own["optim"].items() if k not in ("learning_rate", "head_factor")}
     return FewShotSettings(
         batch_size=own["batch_size"],
         min_epochs=own["min_epochs"],
@@ -39,7 +36,7 @@ def reference_settings(sections: dict[str, Any]) -> FewShotSettings:
         learning_rates=tuple(own["learning_rates"]),
         finetune_learning_rates=tuple(own["finetune_learning_rates"]),
         dropout=own["dropout"],
-        optim=optim,
+        optim=without_rates(own["optim"]),
         label_smoothing=lvm["label_smoothing"],
         views=lvm["views"],
         view_side_pix=lvm["view_side_pix"],
@@ -90,7 +87,7 @@ def train_reference(
     log.info("%s, %d galaxies: accuracy %.3f, %s, %.0f s", spec.label, len(splits["train"]),
              scores["accuracy"], fit.chosen, time.monotonic() - start)  # fmt: skip
     scores |= {"loss_val": fit.loss_val} | {f"chosen_{k}": v for k, v in fit.chosen.items()}
-    right = pd.DataFrame({"accuracy": (test.labels == predicted).astype(float)})
+    right = right_or_wrong(test.labels, predicted)
     write_results(metrics_path, long_rows("multitask", TASK, spec.label, "", seed, scores))
     rows = per_galaxy_rows(TASK, spec.label, "", seed, list(test.ids), right)
     write_per_galaxy(per_galaxy_path, [rows])
