@@ -18,9 +18,9 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
-from galaxy_lvm.data.colour import grz_to_rgb  # noqa: E402
-from galaxy_lvm.data.crops import CropSettings, adaptive_box, crop_chunk  # noqa: E402
-from galaxy_lvm.data.duplicates import copies_by_pixels  # noqa: E402
+from galaxy_lvm.survey.colour import grz_to_rgb  # noqa: E402
+from galaxy_lvm.survey.crops import CropSettings, adaptive_box, crop_chunk  # noqa: E402
+from galaxy_lvm.survey.duplicates import copies_by_pixels  # noqa: E402
 from scipy import ndimage  # noqa: E402
 
 REPEATS = 5

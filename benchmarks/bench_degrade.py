@@ -20,7 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when numpy is imported
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np  # noqa: E402
-from galaxy_lvm.data.degrade import (  # noqa: E402
+from galaxy_lvm.multitask.degrade import (  # noqa: E402
     BlurRecipe,
     MaskRecipe,
     apply_transfer,

@@ -23,13 +23,13 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from galaxy_lvm.models.backbones import PooledLVM  # noqa: E402
-from galaxy_lvm.models.features import (  # noqa: E402
+from galaxy_lvm.features.extract import (  # noqa: E402
     FeatureExtractor,
     FeatureSettings,
     read_blocks,
 )
-from galaxy_lvm.models.lvm import LVM, build_config  # noqa: E402
+from galaxy_lvm.lvm.model import LVM, build_config  # noqa: E402
+from galaxy_lvm.training.backbones import PooledLVM  # noqa: E402
 
 N_CROPS, SIDE_PIX, REPEATS = 2048, 128, 5
 

@@ -25,11 +25,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when numpy is imported
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np  # noqa: E402
-from galaxy_lvm.hitl.pools import Pool  # noqa: E402
-from galaxy_lvm.hitl.ranker import Ranker, Whitening  # noqa: E402
-from galaxy_lvm.hitl.selection import PoolState, rule_of  # noqa: E402
-from galaxy_lvm.hitl.session import Session  # noqa: E402
-from galaxy_lvm.hitl.settings import SessionSettings  # noqa: E402
+from galaxy_lvm.hitl.pools import Pool
+from galaxy_lvm.hitl.ranker import Ranker, Whitening
+from galaxy_lvm.hitl.selection import PoolState, rule_of
+from galaxy_lvm.hitl.session import Session
+from galaxy_lvm.hitl.settings import SessionSettings
 
 RESULTS = Path(__file__).parent / "results" / "hitl.json"
 DIM, N_LABELS, K = 768, 200, 10

@@ -24,13 +24,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
-from galaxy_lvm.evaluation.claims import paired_by_seed  # noqa: E402
-from galaxy_lvm.hitl.annotators import perfect, voting  # noqa: E402
-from galaxy_lvm.hitl.measures import labels_to_find  # noqa: E402
-from galaxy_lvm.hitl.pools import Pool, rare_rows, read_galaxies  # noqa: E402
-from galaxy_lvm.hitl.ranker import Whitening  # noqa: E402
-from galaxy_lvm.hitl.settings import SessionSettings  # noqa: E402
-from galaxy_lvm.hitl.simulate import Sizes, Task, compare, discover  # noqa: E402
+from galaxy_lvm.hitl.annotators import perfect, voting
+from galaxy_lvm.hitl.measures import labels_to_find
+from galaxy_lvm.hitl.pools import Pool, rare_rows, read_galaxies
+from galaxy_lvm.hitl.ranker import Whitening
+from galaxy_lvm.hitl.settings import SessionSettings
+from galaxy_lvm.hitl.simulate import Sizes, Task, compare, discover
+from galaxy_lvm.report.verdicts import paired_by_seed  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "hitl_real.json"
 RULES = ("top_score", "uncertainty", "random", "k_centre", "mix")

@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
-from galaxy_lvm.evaluation.disagreements import label_disagreements  # noqa: E402
-from galaxy_lvm.evaluation.metrics import classification_metrics  # noqa: E402
+from galaxy_lvm.multitask.disagreements import label_disagreements  # noqa: E402
+from galaxy_lvm.report.metrics import classification_metrics  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "label_votes.json"

@@ -22,14 +22,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import torch  # noqa: E402
-from galaxy_lvm.data.lens_fields import BOX_COLUMNS  # noqa: E402
-from galaxy_lvm.data.readers import image_size  # noqa: E402
-from galaxy_lvm.lenses.images import ImageSettings  # noqa: E402
-from galaxy_lvm.lenses.search import find_threshold, search_items  # noqa: E402
-from galaxy_lvm.lenses.sources import Item, load_files  # noqa: E402
-from galaxy_lvm.lenses.tiles import TileSettings  # noqa: E402
-from galaxy_lvm.models.detectors import load_detector  # noqa: E402
-from galaxy_lvm.models.weights import read_card  # noqa: E402
+from galaxy_lvm.lenses.detector import load_detector  # noqa: E402
+from galaxy_lvm.lenses.images import ImageSettings
+from galaxy_lvm.lenses.search import find_threshold, search_items
+from galaxy_lvm.lenses.sources import Item, load_files
+from galaxy_lvm.lenses.tiles import TileSettings
+from galaxy_lvm.lvm.weights import read_card  # noqa: E402
+from galaxy_lvm.survey.fields import BOX_COLUMNS  # noqa: E402
+from galaxy_lvm.survey.readers import image_size  # noqa: E402
 from scipy.stats import binomtest  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
 

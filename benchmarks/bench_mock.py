@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from galaxy_lvm.data.mock import MockSettings, simulate_chunks  # noqa: E402
+from galaxy_lvm.simulation.survey import MockSettings, simulate_chunks  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "mock.json"
 

@@ -22,22 +22,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from galaxy_lvm.data.tasks import load_split  # noqa: E402
-from galaxy_lvm.evaluation.metrics import mean_psnr  # noqa: E402
-from galaxy_lvm.evaluation.neural import restored_images  # noqa: E402
-from galaxy_lvm.models.heads import TASKS  # noqa: E402
-from galaxy_lvm.models.weights import load_lvm, read_card  # noqa: E402
-from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, make_accelerator  # noqa: E402
-from galaxy_lvm.training.multitask import TaskImages  # noqa: E402
-from galaxy_lvm.training.multitask_run import (  # noqa: E402
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.lvm.weights import load_lvm, read_card  # noqa: E402
+from galaxy_lvm.multitask.feed import TaskImages  # noqa: E402
+from galaxy_lvm.multitask.heads import (
+    TASKS,  # noqa: E402
+    restored_images,  # noqa: E402
+)
+from galaxy_lvm.multitask.schedule import TaskSchedule  # noqa: E402
+from galaxy_lvm.multitask.tasks import load_split  # noqa: E402
+from galaxy_lvm.multitask.train import (  # noqa: E402
     MultitaskSettings,
     build_model,
     make_feed,
     validation_sets,
     with_drop_path,
 )
-from galaxy_lvm.training.schedule import TaskSchedule  # noqa: E402
-from galaxy_lvm.workflow import derive_seed  # noqa: E402
+from galaxy_lvm.report.metrics import mean_psnr  # noqa: E402
+from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, make_accelerator
 
 RESULTS = Path(__file__).parent / "results" / "task_conflict.json"
 TASK = "reconstruction"

@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import pandas as pd  # noqa: E402
-from galaxy_lvm.evaluation.results import read_results  # noqa: E402
+from galaxy_lvm.report.results import read_results  # noqa: E402
 
 KEPT = ("accuracy", "f1", "psnr", "ssim")
 

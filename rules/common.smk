@@ -6,9 +6,9 @@ from pathlib import Path
 # The library lies beside the scripts; rules need its config check and class list.
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from galaxy_lvm.errors import ConfigError
-from galaxy_lvm.models.model_specs import model_specs, reference_specs
-from galaxy_lvm.settings import check_config
+from galaxy_lvm.core.errors import ConfigError
+from galaxy_lvm.training.model_specs import model_specs, reference_specs
+from galaxy_lvm.core.config import check_config
 
 try:
     check_config(config)

@@ -11,8 +11,8 @@ rule crop_cutouts:
     input:
         cutouts=cutouts_of,
         code=[
-            workflow.source_path("../scripts/galaxy_lvm/data/crops.py"),
-            workflow.source_path("../scripts/galaxy_lvm/data/colour.py"),
+            workflow.source_path("../scripts/galaxy_lvm/survey/crops.py"),
+            workflow.source_path("../scripts/galaxy_lvm/survey/colour.py"),
         ],
     output:
         crops=f"{RUN}/data/{{dataset}}/crops.h5",
@@ -73,8 +73,8 @@ rule plot_survey:
         crops=f"{RUN}/data/{{dataset}}/crops.h5",
         splits=f"{RUN}/data/{{dataset}}/splits.parquet",
         code=[
-            workflow.source_path("../scripts/galaxy_lvm/plots/contact_sheet.py"),
-            workflow.source_path("../scripts/galaxy_lvm/plots/crop_pairs.py"),
+            workflow.source_path("../scripts/galaxy_lvm/survey/contact_sheet.py"),
+            workflow.source_path("../scripts/galaxy_lvm/survey/crop_pairs.py"),
         ],
     output:
         contact_sheet=f"{RUN}/figures/{{dataset}}_contact_sheet.pdf",

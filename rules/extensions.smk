@@ -143,11 +143,11 @@ rule plot_extensions:
         crops=f"{TASKS_DATA}/crops.h5",
         pool_crops=f"{RUN}/data/{SEARCH_DATASET}/crops.h5",
         code=[
-            workflow.source_path("../scripts/galaxy_lvm/extensions/tables.py"),
-            workflow.source_path("../scripts/galaxy_lvm/plots/mosaic.py"),
-            workflow.source_path("../scripts/galaxy_lvm/plots/neighbours.py"),
-            workflow.source_path("../scripts/galaxy_lvm/plots/outliers.py"),
-            workflow.source_path("../scripts/galaxy_lvm/plots/parameters.py"),
+            workflow.source_path("../scripts/galaxy_lvm/features/tables.py"),
+            workflow.source_path("../scripts/galaxy_lvm/report/mosaic.py"),
+            workflow.source_path("../scripts/galaxy_lvm/features/neighbour_figures.py"),
+            workflow.source_path("../scripts/galaxy_lvm/features/outlier_figures.py"),
+            workflow.source_path("../scripts/galaxy_lvm/features/parameter_figures.py"),
         ],
     output:
         parameters_figure=EXTENSIONS["parameters"],

@@ -82,8 +82,8 @@ rule plot_fewshot:
             part=FEWSHOT_PARTS,
         ),
         code=[
-            workflow.source_path("../scripts/galaxy_lvm/plots/fewshot.py"),
-            workflow.source_path("../scripts/galaxy_lvm/evaluation/fewshot.py"),
+            workflow.source_path("../scripts/galaxy_lvm/fewshot/figures.py"),
+            workflow.source_path("../scripts/galaxy_lvm/fewshot/scores.py"),
         ],
     output:
         metrics=f"{RUN}/metrics/fewshot.csv",

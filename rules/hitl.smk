@@ -111,9 +111,9 @@ rule plot_hitl:
         ids=f"{RUN}/features/{HITL_DISCOVERY}/lvm.parquet",
         paper=workflow.source_path("../config/paper_values.csv"),
         code=[
-            workflow.source_path("../scripts/galaxy_lvm/plots/hitl.py"),
-            workflow.source_path("../scripts/galaxy_lvm/plots/hitl_diagram.py"),
-            workflow.source_path("../scripts/galaxy_lvm/plots/hitl_table.py"),
+            workflow.source_path("../scripts/galaxy_lvm/hitl/figures.py"),
+            workflow.source_path("../scripts/galaxy_lvm/hitl/diagram.py"),
+            workflow.source_path("../scripts/galaxy_lvm/hitl/tables.py"),
         ],
     output:
         fig07=f"{RUN}/figures/fig07_hitl_targets.pdf",

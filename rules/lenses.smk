@@ -74,7 +74,7 @@ rule plot_fields:
     input:
         fields=f"{LENS_FIELDS}/fields.h5",
         lenses=f"{LENS_FIELDS}/fields.parquet",
-        code=workflow.source_path("../scripts/galaxy_lvm/plots/lens_fields.py"),
+        code=workflow.source_path("../scripts/galaxy_lvm/lenses/field_figure.py"),
     output:
         figure=f"{RUN}/figures/lens_fields.pdf",
         figure_png=report(
@@ -171,10 +171,10 @@ rule evaluate_detectors:
         detections=DETECTIONS,
         paper=workflow.source_path("../config/paper_values.csv"),
         code=[
-            workflow.source_path("../scripts/galaxy_lvm/evaluation/detection.py"),
-            workflow.source_path("../scripts/galaxy_lvm/evaluation/detection_curves.py"),
-            workflow.source_path("../scripts/galaxy_lvm/evaluation/detection_report.py"),
-            workflow.source_path("../scripts/galaxy_lvm/evaluation/detection_table.py"),
+            workflow.source_path("../scripts/galaxy_lvm/lenses/match.py"),
+            workflow.source_path("../scripts/galaxy_lvm/lenses/curves.py"),
+            workflow.source_path("../scripts/galaxy_lvm/lenses/scores.py"),
+            workflow.source_path("../scripts/galaxy_lvm/lenses/table.py"),
         ],
     output:
         metrics=f"{RUN}/metrics/lenses.csv",
@@ -215,8 +215,8 @@ rule plot_detectors:
         curves=f"{RUN}/metrics/lenses_curves.csv",
         table=f"{RUN}/tables/lens_detection.csv",
         code=[
-            workflow.source_path("../scripts/galaxy_lvm/plots/lens_detection.py"),
-            workflow.source_path("../scripts/galaxy_lvm/plots/lens_examples.py"),
+            workflow.source_path("../scripts/galaxy_lvm/lenses/curve_figures.py"),
+            workflow.source_path("../scripts/galaxy_lvm/lenses/example_figure.py"),
         ],
     output:
         fig06=f"{RUN}/figures/fig06_lens_detection.pdf",

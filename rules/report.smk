@@ -13,9 +13,9 @@ rule make_tables:
         per_galaxy=TABLE_GALAXIES,
         paper=workflow.source_path("../config/paper_values.csv"),
         code=[
-            workflow.source_path("../scripts/galaxy_lvm/evaluation/tables.py"),
-            workflow.source_path("../scripts/galaxy_lvm/evaluation/claims.py"),
-            workflow.source_path("../scripts/galaxy_lvm/evaluation/names.py"),
+            workflow.source_path("../scripts/galaxy_lvm/report/tables.py"),
+            workflow.source_path("../scripts/galaxy_lvm/multitask/claims.py"),
+            workflow.source_path("../scripts/galaxy_lvm/report/names.py"),
         ],
     output:
         TABLES.values(),
@@ -69,10 +69,10 @@ rule make_summary:
         hitl=f"{RUN}/tables/fig10_hitl.csv",
         paper=workflow.source_path("../config/paper_values.csv"),
         code=[
-            workflow.source_path("../scripts/galaxy_lvm/evaluation/applications.py"),
-            workflow.source_path("../scripts/galaxy_lvm/evaluation/summary.py"),
-            workflow.source_path("../scripts/galaxy_lvm/evaluation/tables.py"),
-            workflow.source_path("../scripts/galaxy_lvm/evaluation/names.py"),
+            workflow.source_path("../scripts/galaxy_lvm/report/applications.py"),
+            workflow.source_path("../scripts/galaxy_lvm/report/summary.py"),
+            workflow.source_path("../scripts/galaxy_lvm/report/tables.py"),
+            workflow.source_path("../scripts/galaxy_lvm/report/names.py"),
         ],
     output:
         text=f"{RUN}/tables/summary.md",
@@ -102,7 +102,7 @@ rule draw_diagrams:
     """Figures 1 to 3: the LVM, its Swin layers and multitask training, from the built objects."""
     input:
         splits=f"{TASKS_DATA}/splits.parquet",
-        code=workflow.source_path("../scripts/galaxy_lvm/models/lvm.py"),
+        code=workflow.source_path("../scripts/galaxy_lvm/lvm/model.py"),
     output:
         fig01=f"{RUN}/figures/fig01_lvm.pdf",
         fig01_png=report(
@@ -189,8 +189,8 @@ rule plot_training:
         predictions=f"{RUN}/predictions/multitask.parquet",
         crops=f"{TASKS_DATA}/crops.h5",
         code=[
-            workflow.source_path("../scripts/galaxy_lvm/plots/disagreements.py"),
-            workflow.source_path("../scripts/galaxy_lvm/evaluation/disagreements.py"),
+            workflow.source_path("../scripts/galaxy_lvm/multitask/disagreement_figure.py"),
+            workflow.source_path("../scripts/galaxy_lvm/multitask/disagreements.py"),
         ],
     output:
         training=f"{RUN}/figures/multitask_training.pdf",

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pandas as pd
-from galaxy_lvm.data.lens_fields import BOX_COLUMNS, FieldStore
-from galaxy_lvm.data.lens_masks import MaskSettings, NoMaskError, measure_mask
-from galaxy_lvm.evaluation.lens_masks import METHOD, mask_quality, quality_rows
-from galaxy_lvm.evaluation.results import write_results
-from galaxy_lvm.plots.lens_masks import draw_lens_masks
-from galaxy_lvm.plots.style import save
-from galaxy_lvm.workflow import job_log
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.lenses.mask_figure import draw_lens_masks
+from galaxy_lvm.lenses.mask_scores import METHOD, mask_quality, quality_rows
+from galaxy_lvm.lenses.masks import MaskSettings, NoMaskError, measure_mask
+from galaxy_lvm.report.results import write_results
+from galaxy_lvm.report.style import save
+from galaxy_lvm.survey.fields import BOX_COLUMNS, FieldStore
 
 EXAMPLE_SIDE_PIX = 48
 

@@ -5,13 +5,14 @@ import logging
 import cv2
 import h5py
 import numpy as np
-from galaxy_lvm.data.colour import grz_to_rgb
-from galaxy_lvm.data.crops import BAD_PIXELS, FLAG_NAMES, CropSettings, crop_chunk
-from galaxy_lvm.data.pixels import fill_small_holes
-from galaxy_lvm.data.rejected import rejection, write_rejected
-from galaxy_lvm.data.store import CutoutStore
-from galaxy_lvm.errors import DataError
-from galaxy_lvm.workflow import atomic_path, job_log, progress
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.logs import job_log, progress
+from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.survey.colour import grz_to_rgb
+from galaxy_lvm.survey.crops import BAD_PIXELS, FLAG_NAMES, CropSettings, crop_chunk
+from galaxy_lvm.survey.pixels import fill_small_holes
+from galaxy_lvm.survey.rejected import rejection, write_rejected
+from galaxy_lvm.survey.store import CutoutStore
 
 log = logging.getLogger("galaxy_lvm.crops")
 

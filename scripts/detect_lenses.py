@@ -9,16 +9,17 @@ import argparse
 from pathlib import Path
 
 import torch
-from galaxy_lvm.data.rejected import write_rejected
+from galaxy_lvm.core.config import load_config
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.core.state import atomic_path, state_folder
+from galaxy_lvm.lenses.detector import load_detector
+from galaxy_lvm.lenses.gallery import draw_gallery
 from galaxy_lvm.lenses.search import find_threshold, gallery_images, search_items
 from galaxy_lvm.lenses.sources import open_source
 from galaxy_lvm.lenses.tiles import TileSettings
-from galaxy_lvm.models.detectors import load_detector
-from galaxy_lvm.models.weights import read_card
-from galaxy_lvm.plots.lens_gallery import draw_gallery
-from galaxy_lvm.plots.style import save
-from galaxy_lvm.settings import load_config
-from galaxy_lvm.workflow import atomic_path, job_log, state_folder
+from galaxy_lvm.lvm.weights import read_card
+from galaxy_lvm.report.style import save
+from galaxy_lvm.survey.rejected import write_rejected
 
 GALLERY_SIDE_PIX = 64
 

@@ -1,10 +1,10 @@
 """Fetch the cutouts of a table of positions from the Legacy Surveys' cutout service."""
 
-from galaxy_lvm.data.legacysurvey import CutoutService, download_cutouts
-from galaxy_lvm.data.rejected import write_rejected
-from galaxy_lvm.data.remote import ServiceSettings
-from galaxy_lvm.data.store import CUTOUT_SIDE_PIX
-from galaxy_lvm.workflow import job_log
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.survey.legacysurvey import CutoutService, download_cutouts
+from galaxy_lvm.survey.rejected import write_rejected
+from galaxy_lvm.survey.remote import ServiceSettings
+from galaxy_lvm.survey.store import CUTOUT_SIDE_PIX
 
 
 def main(

@@ -3,13 +3,14 @@
 from typing import Any
 
 import pandas as pd
-from galaxy_lvm.data.tasks import class_order
-from galaxy_lvm.models.lvm import build_config
-from galaxy_lvm.plots.anatomy import build_empty, build_empty_multitask
-from galaxy_lvm.plots.diagrams import draw_lvm, draw_swin_layers
-from galaxy_lvm.plots.multitask_diagram import draw_multitask
-from galaxy_lvm.plots.style import save
-from galaxy_lvm.workflow import job_log
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.lvm.anatomy import build_empty
+from galaxy_lvm.lvm.diagrams import draw_lvm, draw_swin_layers
+from galaxy_lvm.lvm.model import build_config
+from galaxy_lvm.multitask.diagram import draw_multitask
+from galaxy_lvm.multitask.heads import build_empty_multitask
+from galaxy_lvm.report.style import save
+from galaxy_lvm.survey.classes import class_order
 
 
 def main(

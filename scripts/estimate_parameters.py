@@ -2,9 +2,10 @@
 
 import numpy as np
 import pandas as pd
-from galaxy_lvm.data.features import FeatureStore
-from galaxy_lvm.evaluation.results import long_rows, write_results
-from galaxy_lvm.extensions.parameters import (
+from galaxy_lvm.core.logs import job_log, log, progress
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.features.parameters import (
     INPUTS,
     PREDICTION_COLUMNS,
     Inputs,
@@ -13,8 +14,9 @@ from galaxy_lvm.extensions.parameters import (
     evaluate_parameter,
     usable_values,
 )
-from galaxy_lvm.extensions.rows import sample_rows
-from galaxy_lvm.workflow import atomic_path, derive_seed, job_log, log, progress
+from galaxy_lvm.features.rows import sample_rows
+from galaxy_lvm.features.store import FeatureStore
+from galaxy_lvm.report.results import long_rows, write_results
 from threadpoolctl import threadpool_limits
 
 SPLITS = ("train", "val", "test")

@@ -1,21 +1,21 @@
 """Score the inputs and the classical baselines on the very test sets of the networks."""
 
 import cv2
-from galaxy_lvm.data.degrade import BlurRecipe, MaskRecipe
-from galaxy_lvm.data.tasks import load_split
-from galaxy_lvm.evaluation.baselines import (
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.multitask.baselines import (
     classification_baseline,
     reconstruction_baselines,
     restoration_baselines,
 )
-from galaxy_lvm.evaluation.results import (
+from galaxy_lvm.multitask.classical import BaselineSettings
+from galaxy_lvm.multitask.degrade import BlurRecipe, MaskRecipe
+from galaxy_lvm.multitask.tasks import load_split
+from galaxy_lvm.report.results import (
     long_rows,
     per_galaxy_rows,
     write_per_galaxy,
     write_results,
 )
-from galaxy_lvm.models.classical import BaselineSettings
-from galaxy_lvm.workflow import job_log
 
 
 def main(

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from galaxy_lvm.data.lens_fields import FieldStore
-from galaxy_lvm.evaluation.detection import RUN_COLUMNS, check_runs, of_run, read_detections
-from galaxy_lvm.evaluation.detection_curves import resample_fields
-from galaxy_lvm.evaluation.detection_report import EvaluationSettings, difference_rows, score_run
-from galaxy_lvm.evaluation.detection_table import detector_table, detectors_html
-from galaxy_lvm.evaluation.results import paper_values, read_results, write_results, write_table
-from galaxy_lvm.workflow import derive_seed, job_log, log, progress
+from galaxy_lvm.core.logs import job_log, log, progress
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.lenses.curves import resample_fields
+from galaxy_lvm.lenses.match import RUN_COLUMNS, check_runs, of_run, read_detections
+from galaxy_lvm.lenses.scores import EvaluationSettings, difference_rows, score_run
+from galaxy_lvm.lenses.table import detector_table, detectors_html
+from galaxy_lvm.report.results import paper_values, read_results, write_results, write_table
+from galaxy_lvm.survey.fields import FieldStore
 
 
 def main(

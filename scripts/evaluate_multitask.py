@@ -3,23 +3,25 @@
 import numpy as np
 import pandas as pd
 import torch
-from galaxy_lvm.data.tasks import load_split, reconstruction_test_sets, restoration_test_set
-from galaxy_lvm.evaluation.metrics import (
+from galaxy_lvm.core.logs import job_log, progress
+from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.multitask.heads import restored_images
+from galaxy_lvm.multitask.tasks import load_split, reconstruction_test_sets, restoration_test_set
+from galaxy_lvm.multitask.train import MultitaskSettings, load_multitask
+from galaxy_lvm.report.metrics import (
     classification_scores,
     image_metrics,
     image_scores,
     right_or_wrong,
 )
-from galaxy_lvm.evaluation.neural import class_probabilities, restored_images
-from galaxy_lvm.evaluation.results import (
+from galaxy_lvm.report.results import (
     long_rows,
     per_galaxy_rows,
     write_per_galaxy,
     write_results,
 )
 from galaxy_lvm.training.loop import make_accelerator
-from galaxy_lvm.training.multitask_run import MultitaskSettings, load_multitask
-from galaxy_lvm.workflow import atomic_path, job_log, progress
+from galaxy_lvm.training.predict import class_probabilities
 
 
 def main(

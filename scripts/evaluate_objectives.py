@@ -4,16 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from galaxy_lvm.data.tasks import load_split
-from galaxy_lvm.evaluation.metrics import bootstrap_interval, classification_metrics
-from galaxy_lvm.evaluation.results import long_rows, write_results
-from galaxy_lvm.models.backbones import PooledLVM
-from galaxy_lvm.models.features import FeatureExtractor, FeatureSettings
-from galaxy_lvm.models.lvm import LVM, LVMConfig
-from galaxy_lvm.models.norms import calibrate
-from galaxy_lvm.models.weights import load_lvm, read_card
+from galaxy_lvm.core.logs import job_log, progress
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.features.extract import FeatureExtractor, FeatureSettings
+from galaxy_lvm.lvm.model import LVM, LVMConfig
+from galaxy_lvm.lvm.norms import calibrate
+from galaxy_lvm.lvm.weights import load_lvm, read_card
+from galaxy_lvm.multitask.tasks import load_split
+from galaxy_lvm.report.metrics import bootstrap_interval, classification_metrics
+from galaxy_lvm.report.results import long_rows, write_results
 from galaxy_lvm.training.augment import resize, to_float
-from galaxy_lvm.workflow import derive_seed, job_log, progress
+from galaxy_lvm.training.backbones import PooledLVM
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler

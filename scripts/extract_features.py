@@ -1,9 +1,9 @@
 """Extract the feature vector of every crop, once, for all that works on frozen features."""
 
-from galaxy_lvm.models.features import FeatureSettings, extract_features
-from galaxy_lvm.models.model_specs import model_specs
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.features.extract import FeatureSettings, extract_features
 from galaxy_lvm.training.launch import launch
-from galaxy_lvm.workflow import job_log
+from galaxy_lvm.training.model_specs import model_specs
 
 
 def main(

@@ -5,9 +5,10 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
-from galaxy_lvm.data.features import FeatureStore
-from galaxy_lvm.evaluation.results import write_results
-from galaxy_lvm.extensions.outlier_trials import (
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.features.outlier_trials import (
     baseline_scores,
     kinds_of_crops,
     oddity_rows,
@@ -16,9 +17,10 @@ from galaxy_lvm.extensions.outlier_trials import (
     score_in_blocks,
     score_oddities,
 )
-from galaxy_lvm.extensions.outliers import BASELINE, OutlierDetectors, OutlierSettings
-from galaxy_lvm.extensions.rows import sample_rows
-from galaxy_lvm.workflow import atomic_path, derive_seed, job_log
+from galaxy_lvm.features.outliers import BASELINE, OutlierDetectors, OutlierSettings
+from galaxy_lvm.features.rows import sample_rows
+from galaxy_lvm.features.store import FeatureStore
+from galaxy_lvm.report.results import write_results
 
 
 def main(

@@ -1,19 +1,19 @@
 """Cut wide fields around published lens candidates, and fields without one, from the survey."""
 
 import numpy as np
-from galaxy_lvm.data.legacysurvey import CutoutService
-from galaxy_lvm.data.lens_candidates import (
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.lenses.candidates import (
     CandidateSettings,
     local_table,
     plan_fields,
     read_candidates,
 )
-from galaxy_lvm.data.lens_fields import SPLITS, write_fields
-from galaxy_lvm.data.lens_import import Quotas, import_fields
-from galaxy_lvm.data.lens_masks import MaskSettings
-from galaxy_lvm.data.rejected import write_rejected
-from galaxy_lvm.data.remote import ServiceSettings
-from galaxy_lvm.workflow import job_log
+from galaxy_lvm.lenses.field_import import Quotas, import_fields
+from galaxy_lvm.lenses.masks import MaskSettings
+from galaxy_lvm.survey.fields import SPLITS, write_fields
+from galaxy_lvm.survey.legacysurvey import CutoutService
+from galaxy_lvm.survey.rejected import write_rejected
+from galaxy_lvm.survey.remote import ServiceSettings
 
 
 def main(

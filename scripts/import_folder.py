@@ -1,8 +1,8 @@
 """Import a user's images (JPEG, PNG or FITS) and their table into a cutout store."""
 
-from galaxy_lvm.data.folder import FolderSettings, import_images
-from galaxy_lvm.data.rejected import write_rejected
-from galaxy_lvm.workflow import job_log
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.survey.folder import FolderSettings, import_images
+from galaxy_lvm.survey.rejected import write_rejected
 
 
 def main(

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 import cv2
 import h5py
 import pandas as pd
-from galaxy_lvm.data.classes import labels_from_columns
-from galaxy_lvm.data.duplicates import duplicate_groups
-from galaxy_lvm.data.rejected import read_rejected, write_rejected
-from galaxy_lvm.data.splits import SplitSettings, make_splits
-from galaxy_lvm.data.store import CutoutStore
-from galaxy_lvm.workflow import atomic_path, job_log
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.survey.classes import labels_from_columns
+from galaxy_lvm.survey.duplicates import duplicate_groups
+from galaxy_lvm.survey.rejected import read_rejected, write_rejected
+from galaxy_lvm.survey.splits import SplitSettings, make_splits
+from galaxy_lvm.survey.store import CutoutStore
 
 log = logging.getLogger("galaxy_lvm.splits")
 

@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from galaxy_lvm.evaluation.applications import (
+from galaxy_lvm.core.logs import job_log, log
+from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.multitask.claims import best_classical
+from galaxy_lvm.report.applications import (
     application_lines,
     detector_claims,
     few_shot_claims,
 )
-from galaxy_lvm.evaluation.claims import best_classical
-from galaxy_lvm.evaluation.results import paper_values, read_results
-from galaxy_lvm.evaluation.summary import summary_html, summary_text
-from galaxy_lvm.evaluation.tables import TABLES, build_table
-from galaxy_lvm.models.model_specs import model_specs
-from galaxy_lvm.workflow import atomic_path, job_log, log
+from galaxy_lvm.report.results import paper_values, read_results
+from galaxy_lvm.report.summary import summary_html, summary_text
+from galaxy_lvm.report.tables import TABLES, build_table
+from galaxy_lvm.training.model_specs import model_specs
 
 
 def main(

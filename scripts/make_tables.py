@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from galaxy_lvm.evaluation.claims import judge, paper_claims
-from galaxy_lvm.evaluation.results import paper_values, read_per_galaxy, read_results, write_table
-from galaxy_lvm.evaluation.tables import TABLES, build_table, table_html
-from galaxy_lvm.workflow import atomic_path, job_log, log
+from galaxy_lvm.core.logs import job_log, log
+from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.multitask.claims import paper_claims
+from galaxy_lvm.report.results import paper_values, read_per_galaxy, read_results, write_table
+from galaxy_lvm.report.tables import TABLES, build_table, table_html
+from galaxy_lvm.report.verdicts import judge
 
 
 def main(

@@ -1,11 +1,13 @@
 """Lay the galaxies out on a plane by their features."""
 
 import pandas as pd
-from galaxy_lvm.data.features import FeatureStore
-from galaxy_lvm.evaluation.results import long_rows, write_results
-from galaxy_lvm.extensions.embedding import embed, map_scores
-from galaxy_lvm.extensions.rows import sample_rows
-from galaxy_lvm.workflow import atomic_path, derive_seed, job_log, log
+from galaxy_lvm.core.logs import job_log, log
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.features.embedding import embed, map_scores
+from galaxy_lvm.features.rows import sample_rows
+from galaxy_lvm.features.store import FeatureStore
+from galaxy_lvm.report.results import long_rows, write_results
 from threadpoolctl import threadpool_limits
 
 

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 
 import pandas as pd
-from galaxy_lvm.data.lens_fields import FieldStore
-from galaxy_lvm.evaluation.detection import of_run, read_detections
-from galaxy_lvm.evaluation.detection_report import box_scores
-from galaxy_lvm.evaluation.detection_table import DETECTOR_NAMES
-from galaxy_lvm.evaluation.results import read_results
-from galaxy_lvm.plots.lens_detection import draw_detection_curves
-from galaxy_lvm.plots.lens_examples import Shown, choose_fields, draw_detections
-from galaxy_lvm.plots.style import save
-from galaxy_lvm.workflow import job_log
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.lenses.curve_figures import draw_detection_curves
+from galaxy_lvm.lenses.example_figure import Shown, choose_fields, draw_detections
+from galaxy_lvm.lenses.match import of_run, read_detections
+from galaxy_lvm.lenses.scores import box_scores
+from galaxy_lvm.lenses.table import DETECTOR_NAMES
+from galaxy_lvm.report.results import read_results
+from galaxy_lvm.report.style import save
+from galaxy_lvm.survey.fields import FieldStore
 
 
 def main(

@@ -1,22 +1,23 @@
 """Draw and table what the features are good for: parameters, outliers, neighbours, the map."""
 
 import pandas as pd
-from galaxy_lvm.data.store import read_crops
-from galaxy_lvm.evaluation.results import read_results, write_table
-from galaxy_lvm.extensions.oddities import inject
-from galaxy_lvm.extensions.outliers import METHODS, unusual_galaxies
-from galaxy_lvm.extensions.tables import (
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.features.neighbour_figures import draw_map, draw_similar, thumbnail_rows
+from galaxy_lvm.features.oddities import inject
+from galaxy_lvm.features.outlier_figures import draw_oddities, draw_outliers, draw_unusual
+from galaxy_lvm.features.outliers import METHODS, unusual_galaxies
+from galaxy_lvm.features.parameter_figures import draw_parameters
+from galaxy_lvm.features.tables import (
     outliers_html,
     outliers_table,
     parameters_html,
     parameters_table,
     similar_html,
 )
-from galaxy_lvm.plots.neighbours import draw_map, draw_similar, thumbnail_rows
-from galaxy_lvm.plots.outliers import draw_oddities, draw_outliers, draw_unusual
-from galaxy_lvm.plots.parameters import draw_parameters
-from galaxy_lvm.plots.style import save
-from galaxy_lvm.workflow import atomic_path, job_log
+from galaxy_lvm.report.results import read_results, write_table
+from galaxy_lvm.report.style import save
+from galaxy_lvm.survey.store import read_crops
 from matplotlib.figure import Figure
 
 EXAMPLES_PER_KIND = 8

@@ -4,18 +4,21 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from galaxy_lvm.data.fewshot import read_labelled, usable_sizes
-from galaxy_lvm.evaluation.fewshot import (
+from galaxy_lvm.core.logs import job_log, log
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.fewshot.figures import draw_confusions, draw_few_shot, draw_reliability
+from galaxy_lvm.fewshot.scores import (
     efficiency_sentences,
     efficiency_table,
     few_shot_html,
     few_shot_table,
 )
-from galaxy_lvm.evaluation.results import read_results, write_results, write_table
-from galaxy_lvm.models.model_specs import model_specs
-from galaxy_lvm.plots.fewshot import draw_confusions, draw_few_shot, draw_reliability
-from galaxy_lvm.plots.style import save
-from galaxy_lvm.workflow import atomic_path, derive_seed, job_log, log
+from galaxy_lvm.fewshot.subsets import usable_sizes
+from galaxy_lvm.report.results import read_results, write_results, write_table
+from galaxy_lvm.report.style import save
+from galaxy_lvm.survey.labelled import read_labelled
+from galaxy_lvm.training.model_specs import model_specs
 
 
 def main(

@@ -1,9 +1,10 @@
 """Draw a contact sheet of lens fields with their boxes and masks."""
 
-from galaxy_lvm.data.lens_fields import FieldStore
-from galaxy_lvm.plots.lens_fields import lens_field_sheet
-from galaxy_lvm.plots.style import save
-from galaxy_lvm.workflow import derive_seed, job_log
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.lenses.field_figure import lens_field_sheet
+from galaxy_lvm.report.style import save
+from galaxy_lvm.survey.fields import FieldStore
 
 
 def main(fields: str, figure_pdf: str, seed: int = 1, n_lenses: int = 15, n_empty: int = 6) -> None:

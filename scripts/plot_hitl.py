@@ -1,22 +1,23 @@
 """Draw figures 7, 8 and 10, the searches and the sweep over alpha; write their tables."""
 
 import pandas as pd
-from galaxy_lvm.data.features import FeatureStore
-from galaxy_lvm.data.store import crops_by_id
-from galaxy_lvm.evaluation.results import paper_values, read_results, write_table
+from galaxy_lvm.core.logs import job_log, log
+from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.features.store import FeatureStore
+from galaxy_lvm.hitl.diagram import ModuleParts, draw_module
+from galaxy_lvm.hitl.figures import draw_alpha, draw_comparison, draw_searches, draw_targets
 from galaxy_lvm.hitl.ranker import Ranker, Whitening
 from galaxy_lvm.hitl.settings import settings_from
 from galaxy_lvm.hitl.simulate import Sizes
-from galaxy_lvm.plots.hitl import draw_alpha, draw_comparison, draw_searches, draw_targets
-from galaxy_lvm.plots.hitl_diagram import ModuleParts, draw_module
-from galaxy_lvm.plots.hitl_table import (
+from galaxy_lvm.hitl.tables import (
     claims_table,
     comparison_html,
     comparison_table,
     discovery_table,
 )
-from galaxy_lvm.plots.style import save
-from galaxy_lvm.workflow import atomic_path, job_log, log
+from galaxy_lvm.report.results import paper_values, read_results, write_table
+from galaxy_lvm.report.style import save
+from galaxy_lvm.survey.store import crops_by_id
 
 
 def main(

@@ -3,19 +3,20 @@
 from collections.abc import Sequence
 
 import torch
-from galaxy_lvm.data.tasks import as_float, load_split
-from galaxy_lvm.errors import ConfigError
-from galaxy_lvm.models.classical import BaselineSettings
-from galaxy_lvm.plots.examples import (
+from galaxy_lvm.core.errors import ConfigError
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.multitask.classical import BaselineSettings
+from galaxy_lvm.multitask.examples import (
     GALAXIES_PER_PATCH_SIZE,
     choose,
     masked_examples,
     restored_examples,
 )
-from galaxy_lvm.plots.reconstruction import draw_reconstruction, draw_restoration
-from galaxy_lvm.plots.style import save
-from galaxy_lvm.training.multitask_run import MultitaskSettings, load_multitask
-from galaxy_lvm.workflow import derive_seed, job_log
+from galaxy_lvm.multitask.reconstruction_figure import draw_reconstruction, draw_restoration
+from galaxy_lvm.multitask.tasks import as_float, load_split
+from galaxy_lvm.multitask.train import MultitaskSettings, load_multitask
+from galaxy_lvm.report.style import save
 
 HIDDEN_SHARES = (0.1, 0.3, 0.5, 0.7)
 

@@ -3,13 +3,14 @@
 import h5py
 import numpy as np
 import pandas as pd
-from galaxy_lvm.data.colour import grz_to_rgb
-from galaxy_lvm.data.store import CutoutStore
-from galaxy_lvm.errors import DataError
-from galaxy_lvm.plots.contact_sheet import contact_sheet
-from galaxy_lvm.plots.crop_pairs import crop_pairs
-from galaxy_lvm.plots.style import save
-from galaxy_lvm.workflow import derive_seed, job_log
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.report.style import save
+from galaxy_lvm.survey.colour import grz_to_rgb
+from galaxy_lvm.survey.contact_sheet import contact_sheet
+from galaxy_lvm.survey.crop_pairs import crop_pairs
+from galaxy_lvm.survey.store import CutoutStore
 
 
 def main(

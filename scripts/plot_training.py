@@ -1,18 +1,19 @@
 """Draw how training went and what it got wrong, and table what the objectives taught."""
 
 import pandas as pd
-from galaxy_lvm.data.store import crops_by_id
-from galaxy_lvm.evaluation.disagreements import label_disagreements
-from galaxy_lvm.evaluation.results import read_results, write_table
-from galaxy_lvm.plots.disagreements import N_SHOWN, draw_disagreements
-from galaxy_lvm.plots.objectives_table import objectives_html, objectives_summary
-from galaxy_lvm.plots.style import save
-from galaxy_lvm.plots.training import (
+from galaxy_lvm.core.logs import job_log, log
+from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.multitask.disagreement_figure import N_SHOWN, draw_disagreements
+from galaxy_lvm.multitask.disagreements import label_disagreements
+from galaxy_lvm.multitask.training_figures import (
     draw_classification,
     draw_multitask_training,
     draw_objectives,
 )
-from galaxy_lvm.workflow import atomic_path, job_log, log
+from galaxy_lvm.report.results import read_results, write_table
+from galaxy_lvm.report.style import save
+from galaxy_lvm.survey.store import crops_by_id
+from galaxy_lvm.training.objectives_table import objectives_html, objectives_summary
 
 
 def main(

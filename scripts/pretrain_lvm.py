@@ -1,10 +1,10 @@
 """Pretrain the LVM on crops without labels, with one objective."""
 
 import pandas as pd
-from galaxy_lvm.errors import DataError
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.training.launch import launch
 from galaxy_lvm.training.pretrain import pretrain
-from galaxy_lvm.workflow import job_log
 
 
 def main(

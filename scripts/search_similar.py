@@ -2,17 +2,19 @@
 
 import numpy as np
 import pandas as pd
-from galaxy_lvm.data.features import FeatureStore
-from galaxy_lvm.evaluation.results import long_rows, write_results
-from galaxy_lvm.extensions.rows import sample_rows
-from galaxy_lvm.extensions.similarity import SimilaritySearch, SimilaritySettings, drop_self
-from galaxy_lvm.extensions.similarity_trials import (
+from galaxy_lvm.core.logs import job_log, log
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.features.rows import sample_rows
+from galaxy_lvm.features.similarity import SimilaritySearch, SimilaritySettings, drop_self
+from galaxy_lvm.features.similarity_trials import (
     choose_queries,
     neighbour_table,
     purity_rows,
     search_rows,
 )
-from galaxy_lvm.workflow import atomic_path, derive_seed, job_log, log
+from galaxy_lvm.features.store import FeatureStore
+from galaxy_lvm.report.results import long_rows, write_results
 from threadpoolctl import threadpool_limits
 
 

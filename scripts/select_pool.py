@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from galaxy_lvm.data.text_table import read_text_table
-from galaxy_lvm.errors import DataError
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.hitl.surveys import bgs_query, select_bgs, select_decals
-from galaxy_lvm.workflow import atomic_path
+from galaxy_lvm.survey.text_table import read_text_table
 
 SELECTIONS = {"bright": select_bgs, "decals": select_decals}
 

@@ -2,8 +2,8 @@
 
 import sys
 
-from galaxy_lvm.errors import DataError
-from galaxy_lvm.evaluation.summary import print_summary
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.report.summary import print_summary
 
 
 def main(run_dir: str) -> None:

@@ -4,13 +4,15 @@ import shutil
 from dataclasses import replace
 
 import pandas as pd
-from galaxy_lvm.errors import DataError
-from galaxy_lvm.evaluation.results import long_rows, write_results
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.logs import job_log, progress
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.core.state import atomic_path, state_folder
 from galaxy_lvm.hitl.discovery import Search, open_search, search_runs, targets_table
 from galaxy_lvm.hitl.pools import read_galaxies, resolve_targets
 from galaxy_lvm.hitl.settings import settings_from
 from galaxy_lvm.hitl.simulate import discover, kept_result, recommend
-from galaxy_lvm.workflow import atomic_path, derive_seed, job_log, progress, state_folder
+from galaxy_lvm.report.results import long_rows, write_results
 from threadpoolctl import threadpool_limits
 
 

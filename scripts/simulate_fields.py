@@ -1,10 +1,10 @@
 """Simulate wide fields with strong lenses (lenstronomy, GalSim): images, true boxes and masks."""
 
-from galaxy_lvm.data.lens_fields import SPLITS
-from galaxy_lvm.data.mock import MockSettings
-from galaxy_lvm.data.mock_fields import FieldPlan, simulate_fields
-from galaxy_lvm.data.mock_placing import LensSettings
-from galaxy_lvm.workflow import job_log
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.simulation.fields import FieldPlan, simulate_fields
+from galaxy_lvm.simulation.placing import LensSettings
+from galaxy_lvm.simulation.survey import MockSettings
+from galaxy_lvm.survey.fields import SPLITS
 
 
 def main(fields: str, settings: dict, survey: dict, seed: int, cores: int = 1) -> None:

@@ -4,11 +4,13 @@ import logging
 import shutil
 from dataclasses import replace
 
-from galaxy_lvm.evaluation.results import long_rows, write_results
+from galaxy_lvm.core.logs import job_log, progress
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.core.state import state_folder
 from galaxy_lvm.hitl.pools import read_galaxies, resolve_targets
 from galaxy_lvm.hitl.settings import SessionSettings, settings_from
 from galaxy_lvm.hitl.simulate import Sizes, Task, compare, kept_result, open_task, sweep_alpha
-from galaxy_lvm.workflow import derive_seed, job_log, progress, state_folder
+from galaxy_lvm.report.results import long_rows, write_results
 from threadpoolctl import threadpool_limits
 
 log = logging.getLogger("galaxy_lvm.hitl")

@@ -1,7 +1,7 @@
 """Simulate the embedded survey: g, r, z cutouts of galaxies of known truth (GalSim)."""
 
-from galaxy_lvm.data.mock import MockSettings, simulate_survey
-from galaxy_lvm.workflow import job_log
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.simulation.survey import MockSettings, simulate_survey
 
 
 def main(cutouts: str, settings: dict, seed: int, cores: int = 1) -> None:

@@ -1,8 +1,8 @@
 """Train one lens detector and search the validation and test fields with it (paper IV.B)."""
 
-from galaxy_lvm.training.detector import DetectorSettings, train_detector
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.lenses.train import DetectorSettings, train_detector
 from galaxy_lvm.training.launch import launch
-from galaxy_lvm.workflow import job_log
 
 
 def main(

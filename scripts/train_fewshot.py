@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from galaxy_lvm.models.model_specs import model_specs
-from galaxy_lvm.training.fewshot import train_few_shot
-from galaxy_lvm.training.fewshot_settings import settings_from
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.fewshot.protocol import train_few_shot
 from galaxy_lvm.training.launch import launch
-from galaxy_lvm.workflow import job_log
+from galaxy_lvm.training.model_specs import model_specs
+from galaxy_lvm.training.network_settings import settings_from
 
 
 def main(

@@ -1,8 +1,8 @@
 """Train classification, restoration and reconstruction on one encoder, with one strategy."""
 
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.multitask.train import MultitaskSettings, train_multitask
 from galaxy_lvm.training.launch import launch
-from galaxy_lvm.training.multitask_run import MultitaskSettings, train_multitask
-from galaxy_lvm.workflow import job_log
 
 
 def main(

@@ -1,9 +1,9 @@
 """Train one network on the whole training split, for Table 1."""
 
-from galaxy_lvm.models.model_specs import reference_specs
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.multitask.reference import reference_settings, train_reference
 from galaxy_lvm.training.launch import launch
-from galaxy_lvm.training.reference import reference_settings, train_reference
-from galaxy_lvm.workflow import job_log
+from galaxy_lvm.training.model_specs import reference_specs
 
 
 def main(

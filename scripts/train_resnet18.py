@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from galaxy_lvm.data.fewshot import Labelled
-from galaxy_lvm.evaluation.results import long_rows, write_results
+from galaxy_lvm.core.logs import job_log, log
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.core.state import state_folder
 from galaxy_lvm.hitl.measures import comparison_metrics
 from galaxy_lvm.hitl.pools import read_galaxies, resolve_targets, truth_of
 from galaxy_lvm.hitl.simulate import POOL_SPLITS, Sizes, kept_result, training_sets
-from galaxy_lvm.models.model_specs import model_specs
-from galaxy_lvm.training.fewshot_settings import settings_from
+from galaxy_lvm.report.results import long_rows, write_results
+from galaxy_lvm.survey.labelled import Labelled
+from galaxy_lvm.training.model_specs import model_specs
 from galaxy_lvm.training.network import NetworkTrainer
-from galaxy_lvm.workflow import derive_seed, job_log, log, state_folder
+from galaxy_lvm.training.network_settings import settings_from
 
 MODEL = "resnet18"
 

@@ -5,16 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from evaluate_baselines import main
-from galaxy_lvm.data.degrade import BlurRecipe, MaskRecipe, blur_images, mask_images, moffat_psf
-from galaxy_lvm.data.tasks import (
-    load_split,
-    reconstruction_test_sets,
-    restoration_test_set,
-)
-from galaxy_lvm.errors import ConfigError, DataError
-from galaxy_lvm.evaluation.metrics import mean_psnr
-from galaxy_lvm.evaluation.results import read_per_galaxy, read_results
-from galaxy_lvm.models.classical import (
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.multitask.classical import (
     BaselineSettings,
     BlurredSet,
     hog_features,
@@ -27,6 +19,16 @@ from galaxy_lvm.models.classical import (
     tune_wiener,
     wiener_filter,
 )
+from galaxy_lvm.multitask.degrade import (
+    BlurRecipe,
+    MaskRecipe,
+    blur_images,
+    mask_images,
+    moffat_psf,
+)
+from galaxy_lvm.multitask.tasks import load_split, reconstruction_test_sets, restoration_test_set
+from galaxy_lvm.report.metrics import mean_psnr
+from galaxy_lvm.report.results import read_per_galaxy, read_results
 from skimage.restoration import richardson_lucy as skimage_richardson_lucy
 
 SMALL = BaselineSettings(

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from galaxy_lvm.data.colour import grz_to_rgb, non_finite_fraction
-from galaxy_lvm.errors import DataError
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.survey.colour import grz_to_rgb, non_finite_fraction
 
 
 def reference(images):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from galaxy_lvm.data.store import CutoutStore, CutoutWriter
-from galaxy_lvm.errors import DataError
-from galaxy_lvm.plots import style
-from galaxy_lvm.plots.contact_sheet import choose_by_class, contact_sheet, image_grid
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.report import style
+from galaxy_lvm.survey.contact_sheet import choose_by_class, contact_sheet, image_grid
+from galaxy_lvm.survey.store import CutoutStore, CutoutWriter
 
 
 @pytest.mark.parametrize("rgb", [True, False])

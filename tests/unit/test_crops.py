@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from crop_cutouts import main as crop_cutouts
-from galaxy_lvm.data.colour import grz_to_rgb
-from galaxy_lvm.data.crops import (
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.survey.colour import grz_to_rgb
+from galaxy_lvm.survey.crops import (
     BAD_PIXELS,
     DEFAULT_BOX,
     NEIGHBOUR,
@@ -17,8 +18,7 @@ from galaxy_lvm.data.crops import (
     crop_chunk,
     crop_image,
 )
-from galaxy_lvm.data.store import CutoutWriter
-from galaxy_lvm.errors import ConfigError, DataError
+from galaxy_lvm.survey.store import CutoutWriter
 from plot_survey import choose
 from plot_survey import main as plot_survey
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from galaxy_lvm.data.degrade import (
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.multitask.degrade import (
     BlurRecipe,
     MaskRecipe,
     apply_transfer,
@@ -12,7 +13,6 @@ from galaxy_lvm.data.degrade import (
     patch_mask,
     psf_transfer,
 )
-from galaxy_lvm.errors import ConfigError, DataError
 from scipy import interpolate, ndimage, optimize
 
 

@@ -9,22 +9,8 @@ import numpy as np
 import pandas as pd
 import plot_detectors
 import pytest
-from galaxy_lvm.data.lens_fields import (
-    BOX_COLUMNS,
-    FieldStore,
-    coco_ground_truth,
-    lens_row,
-    write_fields,
-)
-from galaxy_lvm.errors import DataError
-from galaxy_lvm.evaluation.detection import (
-    RUN_COLUMNS,
-    check_runs,
-    match_fields,
-    of_run,
-    read_detections,
-)
-from galaxy_lvm.evaluation.detection_curves import (
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.lenses.curves import (
     average_precisions,
     best_f1_threshold,
     completeness_threshold,
@@ -36,14 +22,28 @@ from galaxy_lvm.evaluation.detection_curves import (
     precision_curves,
     resample_fields,
 )
-from galaxy_lvm.evaluation.detection_report import (
+from galaxy_lvm.lenses.example_figure import choose_fields
+from galaxy_lvm.lenses.match import (
+    RUN_COLUMNS,
+    check_runs,
+    match_fields,
+    of_run,
+    read_detections,
+)
+from galaxy_lvm.lenses.scores import (
     EvaluationSettings,
     difference_rows,
     score_run,
 )
-from galaxy_lvm.evaluation.detection_table import detector_table, detectors_html
-from galaxy_lvm.evaluation.results import paper_values
-from galaxy_lvm.plots.lens_examples import choose_fields
+from galaxy_lvm.lenses.table import detector_table, detectors_html
+from galaxy_lvm.report.results import paper_values
+from galaxy_lvm.survey.fields import (
+    BOX_COLUMNS,
+    FieldStore,
+    coco_ground_truth,
+    lens_row,
+    write_fields,
+)
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 

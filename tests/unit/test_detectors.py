@@ -7,19 +7,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from galaxy_lvm.data.lens_fields import BOX_COLUMNS, FieldStore, box_of_mask, lens_row, write_fields
-from galaxy_lvm.errors import ConfigError, DataError
-from galaxy_lvm.models.detectors import (
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.lenses.detector import (
     DetectorConfig,
     LensDetector,
     anchor_cover,
     anchor_sides,
     load_detector,
 )
-from galaxy_lvm.models.lvm import LVM, PRESETS
-from galaxy_lvm.models.pyramid import LVMLevels, ResNetLevels, strides_pix
-from galaxy_lvm.models.weights import load_lvm, save_lvm
-from galaxy_lvm.training.detector import DetectorSettings, FieldFeed, train_detector, training_rows
+from galaxy_lvm.lenses.pyramid import LVMLevels, ResNetLevels, strides_pix
+from galaxy_lvm.lenses.train import DetectorSettings, FieldFeed, train_detector, training_rows
+from galaxy_lvm.lvm.model import LVM, PRESETS
+from galaxy_lvm.lvm.weights import load_lvm, save_lvm
+from galaxy_lvm.survey.fields import BOX_COLUMNS, FieldStore, box_of_mask, lens_row, write_fields
 
 SIDE_PIX = 64
 OPTIM = {"steps": 6, "learning_rate": 1e-3, "ema_decay": 0.9, "precision": "float32"}
@@ -205,7 +205,7 @@ def test_levels_and_anchor_sides_must_agree():
 
 def test_without_detectron2_the_error_names_the_environment(monkeypatch):
     monkeypatch.setitem(sys.modules, "detectron2", None)
-    monkeypatch.delitem(sys.modules, "galaxy_lvm.models.mask_rcnn_detectron2", raising=False)
+    monkeypatch.delitem(sys.modules, "galaxy_lvm.lenses.mask_rcnn_detectron2", raising=False)
     with pytest.raises(ConfigError, match="envs/detectron2.yaml"):
         LensDetector(DetectorConfig("resnet18", (12.0, 20.0), backend="detectron2"))
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from galaxy_lvm.errors import DataError
-from galaxy_lvm.evaluation.disagreements import label_disagreements
-from galaxy_lvm.plots.disagreements import draw_disagreements
-from galaxy_lvm.plots.style import plt
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.multitask.disagreement_figure import draw_disagreements
+from galaxy_lvm.multitask.disagreements import label_disagreements
+from galaxy_lvm.report.style import plt
 
 CLASSES = ["elliptical", "spiral", "other"]
 

@@ -4,13 +4,11 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from galaxy_lvm.data.features import FeatureStore, write_features
-from galaxy_lvm.data.store import read_crops
-from galaxy_lvm.errors import ConfigError, DataError
-from galaxy_lvm.extensions.encode import check_same_encoder, lvm_extractor
-from galaxy_lvm.extensions.oddities import ODDITIES, inject
-from galaxy_lvm.extensions.outlier_trials import rare_kind_rows, score_oddities
-from galaxy_lvm.extensions.outliers import (
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.features.encode import check_same_encoder, lvm_extractor
+from galaxy_lvm.features.oddities import ODDITIES, inject
+from galaxy_lvm.features.outlier_trials import rare_kind_rows, score_oddities
+from galaxy_lvm.features.outliers import (
     METHODS,
     OutlierDetectors,
     OutlierSettings,
@@ -21,8 +19,10 @@ from galaxy_lvm.extensions.outliers import (
     share_above,
     unusual_galaxies,
 )
-from galaxy_lvm.models.lvm import LVM, LVMConfig
-from galaxy_lvm.models.weights import save_lvm
+from galaxy_lvm.features.store import FeatureStore, write_features
+from galaxy_lvm.lvm.model import LVM, LVMConfig
+from galaxy_lvm.lvm.weights import save_lvm
+from galaxy_lvm.survey.store import read_crops
 
 SETTINGS = OutlierSettings(n_neighbours=3, n_trees=20, n_components=8)
 

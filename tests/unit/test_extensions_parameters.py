@@ -7,11 +7,9 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from galaxy_lvm.data.features import write_features
-from galaxy_lvm.data.store import CutoutWriter
-from galaxy_lvm.errors import DataError
-from galaxy_lvm.evaluation.results import read_results
-from galaxy_lvm.extensions.parameters import (
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.features.parameter_figures import class_colours, draw_parameters
+from galaxy_lvm.features.parameters import (
     Inputs,
     Parameter,
     predict_parameter,
@@ -19,10 +17,12 @@ from galaxy_lvm.extensions.parameters import (
     scores_with_intervals,
     usable_values,
 )
-from galaxy_lvm.extensions.space import FeatureSpace
-from galaxy_lvm.extensions.tables import parameters_html, parameters_table
-from galaxy_lvm.plots.parameters import class_colours, draw_parameters
-from galaxy_lvm.plots.style import plt
+from galaxy_lvm.features.space import FeatureSpace
+from galaxy_lvm.features.store import write_features
+from galaxy_lvm.features.tables import parameters_html, parameters_table
+from galaxy_lvm.report.results import read_results
+from galaxy_lvm.report.style import plt
+from galaxy_lvm.survey.store import CutoutWriter
 
 sys.path.append(str(Path(__file__).parents[2] / "scripts"))
 import estimate_parameters  # noqa: E402

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from galaxy_lvm.data.features import FeatureStore, write_features
-from galaxy_lvm.errors import ConfigError, DataError
-from galaxy_lvm.evaluation.results import read_results
-from galaxy_lvm.extensions import similarity
-from galaxy_lvm.extensions.embedding import embed, map_scores
-from galaxy_lvm.extensions.rows import row_blocks, sample_rows
-from galaxy_lvm.extensions.similarity import SimilaritySearch, SimilaritySettings, drop_self
-from galaxy_lvm.extensions.similarity_trials import choose_queries
-from galaxy_lvm.extensions.tables import similar_html
-from galaxy_lvm.plots.mosaic import draw_mosaic, shortened
-from galaxy_lvm.plots.neighbours import draw_map, draw_similar, thumbnail_rows
-from galaxy_lvm.plots.style import plt
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.features import similarity
+from galaxy_lvm.features.embedding import embed, map_scores
+from galaxy_lvm.features.neighbour_figures import draw_map, draw_similar, thumbnail_rows
+from galaxy_lvm.features.rows import row_blocks, sample_rows
+from galaxy_lvm.features.similarity import SimilaritySearch, SimilaritySettings, drop_self
+from galaxy_lvm.features.similarity_trials import choose_queries
+from galaxy_lvm.features.store import FeatureStore, write_features
+from galaxy_lvm.features.tables import similar_html
+from galaxy_lvm.report.mosaic import draw_mosaic, shortened
+from galaxy_lvm.report.results import read_results
+from galaxy_lvm.report.style import plt
 from sklearn.neighbors import NearestNeighbors
 
 sys.path.append(str(Path(__file__).parents[2] / "scripts"))

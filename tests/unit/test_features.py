@@ -5,14 +5,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from galaxy_lvm.data.features import FeatureStore, ids_path, write_features
-from galaxy_lvm.errors import ConfigError, DataError
-from galaxy_lvm.models import features as extraction
-from galaxy_lvm.models.backbones import build_encoder, feature_dim
-from galaxy_lvm.models.features import FeatureExtractor, FeatureSettings, extract_features
-from galaxy_lvm.models.lvm import LVM, build_config
-from galaxy_lvm.models.model_specs import model_specs
-from galaxy_lvm.models.weights import save_lvm
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.features import extract as extraction
+from galaxy_lvm.features.extract import FeatureExtractor, FeatureSettings, extract_features
+from galaxy_lvm.features.store import FeatureStore, ids_path, write_features
+from galaxy_lvm.lvm.model import LVM, build_config
+from galaxy_lvm.lvm.weights import save_lvm
+from galaxy_lvm.training.backbones import build_encoder, feature_dim
+from galaxy_lvm.training.model_specs import model_specs
 from safetensors.torch import save_file
 
 N = 23

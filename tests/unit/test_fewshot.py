@@ -7,28 +7,30 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from galaxy_lvm.data.classes import labels_from_columns
-from galaxy_lvm.data.features import write_features
-from galaxy_lvm.data.fewshot import Labelled, draw_subset, read_labelled, usable_sizes
-from galaxy_lvm.errors import ConfigError, DataError
-from galaxy_lvm.evaluation.fewshot import (
+from galaxy_lvm.core.config import check_config
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.features.store import write_features
+from galaxy_lvm.fewshot import protocol as fewshot
+from galaxy_lvm.fewshot.figures import draw_confusions, draw_few_shot, draw_reliability
+from galaxy_lvm.fewshot.label_efficiency import NOT_REACHED, label_efficiency, labels_needed
+from galaxy_lvm.fewshot.protocol import train_few_shot
+from galaxy_lvm.fewshot.scores import (
     efficiency_table,
     few_shot_html,
     few_shot_scores,
     few_shot_table,
     score_curves,
 )
-from galaxy_lvm.evaluation.label_efficiency import NOT_REACHED, label_efficiency, labels_needed
-from galaxy_lvm.evaluation.results import long_rows, read_results
-from galaxy_lvm.models.lvm import LVM, build_config
-from galaxy_lvm.models.model_specs import model_specs, reference_specs
-from galaxy_lvm.models.weights import save_lvm
-from galaxy_lvm.plots.fewshot import draw_confusions, draw_few_shot, draw_reliability
-from galaxy_lvm.settings import check_config
-from galaxy_lvm.training import fewshot, network
-from galaxy_lvm.training.fewshot import train_few_shot
-from galaxy_lvm.training.fewshot_settings import FewShotSettings, HeadSettings, settings_from
-from galaxy_lvm.training.reference import reference_settings, train_reference
+from galaxy_lvm.fewshot.subsets import draw_subset, usable_sizes
+from galaxy_lvm.lvm.model import LVM, build_config
+from galaxy_lvm.lvm.weights import save_lvm
+from galaxy_lvm.multitask.reference import reference_settings, train_reference
+from galaxy_lvm.report.results import long_rows, read_results
+from galaxy_lvm.survey.classes import labels_from_columns
+from galaxy_lvm.survey.labelled import Labelled, read_labelled
+from galaxy_lvm.training import network
+from galaxy_lvm.training.model_specs import model_specs, reference_specs
+from galaxy_lvm.training.network_settings import FewShotSettings, HeadSettings, settings_from
 
 CLASSES = ("flat", "round")
 PER_SPLIT = {"train": 12, "val": 5, "test": 20}

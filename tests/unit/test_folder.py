@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.io import fits
-from galaxy_lvm.data.folder import FolderSettings, import_images, read_table
-from galaxy_lvm.data.readers import read_grz
-from galaxy_lvm.data.store import CutoutStore
-from galaxy_lvm.errors import ConfigError, DataError
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.survey.folder import FolderSettings, import_images, read_table
+from galaxy_lvm.survey.readers import read_grz
+from galaxy_lvm.survey.store import CutoutStore
 from import_folder import main as import_folder
 from PIL import Image
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from galaxy_lvm.errors import ConfigError
+from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.hitl.selection import (
     RULES,
     PoolState,

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from galaxy_lvm.data.features import write_features
-from galaxy_lvm.errors import ConfigError, DataError
+from galaxy_lvm.core.config import load_config
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.features.store import write_features
 from galaxy_lvm.hitl.pools import Pool, Target, rare_rows, resolve_targets
 from galaxy_lvm.hitl.ranker import BLOCK_ROWS, Ranker, RankerSettings, Whitening
 from galaxy_lvm.hitl.session import Session
 from galaxy_lvm.hitl.settings import SessionSettings, settings_from
-from galaxy_lvm.settings import load_config
 from sklearn.metrics import roc_auc_score
 
 DEMO = Path(__file__).parents[2] / "config" / "config.yaml"

@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from galaxy_lvm.data.features import write_features
-from galaxy_lvm.errors import ConfigError, DataError
-from galaxy_lvm.evaluation.claims import FAILS, HOLDS, NOT_EVALUATED
-from galaxy_lvm.evaluation.results import long_rows
+from galaxy_lvm.core.config import load_config
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.features.store import write_features
 from galaxy_lvm.hitl.annotators import noisy, perfect, voting
+from galaxy_lvm.hitl.diagram import ModuleParts, module_canvas
 from galaxy_lvm.hitl.discovery import open_search, search_runs, targets_table, vote_shares
+from galaxy_lvm.hitl.figures import draw_alpha, draw_comparison, draw_searches, draw_targets
 from galaxy_lvm.hitl.measures import comparison_metrics, discovery_metrics, labels_to_find
 from galaxy_lvm.hitl.pools import Pool
 from galaxy_lvm.hitl.ranker import Ranker, RankerSettings, Whitening
@@ -27,16 +28,15 @@ from galaxy_lvm.hitl.simulate import (
     training_sets,
 )
 from galaxy_lvm.hitl.store import POSITIVE
-from galaxy_lvm.plots.hitl import draw_alpha, draw_comparison, draw_searches, draw_targets
-from galaxy_lvm.plots.hitl_diagram import ModuleParts, module_canvas
-from galaxy_lvm.plots.hitl_table import (
+from galaxy_lvm.hitl.tables import (
     claims_table,
     comparison_html,
     comparison_table,
     discovery_table,
     n_labels,
 )
-from galaxy_lvm.settings import load_config
+from galaxy_lvm.report.results import long_rows
+from galaxy_lvm.report.verdicts import FAILS, HOLDS, NOT_EVALUATED
 
 DEMO = Path(__file__).parents[2] / "config" / "config.yaml"
 SETTINGS = SessionSettings(ranker=RankerSettings(hidden_dim=32, steps=10, n_components=6))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from galaxy_lvm.errors import ConfigError, DataError
+from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE, UNSURE, LabelStore
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"

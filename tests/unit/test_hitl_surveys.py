@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from galaxy_lvm.data.positions import read_positions
-from galaxy_lvm.errors import DataError
+from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.hitl.surveys import bgs_query, cutout_requests, select_bgs, select_decals
+from galaxy_lvm.survey.positions import read_positions
 from select_pool import main as select_pool
 
 

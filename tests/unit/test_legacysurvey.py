@@ -13,16 +13,16 @@ import pandas as pd
 import pytest
 from astropy.io import fits
 from download_cutouts import main as download
-from galaxy_lvm.data.legacysurvey import CutoutService, fetch_cutout
-from galaxy_lvm.data.positions import read_positions
-from galaxy_lvm.data.remote import (
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.survey.legacysurvey import CutoutService, fetch_cutout
+from galaxy_lvm.survey.positions import read_positions
+from galaxy_lvm.survey.remote import (
     RefusedError,
     ServiceError,
     ServiceSettings,
     UnreachableError,
 )
-from galaxy_lvm.data.store import CutoutStore
-from galaxy_lvm.errors import ConfigError, DataError
+from galaxy_lvm.survey.store import CutoutStore
 
 QUICK = {"requests_per_second": 500.0, "first_wait_s": 0.01, "n_tries": 4, "timeout_s": 5.0}
 

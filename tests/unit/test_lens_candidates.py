@@ -4,21 +4,21 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.wcs import WCS
-from galaxy_lvm.data.colour import grz_to_rgb
-from galaxy_lvm.data.legacysurvey import CutoutService
-from galaxy_lvm.data.lens_candidates import (
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.lenses.candidates import (
     CandidateSettings,
     inside_fields,
     plan_fields,
 )
-from galaxy_lvm.data.lens_fields import FieldStore, lens_row, write_fields
-from galaxy_lvm.data.lens_import import Quotas
-from galaxy_lvm.data.lens_masks import MaskSettings, NoMaskError, fluxes_of, measure_mask
-from galaxy_lvm.data.positions import sky
-from galaxy_lvm.data.remote import ServiceSettings, UnreachableError
-from galaxy_lvm.errors import ConfigError, DataError
-from galaxy_lvm.evaluation.lens_masks import box_iou, mask_iou, mask_quality, quality_rows
+from galaxy_lvm.lenses.field_import import Quotas
 from galaxy_lvm.lenses.images import from_fluxes
+from galaxy_lvm.lenses.mask_scores import box_iou, mask_iou, mask_quality, quality_rows
+from galaxy_lvm.lenses.masks import MaskSettings, NoMaskError, fluxes_of, measure_mask
+from galaxy_lvm.survey.colour import grz_to_rgb
+from galaxy_lvm.survey.fields import FieldStore, lens_row, write_fields
+from galaxy_lvm.survey.legacysurvey import CutoutService
+from galaxy_lvm.survey.positions import sky
+from galaxy_lvm.survey.remote import ServiceSettings, UnreachableError
 from import_fields import main as import_fields
 from test_legacysurvey import QUICK, Survey
 

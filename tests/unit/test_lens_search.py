@@ -13,14 +13,14 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from galaxy_lvm.data.lens_fields import BOX_COLUMNS
-from galaxy_lvm.data.rejected import read_rejected
-from galaxy_lvm.errors import ConfigError, DataError
-from galaxy_lvm.evaluation.results import long_rows, write_results
+from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.lenses.images import ImageSettings, from_fluxes, read_sky_image, tangent_wcs
 from galaxy_lvm.lenses.search import find_threshold, gallery_images, search_items
 from galaxy_lvm.lenses.sources import folder_items, load_files, load_positions, position_items
 from galaxy_lvm.lenses.tiles import TileSettings, detect_tiled, merge, pad_image, tile_starts
+from galaxy_lvm.report.results import long_rows, write_results
+from galaxy_lvm.survey.fields import BOX_COLUMNS
+from galaxy_lvm.survey.rejected import read_rejected
 from PIL import Image
 
 SHARED = Path(

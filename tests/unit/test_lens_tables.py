@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from galaxy_lvm.data.lens_candidates import CandidateSettings, read_candidates
-from galaxy_lvm.errors import DataError
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.lenses.candidates import CandidateSettings, read_candidates
 
 SHARED = Path(
     os.environ.get("GALAXY_LVM_SHARED", Path(__file__).parents[2].parent / "shared" / "data")

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from galaxy_lvm.errors import DataError
-from galaxy_lvm.evaluation.metrics import (
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.report.metrics import (
     PSNR_CEILING_DB,
     bootstrap_interval,
     class_recall,

@@ -5,21 +5,22 @@ import pandas as pd
 import pytest
 import scipy.optimize
 import scipy.signal
-from galaxy_lvm import CLASSES
-from galaxy_lvm.data import mock, mock_physics
-from galaxy_lvm.data.mock_galaxies import draw_galaxy
-from galaxy_lvm.data.mock_lenses import MIN_ARC_SNR
-from galaxy_lvm.data.mock_rare import NO_ARCS, kinds_of
-from galaxy_lvm.data.mock_render import (
+from galaxy_lvm.core.errors import ConfigError
+from galaxy_lvm.simulation import physics as mock_physics
+from galaxy_lvm.simulation import survey as mock
+from galaxy_lvm.simulation.galaxies import draw_galaxy
+from galaxy_lvm.simulation.lenses import MIN_ARC_SNR
+from galaxy_lvm.simulation.rare import NO_ARCS, kinds_of
+from galaxy_lvm.simulation.render import (
     Component,
     LightModel,
     PointSources,
     make_grid,
     scene_transform,
 )
-from galaxy_lvm.data.mock_truth import Galaxy, position_angle_deg, truth_row
-from galaxy_lvm.data.store import BANDS, PIXEL_SCALE_ARCSEC, CutoutStore
-from galaxy_lvm.errors import ConfigError
+from galaxy_lvm.simulation.truth import Galaxy, position_angle_deg, truth_row
+from galaxy_lvm.survey.classes import CLASSES
+from galaxy_lvm.survey.store import BANDS, PIXEL_SCALE_ARCSEC, CutoutStore
 from simulate_survey import main
 
 ALONE = mock.MockSettings(neighbour_density_per_arcmin2=0.0, star_density_per_arcmin2=0.0)

@@ -5,11 +5,14 @@ from dataclasses import asdict, replace
 import numpy as np
 import pandas as pd
 import pytest
-from galaxy_lvm.data import mock, mock_lenses
-from galaxy_lvm.data.lens_fields import BOX_COLUMNS, SPLITS, FieldStore, box_of_mask, decode_mask
-from galaxy_lvm.data.mock_fields import lens_counts, simulate_field
-from galaxy_lvm.data.mock_lenses import Deflector, Lens, Source, draw_red_galaxy
-from galaxy_lvm.data.mock_placing import (
+from galaxy_lvm.core.config import load_config
+from galaxy_lvm.core.errors import ConfigError
+from galaxy_lvm.lenses.field_figure import lens_field_sheet, spread, zoom_of
+from galaxy_lvm.simulation import lenses as mock_lenses
+from galaxy_lvm.simulation import survey as mock
+from galaxy_lvm.simulation.fields import lens_counts, simulate_field
+from galaxy_lvm.simulation.lenses import Deflector, Lens, Source, draw_red_galaxy
+from galaxy_lvm.simulation.placing import (
     BOX_MARGIN_PIX,
     REDRAWN,
     Canvas,
@@ -17,12 +20,10 @@ from galaxy_lvm.data.mock_placing import (
     corner_of,
     paste,
 )
-from galaxy_lvm.data.mock_render import LightModel, PointSources, make_grid
-from galaxy_lvm.data.mock_scenery import draw_scenery
-from galaxy_lvm.data.store import PIXEL_SCALE_ARCSEC
-from galaxy_lvm.errors import ConfigError
-from galaxy_lvm.plots.lens_fields import lens_field_sheet, spread, zoom_of
-from galaxy_lvm.settings import load_config
+from galaxy_lvm.simulation.render import LightModel, PointSources, make_grid
+from galaxy_lvm.simulation.scenery import draw_scenery
+from galaxy_lvm.survey.fields import BOX_COLUMNS, SPLITS, FieldStore, box_of_mask, decode_mask
+from galaxy_lvm.survey.store import PIXEL_SCALE_ARCSEC
 from matplotlib import pyplot as plt
 from simulate_fields import main
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from galaxy_lvm.errors import ConfigError, DataError
-from galaxy_lvm.evaluation.neural import class_probabilities
-from galaxy_lvm.models.heads import MultitaskModel
-from galaxy_lvm.models.lvm import LVM, PRESETS, LVMConfig, build_config, count_parameters
-from galaxy_lvm.models.swin import SwinLayer
-from galaxy_lvm.models.weights import load_into, load_lvm, read_card, save_lvm
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.lvm.model import LVM, PRESETS, LVMConfig, build_config, count_parameters
+from galaxy_lvm.lvm.swin import SwinLayer
+from galaxy_lvm.lvm.weights import load_into, load_lvm, read_card, save_lvm
+from galaxy_lvm.multitask.heads import MultitaskModel
+from galaxy_lvm.training.predict import class_probabilities
 from timm.models.swin_transformer import SwinTransformerBlock
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from galaxy_lvm.models.lvm import LVM, build_config
-from galaxy_lvm.models.norms import (
+from galaxy_lvm.lvm.model import LVM, build_config
+from galaxy_lvm.lvm.norms import (
     STATISTICS_OF,
     DomainBatchNorm,
     calibrate,

@@ -5,30 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from galaxy_lvm.evaluation.metrics import image_metrics
-from galaxy_lvm.models.lvm import LVM, PRESETS, LVMConfig, count_parameters
-from galaxy_lvm.plots import style
-from galaxy_lvm.plots.anatomy import (
-    build_empty,
-    build_empty_multitask,
-    describe_lvm,
-    layer_pair,
-    swin_layers,
-)
-from galaxy_lvm.plots.boxes import readable
-from galaxy_lvm.plots.diagrams import lvm_canvas, swin_canvas, window_groups
-from galaxy_lvm.plots.examples import choose
-from galaxy_lvm.plots.multitask_diagram import make_icons, multitask_canvas
-from galaxy_lvm.plots.objectives_table import objectives_html, objectives_summary
-from galaxy_lvm.plots.reconstruction import (
+from galaxy_lvm.lvm.anatomy import build_empty, describe_lvm, layer_pair, swin_layers
+from galaxy_lvm.lvm.diagrams import lvm_canvas, swin_canvas, window_groups
+from galaxy_lvm.lvm.model import LVM, PRESETS, LVMConfig, count_parameters
+from galaxy_lvm.multitask.diagram import make_icons, multitask_canvas
+from galaxy_lvm.multitask.examples import choose
+from galaxy_lvm.multitask.heads import build_empty_multitask
+from galaxy_lvm.multitask.reconstruction_figure import (
     MaskedExample,
     RestoredExample,
     draw_reconstruction,
     draw_restoration,
     scores_text,
 )
-from galaxy_lvm.plots.style import plt, save
-from galaxy_lvm.plots.training import (
+from galaxy_lvm.multitask.schedule import STRATEGIES, TaskSchedule
+from galaxy_lvm.multitask.training_figures import (
     calibration_error,
     draw_classification,
     draw_multitask_training,
@@ -36,7 +27,11 @@ from galaxy_lvm.plots.training import (
     reliability,
     share_steps,
 )
-from galaxy_lvm.training.schedule import STRATEGIES, TaskSchedule
+from galaxy_lvm.report import style
+from galaxy_lvm.report.boxes import readable
+from galaxy_lvm.report.metrics import image_metrics
+from galaxy_lvm.report.style import plt, save
+from galaxy_lvm.training.objectives_table import objectives_html, objectives_summary
 
 SMALL = LVMConfig(embed_dim=16, depths=(2, 1, 1), head_dim=8, skip_connections=True)
 SECTIONS = {

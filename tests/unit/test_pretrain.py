@@ -4,9 +4,9 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from galaxy_lvm.errors import DataError
-from galaxy_lvm.models.weights import load_lvm, read_card
-from galaxy_lvm.settings import check_config
+from galaxy_lvm.core.config import check_config
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.lvm.weights import load_lvm, read_card
 from galaxy_lvm.training.feed import CropImages
 from galaxy_lvm.training.launch import launch, launch_processes
 from galaxy_lvm.training.pretrain import PretrainFeed, ViewRecipe, pretrain

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from galaxy_lvm.errors import DataError
-from galaxy_lvm.evaluation.results import (
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.state import state_folder
+from galaxy_lvm.report.results import (
     COLUMNS,
     long_rows,
     paper_values,
@@ -17,7 +18,6 @@ from galaxy_lvm.evaluation.results import (
     write_per_galaxy,
     write_results,
 )
-from galaxy_lvm.workflow import state_folder
 
 PAPER = Path(__file__).parents[2] / "config" / "paper_values.csv"
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from galaxy_lvm.errors import ConfigError
-from galaxy_lvm.settings import SCHEMA_PATH, check_config, load_config
+from galaxy_lvm.core.config import SCHEMA_PATH, check_config, load_config
+from galaxy_lvm.core.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "config" / "config.yaml"
@@ -79,11 +79,11 @@ def test_settings_match_the_classes_that_read_them():
     """A key of the schema that no class reads, or the other way round, is a silent default."""
     from dataclasses import fields
 
-    from galaxy_lvm.data.crops import CropSettings
-    from galaxy_lvm.data.degrade import BlurRecipe, MaskRecipe
-    from galaxy_lvm.data.folder import FolderSettings
-    from galaxy_lvm.data.mock import MockSettings
-    from galaxy_lvm.data.splits import SplitSettings
+    from galaxy_lvm.multitask.degrade import BlurRecipe, MaskRecipe
+    from galaxy_lvm.simulation.survey import MockSettings
+    from galaxy_lvm.survey.crops import CropSettings
+    from galaxy_lvm.survey.folder import FolderSettings
+    from galaxy_lvm.survey.splits import SplitSettings
     from galaxy_lvm.training.augment import ViewRecipe
     from galaxy_lvm.training.loop import OptimSettings
 

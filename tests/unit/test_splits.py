@@ -5,11 +5,11 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from galaxy_lvm.data.duplicates import copies_by_pixels, copies_by_position, duplicate_groups
-from galaxy_lvm.data.rejected import rejection, write_rejected
-from galaxy_lvm.data.splits import SplitSettings, make_splits
-from galaxy_lvm.data.store import CutoutWriter
-from galaxy_lvm.errors import ConfigError, DataError
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.survey.duplicates import copies_by_pixels, copies_by_position, duplicate_groups
+from galaxy_lvm.survey.rejected import rejection, write_rejected
+from galaxy_lvm.survey.splits import SplitSettings, make_splits
+from galaxy_lvm.survey.store import CutoutWriter
 from make_splits import main as make_splits_script
 
 

@@ -9,19 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from galaxy_lvm.errors import DataError
-from galaxy_lvm.evaluation.applications import application_lines, detector_claims
-from galaxy_lvm.evaluation.claims import (
-    FAILS,
-    HOLDS,
-    NOT_EVALUATED,
-    UNCLEAR,
-    judge,
-    paired_by_seed,
-    paper_claims,
-)
-from galaxy_lvm.evaluation.fewshot import few_shot_table
-from galaxy_lvm.evaluation.results import (
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.fewshot.scores import few_shot_table
+from galaxy_lvm.multitask.claims import paper_claims
+from galaxy_lvm.report.applications import application_lines, detector_claims
+from galaxy_lvm.report.results import (
     long_rows,
     paper_values,
     per_galaxy_rows,
@@ -29,8 +21,9 @@ from galaxy_lvm.evaluation.results import (
     write_per_galaxy,
     write_results,
 )
-from galaxy_lvm.evaluation.summary import print_summary
-from galaxy_lvm.evaluation.tables import TABLES, build_table, table_html
+from galaxy_lvm.report.summary import print_summary
+from galaxy_lvm.report.tables import TABLES, build_table, table_html
+from galaxy_lvm.report.verdicts import FAILS, HOLDS, NOT_EVALUATED, UNCLEAR, judge, paired_by_seed
 from make_summary import main as make_summary
 from make_tables import main
 
@@ -348,7 +341,7 @@ def test_show_results_is_quick_to_import_and_explains_an_empty_folder(run_dir, t
     assert done.returncode == 0, done.stderr
     assert "The paper's claims in this run" in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "galaxy_lvm.evaluation.summary" in imported
+    assert "galaxy_lvm.report.summary" in imported
     assert not {"torch", "pandas", "numpy"} & imported
     empty = show(tmp_path / "none")
     assert empty.returncode == 1 and "run the workflow" in empty.stderr

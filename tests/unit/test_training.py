@@ -4,13 +4,13 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from galaxy_lvm.errors import ConfigError
-from galaxy_lvm.models.lvm import LVM, build_config
+from galaxy_lvm.core.errors import ConfigError
+from galaxy_lvm.lvm.model import LVM, build_config
+from galaxy_lvm.multitask.schedule import TaskSchedule, lag_of_f1, lag_of_mse
 from galaxy_lvm.training.augment import ViewRecipe, dihedral, random_patches, random_views, resize
 from galaxy_lvm.training.feed import CropImages, Sampler, local_share
 from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, learning_rate_factor
 from galaxy_lvm.training.objectives import build_objective, nt_xent, square_mask
-from galaxy_lvm.training.schedule import TaskSchedule, lag_of_f1, lag_of_mse
 
 PRETRAIN = {"mask_fraction": 0.5, "mask_patch_pix": 8, "temperature": 0.2}
 TASKS = ("a", "b", "c")

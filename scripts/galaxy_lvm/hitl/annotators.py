@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from galaxy_lvm.errors import ConfigError, DataError
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE
-from galaxy_lvm.workflow import derive_seed
 
 Annotator = Callable[[Sequence[str]], list[str]]
 """Takes ids, returns "positive" or "negative" for each. The same galaxy gets the same answer."""

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.errors import DataError
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.hitl.annotators import Annotator, noisy, perfect, voting
 from galaxy_lvm.hitl.pools import Pool, Target, rare_rows, truth_of
 from galaxy_lvm.hitl.ranker import Whitening
-from galaxy_lvm.workflow import derive_seed
 
 # What stands in a catalogue where nothing is known.
 _EMPTY = ("", "nan", "na", "none", "null", "<na>")

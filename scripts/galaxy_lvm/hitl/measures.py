@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from galaxy_lvm.errors import DataError
+from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.hitl.selection import BOUNDARY
 
 COMPARISON_METRICS = ("aupr", "auc", "accuracy", "purity", "completeness")

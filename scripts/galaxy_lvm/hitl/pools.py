@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.data.classes import Condition
-from galaxy_lvm.data.features import FeatureStore
-from galaxy_lvm.data.store import CutoutStore
-from galaxy_lvm.data.tasks import class_order
-from galaxy_lvm.errors import ConfigError, DataError
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.hitl.ranker import Features
+from galaxy_lvm.survey.classes import Condition, class_order
+from galaxy_lvm.survey.store import CutoutStore
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from galaxy_lvm.errors import ConfigError, DataError
+from galaxy_lvm.core.errors import ConfigError, DataError
 
 BLOCK_ROWS = 4096
 # Enough rows for mean and covariance to within about a per cent.

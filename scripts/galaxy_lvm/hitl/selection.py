@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from galaxy_lvm.errors import ConfigError
+from galaxy_lvm.core.errors import ConfigError
 
 BOUNDARY = 0.5
 LOWER_CHOICES = ("below_boundary", "lowest")

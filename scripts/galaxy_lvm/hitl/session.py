@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.errors import DataError
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.core.state import atomic_path, config_hash
 from galaxy_lvm.hitl.pools import Pool
 from galaxy_lvm.hitl.ranker import BLOCK_ROWS, Features, Ranker, RankerSettings, Whitening
 from galaxy_lvm.hitl.selection import BOUNDARY, NEED_NO_SCORES, PoolState, rule_of
 from galaxy_lvm.hitl.settings import SessionSettings
 from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE, UNSURE, LabelStore
-from galaxy_lvm.workflow import atomic_path, config_hash, derive_seed
 
 log = logging.getLogger("galaxy_lvm.hitl")
 

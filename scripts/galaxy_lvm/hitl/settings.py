@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from galaxy_lvm.errors import ConfigError
+from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.hitl.ranker import RankerSettings
 from galaxy_lvm.hitl.selection import LOWER_CHOICES, rule_of
 

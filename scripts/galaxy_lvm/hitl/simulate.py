@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.errors import DataError
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.core.state import atomic_path, config_hash
 from galaxy_lvm.hitl.annotators import Annotator
 from galaxy_lvm.hitl.measures import comparison_metrics, discovery_metrics
 from galaxy_lvm.hitl.pools import Pool, truth_of
@@ -18,7 +20,6 @@ from galaxy_lvm.hitl.ranker import Whitening
 from galaxy_lvm.hitl.session import Session
 from galaxy_lvm.hitl.settings import SessionSettings
 from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE, LabelStore
-from galaxy_lvm.workflow import atomic_path, config_hash, derive_seed
 
 # Galaxies that the splits left over are as good as training galaxies to label from.
 POOL_SPLITS = ("train", "unused")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from galaxy_lvm.errors import ConfigError, DataError
+from galaxy_lvm.core.errors import ConfigError, DataError
 
 POSITIVE, NEGATIVE, UNSURE = "positive", "negative", "unsure"
 VALUES = (POSITIVE, NEGATIVE, UNSURE)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.data.store import BANDS, PIXEL_SCALE_ARCSEC
-from galaxy_lvm.errors import DataError
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.survey.store import BANDS, PIXEL_SCALE_ARCSEC
 
 # Numbers of paper V.B and V.C.
 BGS_RADIUS_ARCSEC = (6.4, 9.6)

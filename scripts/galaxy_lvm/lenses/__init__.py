@@ -1,1 +1,1 @@
-"""Search for strong lenses in new images: reading, tiles, detections on the sky."""
+"""Strong lenses: fields, candidates, detectors, scores, search, figure 6 (paper IV.B)."""

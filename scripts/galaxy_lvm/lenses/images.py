@@ -10,9 +10,10 @@ import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning
 
-from galaxy_lvm.data.colour import grz_to_rgb
-from galaxy_lvm.data.pixels import fill_missing, missing_pixels
-from galaxy_lvm.data.readers import (
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.survey.colour import grz_to_rgb
+from galaxy_lvm.survey.pixels import fill_missing, missing_pixels
+from galaxy_lvm.survey.readers import (
     SMALLEST_SIDE_PIX,
     band_planes,
     decode_rgb,
@@ -20,8 +21,7 @@ from galaxy_lvm.data.readers import (
     pixel_scale,
     read_cube,
 )
-from galaxy_lvm.data.store import BANDS, PIXEL_SCALE_ARCSEC
-from galaxy_lvm.errors import ConfigError, DataError
+from galaxy_lvm.survey.store import BANDS, PIXEL_SCALE_ARCSEC
 
 # Holes are interpolated up to this distance from good pixels; what is deeper is shown as sky.
 _DEEP_PIX = 8.0

@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.data.lens_fields import BOX_COLUMNS
-from galaxy_lvm.data.rejected import rejection
-from galaxy_lvm.data.store import PIXEL_SCALE_ARCSEC
-from galaxy_lvm.errors import ConfigError, DataError
-from galaxy_lvm.evaluation.detection_report import box_scores
-from galaxy_lvm.evaluation.results import read_results
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.logs import progress
+from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.lenses.images import SkyImage
+from galaxy_lvm.lenses.scores import box_scores
 from galaxy_lvm.lenses.sources import Item, Loader
 from galaxy_lvm.lenses.tiles import Detector, TileSettings, detect_tiled
-from galaxy_lvm.workflow import atomic_path, progress
+from galaxy_lvm.report.results import read_results
+from galaxy_lvm.survey.fields import BOX_COLUMNS
+from galaxy_lvm.survey.rejected import rejection
+from galaxy_lvm.survey.store import PIXEL_SCALE_ARCSEC
 
 log = logging.getLogger("galaxy_lvm")
 

@@ -10,10 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxy_lvm.data.positions import read_positions
-from galaxy_lvm.data.readers import kind_of
-from galaxy_lvm.data.store import PIXEL_SCALE_ARCSEC
-from galaxy_lvm.errors import ConfigError, DataError
+from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.lenses.images import (
     ImageSettings,
     SkyImage,
@@ -21,6 +18,9 @@ from galaxy_lvm.lenses.images import (
     read_sky_image,
     tangent_wcs,
 )
+from galaxy_lvm.survey.positions import read_positions
+from galaxy_lvm.survey.readers import kind_of
+from galaxy_lvm.survey.store import PIXEL_SCALE_ARCSEC
 
 log = logging.getLogger("galaxy_lvm")
 
@@ -162,8 +162,8 @@ def open_source(
         images = ImageSettings(**{name: settings[name] for name in names})
         return folder_items(folder, images), partial(load_files, folder=folder, settings=images), []
     # Only positions need the library for requests.
-    from galaxy_lvm.data.legacysurvey import CutoutService
-    from galaxy_lvm.data.remote import ServiceSettings
+    from galaxy_lvm.survey.legacysurvey import CutoutService
+    from galaxy_lvm.survey.remote import ServiceSettings
 
     side_pix = settings["side_pix"]
     items, rejections = position_items(positions, side_pix)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from galaxy_lvm.errors import ConfigError
+from galaxy_lvm.core.errors import ConfigError
 
 # Detectors take sides that are multiples of this, and nothing smaller than the second.
 SIDE_STEP_PIX = 32

@@ -1,1 +1,1 @@
-"""Training loops, objectives, schedules and checkpoints."""
+"""Training: the loop, what feeds it, augmentation, pretraining, plain networks (paper II.B)."""

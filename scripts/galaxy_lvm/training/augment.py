@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from galaxy_lvm.errors import ConfigError
+from galaxy_lvm.core.errors import ConfigError
 
 
 @dataclass(frozen=True)

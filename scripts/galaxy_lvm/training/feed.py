@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import h5py
 import numpy as np
 
-from galaxy_lvm.data.store import take_rows
+from galaxy_lvm.survey.store import take_rows
 
 # Above this the crops stay in the file and every batch is read from it.
 IN_MEMORY_BYTES = 4 * 1024**3

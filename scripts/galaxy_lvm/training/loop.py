@@ -15,8 +15,9 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor, nn
 
-from galaxy_lvm.errors import ConfigError
-from galaxy_lvm.workflow import atomic_path, progress
+from galaxy_lvm.core.errors import ConfigError
+from galaxy_lvm.core.logs import progress
+from galaxy_lvm.core.state import atomic_path
 
 log = logging.getLogger("galaxy_lvm")
 

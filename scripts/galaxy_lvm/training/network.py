@@ -14,15 +14,15 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional
 
-from galaxy_lvm.data.fewshot import Labelled
-from galaxy_lvm.evaluation.neural import class_probabilities, predict_in_batches
-from galaxy_lvm.models.backbones import build_encoder, feature_dim
-from galaxy_lvm.models.model_specs import ModelSpec
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.survey.labelled import Labelled
 from galaxy_lvm.training.augment import ViewRecipe, random_views, resize, to_float
+from galaxy_lvm.training.backbones import build_encoder, feature_dim
 from galaxy_lvm.training.feed import CropImages, Sampler
-from galaxy_lvm.training.fewshot_settings import FewShotSettings
 from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, make_accelerator
-from galaxy_lvm.workflow import derive_seed
+from galaxy_lvm.training.model_specs import ModelSpec
+from galaxy_lvm.training.network_settings import FewShotSettings
+from galaxy_lvm.training.predict import class_probabilities, predict_in_batches
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from galaxy_lvm.errors import ConfigError
-from galaxy_lvm.models.lvm import LVM
+from galaxy_lvm.core.errors import ConfigError
+from galaxy_lvm.lvm.model import LVM
 
 OBJECTIVES = ("reconstruct", "masked", "contrastive")
 

@@ -10,14 +10,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from galaxy_lvm.models.lvm import LVM, build_config
-from galaxy_lvm.models.norms import calibrate
-from galaxy_lvm.models.weights import save_lvm
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.core.state import atomic_path, state_folder
+from galaxy_lvm.lvm.model import LVM, build_config
+from galaxy_lvm.lvm.norms import calibrate
+from galaxy_lvm.lvm.weights import save_lvm
 from galaxy_lvm.training.augment import ViewRecipe, random_views, resize, to_float
 from galaxy_lvm.training.feed import CropImages, Sampler, local_share
 from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, make_accelerator
 from galaxy_lvm.training.objectives import build_objective
-from galaxy_lvm.workflow import atomic_path, derive_seed, state_folder
 
 log = logging.getLogger("galaxy_lvm")
 

@@ -1,1 +1,0 @@
-"""Surveys, cutout stores, adaptive crops, degradations and splits."""

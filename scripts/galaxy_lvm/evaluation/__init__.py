@@ -1,1 +1,0 @@
-"""Metrics, long-format results and the comparison with the paper."""

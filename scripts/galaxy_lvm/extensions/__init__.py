@@ -1,1 +1,0 @@
-"""What the features are good for beside classification: parameters, oddities, neighbours, maps."""

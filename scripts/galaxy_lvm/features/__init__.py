@@ -1,0 +1,1 @@
+"""Features of galaxies and what they are good for: parameters, oddities, neighbours, maps."""

@@ -1,0 +1,211 @@
+"""Feature vectors of any number of crops: a stream in shards that resumes after a kill."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.logs import log, progress
+from galaxy_lvm.core.state import atomic_path, state_folder
+from galaxy_lvm.features.store import write_ids
+from galaxy_lvm.training.augment import dihedral, resize, to_float
+from galaxy_lvm.training.backbones import build_encoder, feature_dim
+from galaxy_lvm.training.loop import make_accelerator
+from galaxy_lvm.training.model_specs import ModelSpec
+
+
+@dataclass(frozen=True)
+class FeatureSettings:
+    """How features are extracted."""
+
+    view_side_pix: int = 64
+    """Side to which crops are resized."""
+    n_orientations: int = 4
+    """Symmetries of the square, 1 to 8, over which a galaxy's vector is averaged."""
+    batch_size: int = 32
+    """Crops per call of the network; small batches stay in a processor's cache."""
+    block_crops: int = 512
+    """Crops read at a time, in one piece; the next piece is read meanwhile."""
+    shard_crops: int = 50_000
+    """Crops per shard: what a kill may lose, and what lies in memory."""
+    precision: str = "auto"
+    """`float32`, `bfloat16`, or `auto`: bfloat16 where the device computes in it."""
+
+
+def read_blocks(images: h5py.Dataset, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
+    """Yield rows start to stop of a dataset in pieces of `size`, reading one piece ahead."""
+    edges = [(a, min(a + size, stop)) for a in range(start, stop, size)]
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        ahead = None
+        for a, b in edges:
+            piece, ahead = ahead, pool.submit(images.__getitem__, slice(a, b))
+            if piece is not None:
+                yield piece.result()
+        if ahead is not None:
+            yield ahead.result()
+
+
+class FeatureExtractor:
+    """An encoder that turns uint8 crops into vectors.
+
+    Parameters
+    ----------
+    encoder
+        Maps (B, 3, side, side) in [0, 1] to (B, D).
+    settings
+        Size, orientations, batches.
+    accelerator
+        Device and precision; made from the settings where None.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        settings: FeatureSettings,
+        accelerator: Accelerator | None = None,
+    ) -> None:
+        self.settings = settings
+        self.accelerator = accelerator or make_accelerator(settings.precision)
+        self.encoder = encoder.to(self.accelerator.device).eval()
+        self.dim = feature_dim(self.encoder, settings.view_side_pix)
+
+    @torch.inference_mode()
+    def __call__(self, crops: np.ndarray) -> np.ndarray:
+        """Return vectors (n, D) float32 of crops (n, H, W, 3) uint8, mean over orientations."""
+        values = np.empty((len(crops), self.dim), dtype=np.float32)
+        size = self.settings.batch_size
+        with self.accelerator.autocast():
+            for first in range(0, len(crops), size):
+                batch = to_float(crops[first : first + size], self.accelerator.device)
+                batch = resize(batch, self.settings.view_side_pix)
+                views = [
+                    self.encoder(dihedral(batch, k)).float()
+                    for k in range(self.settings.n_orientations)
+                ]
+                values[first : first + size] = torch.stack(views).mean(dim=0).cpu().numpy()
+        return values
+
+
+def extract_features(
+    crops_path: str | os.PathLike,
+    spec: ModelSpec,
+    lvm_weights: str | os.PathLike | None,
+    features_path: str | os.PathLike,
+    state_root: str | os.PathLike,
+    settings: FeatureSettings,
+) -> None:
+    """Extract the features of every crop of a file; go on after a kill from the shards at hand.
+
+    Where several processes run (one per GPU), each works on its own shards.
+
+    Parameters
+    ----------
+    crops_path
+        Crops, `images` uint8 (N, H, W, 3) and `id`.
+    spec, lvm_weights
+        The encoder; see `build_encoder`.
+    features_path
+        `.npy` float32 (N, D) to write, with its ids (`.parquet`) beside it.
+    state_root
+        Folder for the shards; one sub-folder per combination of crops, weights and settings.
+    settings
+        How.
+
+    Raises
+    ------
+    DataError
+        If a vector is not finite.
+    """
+    start = time.monotonic()
+    torch.manual_seed(0)  # an encoder without weights is the same in every process
+    extractor = FeatureExtractor(build_encoder(spec, settings.view_side_pix, lvm_weights), settings)
+    accelerator = extractor.accelerator
+    own = lvm_weights if spec.is_lvm else spec.weights
+    sources = [crops_path, *([own] if own and Path(own).exists() else [])]
+    folder = state_folder(state_root, [asdict(spec), asdict(settings)], sources)
+    with h5py.File(crops_path, "r") as file:
+        edges = _shards(len(file["images"]), settings.shard_crops)
+        if not edges:
+            raise DataError(f"{crops_path}: no crop in it")
+        mine = range(accelerator.process_index, len(edges), accelerator.num_processes)
+        n_done = _write_shards(file["images"], extractor, folder, [(i, edges[i]) for i in mine])
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            _join(file["id"], folder, edges, extractor.dim, features_path)
+            shutil.rmtree(folder)
+    seconds = time.monotonic() - start
+    log.info("%d crops in %.0f s, %.0f/s, with loading", n_done, seconds, n_done / seconds)
+
+
+def _shards(n_crops: int, size: int) -> list[tuple[int, int]]:
+    return [(a, min(a + size, n_crops)) for a in range(0, n_crops, size)]
+
+
+def _shard_path(folder: Path, number: int) -> Path:
+    return folder / f"shard_{number:06d}.npy"
+
+
+def _write_shards(
+    images: h5py.Dataset,
+    extractor: FeatureExtractor,
+    folder: Path,
+    shards: Sequence[tuple[int, tuple[int, int]]],
+) -> int:
+    """Write the shards that are not there yet; return the number of their crops."""
+    # A shard appears under its name when it is complete: what exists need not be looked at.
+    open_ones = [(i, edges) for i, edges in shards if not _shard_path(folder, i).exists()]
+    if len(open_ones) < len(shards):
+        log.info("continuing: %d of %d shards are there", len(shards) - len(open_ones), len(shards))
+    size = extractor.settings.block_crops
+    n_blocks = sum(-(-(b - a) // size) for _, (a, b) in open_ones)
+
+    def blocks() -> Iterator[tuple[int, int, np.ndarray]]:
+        for number, (a, b) in open_ones:
+            done = a
+            for crops in read_blocks(images, a, b, size):
+                done += len(crops)
+                yield number, done, crops
+
+    parts: list[np.ndarray] = []
+    last = {number: b for number, (_, b) in open_ones}
+    for number, done, crops in progress(blocks(), n_blocks, f"features ({size} crops each)", ""):
+        values = extractor(crops)
+        if not np.isfinite(values).all():
+            bad = done - len(crops) + int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+            raise DataError(
+                f"crop {bad}: its feature vector is not finite; look at that crop, or set "
+                "features.precision to float32"
+            )
+        parts.append(values)
+        if done == last[number]:
+            with atomic_path(_shard_path(folder, number)) as temporary:
+                np.save(temporary, np.concatenate(parts))
+            parts = []
+    return sum(b - a for _, (a, b) in open_ones)
+
+
+def _join(
+    ids: h5py.Dataset,
+    folder: Path,
+    edges: list[tuple[int, int]],
+    dim: int,
+    features_path: str | os.PathLike,
+) -> None:
+    names = ids.asstr()
+    write_ids(features_path, ((np.arange(a, b), names[a:b]) for a, b in edges))
+    with atomic_path(features_path) as temporary:
+        shape = (edges[-1][1], dim)
+        joined = np.lib.format.open_memmap(temporary, "w+", dtype=np.float32, shape=shape)
+        for number, (a, b) in enumerate(edges):
+            joined[a:b] = np.load(_shard_path(folder, number), mmap_mode="r")
+        joined.flush()

@@ -1,0 +1,303 @@
+"""Galaxy parameters from frozen features: regression, chosen on validation, scored on test."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+import pandas as pd
+from sklearn.kernel_approximation import Nystroem
+
+from galaxy_lvm.core.logs import log
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.features.space import FeatureSpace
+from galaxy_lvm.survey.store import CutoutStore
+
+SCALES = ("linear", "log10", "one_plus")
+# What a prediction may use. The adaptive crop shows all galaxies at about the same size, so that
+# sizes and fluxes in arc seconds and magnitudes need the side of its box; alone it is a baseline.
+INPUTS = ("constant", "box", "features", "features+box")
+METRICS = ("bias", "sigma_nmad", "rms", "outlier_fraction")
+PREDICTION_COLUMNS = ("parameter", "inputs", "id", "label", "true", "predicted", "scale")
+MIN_GALAXIES = {"train": 20, "val": 5, "test": 5}
+
+_NMAD = 1.4826  # median absolute deviation to standard deviation, for a normal distribution
+_OUTLIER_SIGMAS = 3.0
+_RIDGE_STRENGTHS = tuple(10.0**k for k in range(-2, 5))
+_KERNEL_STRENGTHS = tuple(10.0**k for k in range(-4, 2))
+_KERNEL_WIDTHS = (0.03, 0.1, 0.3)
+_KERNEL_CENTRES = 500
+# Share of the box in squared distances, where it stands beside the features.
+_BOX_SHARE = 0.1
+_LARGEST_BOOTSTRAP = 20_000_000  # galaxies times resamples
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A catalogue column to predict."""
+
+    column: str
+    """Name in the catalogue."""
+    scale: str = "linear"
+    """linear; log10 (residuals in dex); one_plus: residuals over 1 + value, as for redshifts."""
+    outlier_above: float | None = None
+    """Size of a residual that counts as an outlier; None: 3 sigma_NMAD from the median."""
+
+    def scaled(self, values: np.ndarray) -> np.ndarray:
+        """Return what is regressed, float64; NaN where a value cannot be used."""
+        values = np.asarray(values, dtype=float)
+        if self.scale != "log10":
+            return np.where(np.isfinite(values), values, np.nan)
+        positive = np.isfinite(values) & (values > 0)
+        return np.log10(np.where(positive, values, np.nan))
+
+    def residual(self, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        """Return predicted minus true, of scaled values."""
+        difference = predicted - true
+        return difference / (1 + true) if self.scale == "one_plus" else difference
+
+
+def residual_scores(residual: np.ndarray, outlier_above: float | None = None) -> dict[str, float]:
+    """Return bias, scatter and outlier fraction of residuals (N,).
+
+    Parameters
+    ----------
+    residual
+        Predicted minus true.
+    outlier_above
+        Residuals of a larger size are outliers; None: those further than 3 sigma_NMAD from the
+        bias, of which a normal distribution has 0.3 %.
+
+    Returns
+    -------
+    dict
+        `bias` (median), `sigma_nmad` (1.4826 times the median absolute deviation from the
+        median; Hoaglin et al. 1983), `rms` (about zero) and `outlier_fraction`.
+    """
+    return {name: float(value) for name, value in _scores(residual, outlier_above).items()}
+
+
+def _scores(residual: np.ndarray, outlier_above: float | None) -> dict[str, np.ndarray]:
+    """Return scores over the last axis."""
+    bias = np.median(residual, axis=-1)
+    deviation = np.abs(residual - bias[..., None])
+    sigma = _NMAD * np.median(deviation, axis=-1)
+    if outlier_above is None:
+        outlier = deviation > _OUTLIER_SIGMAS * sigma[..., None]
+    else:
+        outlier = np.abs(residual) > outlier_above
+    rms = np.sqrt(np.mean(np.square(residual), axis=-1))
+    shares = outlier.mean(axis=-1)
+    return {"bias": bias, "sigma_nmad": sigma, "rms": rms, "outlier_fraction": shares}
+
+
+def scores_with_intervals(
+    residual: np.ndarray, outlier_above: float | None, seed: int
+) -> dict[str, float]:
+    """Return `residual_scores` and the ends of their 95 % bootstrap intervals over galaxies."""
+    rng = np.random.default_rng(derive_seed(seed, "parameters", "bootstrap"))
+    n_resamples = int(np.clip(_LARGEST_BOOTSTRAP // len(residual), 100, 500))
+    resampled = [
+        _scores(residual[rng.integers(len(residual), size=len(residual))], outlier_above)
+        for _ in range(n_resamples)
+    ]
+    scores = {}
+    for metric, value in residual_scores(residual, outlier_above).items():
+        low, high = np.percentile([sample[metric] for sample in resampled], (2.5, 97.5))
+        scores |= {metric: value, f"{metric}_low95": low, f"{metric}_high95": high}
+    return scores
+
+
+def catalogue_of_crops(
+    crops_path: str | os.PathLike, cutouts_path: str | os.PathLike, rows: np.ndarray
+) -> pd.DataFrame:
+    """Return the catalogue of crops, with the side of the box that each was cut from.
+
+    Parameters
+    ----------
+    crops_path, cutouts_path
+        Crops, and the cutout store that they were cut from.
+    rows
+        Rows of the crops, (n,).
+
+    Returns
+    -------
+    DataFrame
+        The store's columns and `box_side_pix`, in pixels of its frames; one row per crop.
+    """
+    with h5py.File(crops_path, "r") as file:
+        cutout_rows, boxes = file["cutout_index"][:][rows], file["box"][:][rows]
+    with CutoutStore(cutouts_path) as store:
+        table = store.catalogue().iloc[cutout_rows].reset_index(drop=True)
+    return table.assign(box_side_pix=(boxes[:, 2] - boxes[:, 0]).astype(float))
+
+
+def usable_values(
+    parameter: Parameter, catalogue: pd.DataFrame, split: Sequence[str]
+) -> tuple[np.ndarray | None, str]:
+    """Return scaled values (n,), NaN where there is none; or None and why there are too few."""
+    if parameter.column not in catalogue:
+        return None, "no such column in the catalogue"
+    column = catalogue[parameter.column]
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return None, "the column is not numeric"
+    values = parameter.scaled(column.to_numpy())
+    split = np.asarray(split)
+    for name, smallest in MIN_GALAXIES.items():
+        n = int(np.isfinite(values[split == name]).sum())
+        if n < smallest:
+            return None, f"{n} usable values in split {name}, {smallest} are needed"
+    return values, ""
+
+
+class Inputs:
+    """The matrices that predictions start from; scaling is fitted on the training split.
+
+    Parameters
+    ----------
+    features
+        (n, D).
+    box_side_pix
+        (n,), above 0.
+    train
+        bool (n,): which galaxies may be looked at.
+    """
+
+    def __init__(self, features: np.ndarray, box_side_pix: np.ndarray, train: np.ndarray) -> None:
+        size = np.log10(box_side_pix)[:, None]
+        powers = np.hstack([size, size**2, size**3]).astype(np.float32)
+        self._box = FeatureSpace(powers[train])(powers)
+        self._features = FeatureSpace(features[train])(features)
+
+    def __call__(self, name: str) -> np.ndarray:
+        """Return the matrix (n, m) float32 of one of `INPUTS` except `constant`."""
+        if name == "box":
+            return self._box
+        if name == "features":
+            return self._features
+        dim = self._features.shape[1]
+        weight = np.float32(np.sqrt(_BOX_SHARE / (1 - _BOX_SHARE) * dim / self._box.shape[1]))
+        return np.hstack([self._features, weight * self._box])
+
+
+def predict_parameter(
+    inputs: np.ndarray, target: np.ndarray, split: np.ndarray, parameter: Parameter, seed: int
+) -> tuple[np.ndarray, str]:
+    """Fit on train, choose on val, predict everything.
+
+    Ridge regression on the inputs, and on a Nystroem map of them with a Gaussian kernel (Williams
+    and Seeger 2001); kind, strength and width are those of the smallest RMS residual on val.
+
+    Parameters
+    ----------
+    inputs
+        (n, m).
+    target
+        (n,) scaled values; NaN rows are neither fitted nor judged.
+    split
+        (n,) train, val or test.
+    parameter
+        How residuals are formed.
+    seed
+        Seed of the kernel's centres.
+
+    Returns
+    -------
+    predicted : numpy.ndarray
+        (n,) scaled values.
+    choice : str
+        What was chosen, for the log.
+    """
+    known = np.isfinite(target)
+    train, val = known & (split == "train"), known & (split == "val")
+    best_error, best, choice = np.inf, None, ""
+    for name, mapped, strengths in _candidates(inputs, train, seed):
+        for strength, weights, offset in _ridge_path(mapped[train], target[train], strengths):
+            error = parameter.residual(target[val], mapped[val] @ weights + offset)
+            rms = float(np.sqrt(np.mean(np.square(error))))
+            if rms < best_error:
+                best_error, best = rms, mapped @ weights + offset
+                choice = f"{name}, strength {strength:g}, RMS {rms:.3g} on validation"
+    return best, choice
+
+
+def _candidates(
+    inputs: np.ndarray, train: np.ndarray, seed: int
+) -> Iterator[tuple[str, np.ndarray, Sequence[float]]]:
+    """Yield name, mapped inputs and ridge strengths of every kind of regression."""
+    yield "linear", inputs, _RIDGE_STRENGTHS
+    centres = min(_KERNEL_CENTRES, int(train.sum()))
+    for width in _KERNEL_WIDTHS:
+        kernel = Nystroem(
+            gamma=width / inputs.shape[1],
+            n_components=centres,
+            random_state=derive_seed(seed, "nystroem") % 2**32,
+        ).fit(inputs[train])
+        yield f"Gaussian kernel {width:g}/D", kernel.transform(inputs), _KERNEL_STRENGTHS
+
+
+def _ridge_path(
+    inputs: np.ndarray, target: np.ndarray, strengths: Sequence[float]
+) -> Iterator[tuple[float, np.ndarray, float]]:
+    """Yield (strength, weights, offset) for every strength, from one decomposition."""
+    inputs = inputs.astype(np.float64)
+    middle, mean = inputs.mean(axis=0), target.mean()
+    centred = inputs - middle
+    values, vectors = np.linalg.eigh(centred.T @ centred)
+    projected = vectors.T @ (centred.T @ (target - mean))
+    for strength in strengths:
+        weights = vectors @ (projected / (np.maximum(values, 0) + strength))
+        yield strength, weights, mean - middle @ weights
+
+
+def evaluate_parameter(
+    parameter: Parameter,
+    name: str,
+    inputs: Inputs,
+    target: np.ndarray,
+    galaxies: pd.DataFrame,
+    seed: int,
+) -> tuple[dict[str, float], pd.DataFrame]:
+    """Fit one parameter from one kind of inputs and score it on the test split.
+
+    Parameters
+    ----------
+    parameter
+        What to predict.
+    name
+        One of `INPUTS`; `constant` is the median of the training split.
+    inputs, target
+        Matrices and scaled values (n,) of all galaxies; see `usable_values`.
+    galaxies
+        `id`, `label`, `split` of the same galaxies.
+    seed
+        The run's seed.
+
+    Returns
+    -------
+    scores : dict
+        `METRICS` with intervals, `n_train`, `n_val`, `n_test`, `n_without_value`.
+    test : DataFrame
+        Columns `PREDICTION_COLUMNS`, test galaxies with a value.
+    """
+    split = galaxies["split"].to_numpy()
+    if name == "constant":
+        predicted = np.full(len(target), np.nanmedian(target[split == "train"]))
+    else:
+        predicted, choice = predict_parameter(inputs(name), target, split, parameter, seed)
+        log.info("%s from %s: %s", parameter.column, name, choice)
+    known = np.isfinite(target)
+    test = known & (split == "test")
+    residual = parameter.residual(target[test], predicted[test])
+    scores = scores_with_intervals(residual, parameter.outlier_above, seed)
+    scores |= {f"n_{part}": int((known & (split == part)).sum()) for part in MIN_GALAXIES}
+    scores["n_without_value"] = int((~known).sum())
+    frame = galaxies.loc[test, ["id", "label"]].assign(
+        parameter=parameter.column,
+        inputs=name,
+        true=target[test],
+        predicted=predicted[test],
+        scale=parameter.scale,
+    )
+    return scores, frame[list(PREDICTION_COLUMNS)]

@@ -1,0 +1,1 @@
+"""Classification from few labels: subsets, protocol, scores, figure 5 (paper IV.A)."""

@@ -1,0 +1,226 @@
+"""Tables of the human in the loop: figure 10's numbers, the searches, and the paper's claims."""
+
+import html
+import math
+
+import numpy as np
+import pandas as pd
+
+from galaxy_lvm.hitl.measures import COMPARISON_METRICS, labels_to_find
+from galaxy_lvm.hitl.simulate import Sizes
+from galaxy_lvm.report.results import summarise
+from galaxy_lvm.report.tables import page_html
+from galaxy_lvm.report.verdicts import NOT_EVALUATED, paired_by_seed
+
+METRIC_NAMES = {
+    "aupr": "AUPR",
+    "auc": "AUC",
+    "accuracy": "Accuracy",
+    "purity": "Purity",
+    "completeness": "Completeness",
+}
+RULE_NAMES = {
+    "alpha": "Alpha rule (the paper's)",
+    "top_score": "Top score",
+    "uncertainty": "Uncertainty",
+    "random": "Random (control)",
+    "k_centre": "k-centre",
+    "mix": "Mix",
+}
+_MODEL_NAMES = {"resnet18": "ResNet18", "lvm": "LVM", "lvm_hitl": "LVM + HITL"}
+_MODEL_ORDER = ("resnet18", "lvm", "lvm_hitl")
+
+
+def model_name(model: str) -> str:
+    """Return a readable name; other rules of the one step are named by their rule."""
+    rule = model.removeprefix("lvm_")
+    return _MODEL_NAMES.get(model) or f"LVM + {RULE_NAMES.get(rule, rule).lower()}"
+
+
+def condition_numbers(condition: str) -> dict[str, int]:
+    """Return the numbers of a condition such as "initial=10 rounds=1 recommended=10"."""
+    return {k: int(v) for k, v in (part.split("=") for part in condition.split())}
+
+
+def n_labels(condition: str) -> int:
+    """Return how many labels a training set of figure 10 has in all."""
+    numbers = condition_numbers(condition)
+    return numbers.get("train") or numbers["initial"] + numbers["rounds"] * numbers["recommended"]
+
+
+def comparison_table(results: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per model and training set, the paper's numbers beside ours.
+
+    Parameters
+    ----------
+    results
+        Long table with experiment `hitl`.
+    paper
+        Item `fig10` of the paper's values.
+
+    Returns
+    -------
+    DataFrame
+        `model`, `condition`, `n_labels`, `n_seeds`, and of every metric its mean, `_low95`,
+        `_high95` (NaN for a single seed) and `_paper` (NaN where the paper prints none); ordered
+        by number of labels, then model.
+    """
+    summary = summarise(results[results["experiment"] == "hitl"])
+    printed = paper.set_index(["model", "condition", "metric"])["value"]
+    rows = []
+    for (model, condition), part in summary.groupby(["model", "condition"]):
+        part = part.set_index("metric")
+        row = {"model": model, "condition": condition, "n_labels": n_labels(condition)}
+        row["n_seeds"] = int(part["n_seeds"].iloc[0])
+        for metric in COMPARISON_METRICS:
+            row[metric] = part.loc[metric, "mean"]
+            row[f"{metric}_low95"], row[f"{metric}_high95"] = part.loc[metric, ["low95", "high95"]]
+            row[f"{metric}_paper"] = printed.get((model, condition, metric), math.nan)
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    order = table["model"].map({m: i for i, m in enumerate(_MODEL_ORDER)}).fillna(9)
+    table = table.assign(order=order).sort_values(["n_labels", "order", "model"])
+    return table.drop(columns="order").reset_index(drop=True)
+
+
+def claims_table(results: pd.DataFrame, sizes: Sizes) -> pd.DataFrame:
+    """Judge what the paper says of figure 10 and of alpha, in pairs of seeds.
+
+    Parameters
+    ----------
+    results
+        Long table with the experiments `hitl` and `alpha`.
+    sizes
+        Training sets that were asked for; a claim about one that the pool has no room for is not
+        evaluated.
+
+    Returns
+    -------
+    DataFrame
+        `claim`, `verdict`, `detail`. A claim with several parts is judged part by part.
+    """
+    by_seed = results.set_index(["experiment", "model", "condition", "metric", "seed"])["value"]
+    by_seed = by_seed.sort_index()
+
+    def values(experiment: str, model: str, condition: str, metric: str) -> pd.Series:
+        key = (experiment, model, condition, metric)
+        return (
+            by_seed.loc[key] if key in by_seed.index.droplevel("seed") else pd.Series(dtype=float)
+        )
+
+    rows = []
+    for text, metric, first, second in _claims(results, sizes):
+        found = paired_by_seed(values(*first, metric), values(*second, metric))
+        detail = "one of them has no result, or no two seeds in common"
+        if found is not None:
+            detail = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}] ({found.how})"
+        verdict = NOT_EVALUATED if found is None else found.verdict
+        rows.append({"claim": text, "verdict": verdict, "detail": detail})
+    return pd.DataFrame(rows, columns=["claim", "verdict", "detail"])
+
+
+def _claims(results: pd.DataFrame, sizes: Sizes) -> list[tuple]:
+    """Return text, metric, and what is claimed to score higher than what."""
+    few, more, small = (
+        f"train={2 * n}" for n in (sizes.few_per_class, sizes.more_per_class, sizes.small_per_class)
+    )
+    big, loop = f"train={sizes.n_big}", sizes.loop
+    head = ("hitl", "lvm_hitl", loop)
+    claims = [
+        (f"LVM + HITL above LVM, {few}", "aupr", head, ("hitl", "lvm", few)),
+        (f"LVM + HITL above LVM, {more}", "aupr", head, ("hitl", "lvm", more)),
+        (f"LVM + HITL above ResNet18, {small}", "aupr", head, ("hitl", "resnet18", small)),
+        (f"LVM + HITL at or above LVM, {big}", "aupr", head, ("hitl", "lvm", big)),
+        ("LVM + HITL above as many random labels (our control)", "aupr", head,
+         ("hitl", "lvm_random", loop)),
+        (f"LVM above ResNet18, {small}", "aupr", ("hitl", "lvm", small),
+         ("hitl", "resnet18", small)),
+    ]  # fmt: skip
+    for lower in sorted(set(results.loc[results["experiment"] == "alpha", "model"])):
+        at = {a: ("alpha", lower, f"alpha={a}") for a in ("0.1", "0.5", "0.9")}
+        name = f"lower = {lower}"
+        claims += [
+            (f"alpha 0.9 gives more precision than 0.1 ({name})", "purity", at["0.9"], at["0.1"]),
+            (f"alpha 0.1 gives more recall than 0.9 ({name})", "completeness", at["0.1"],
+             at["0.9"]),
+            (f"alpha 0.5 gives a higher AUC than 0.1 ({name})", "auc", at["0.5"], at["0.1"]),
+            (f"alpha 0.5 gives a higher AUC than 0.9 ({name})", "auc", at["0.5"], at["0.9"]),
+            (f"alpha 0.5 gives a higher AUPR than 0.1 ({name})", "aupr", at["0.5"], at["0.1"]),
+            (f"alpha 0.5 gives a higher AUPR than 0.9 ({name})", "aupr", at["0.5"], at["0.9"]),
+        ]  # fmt: skip
+    return claims
+
+
+def split_round(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of experiment `discovery` with columns `annotator` and `round`."""
+    table = results[results["experiment"] == "discovery"]
+    parts = table["condition"].str.extract(r"annotator=(?P<annotator>\w+) round=(?P<round>\d+)")
+    return table.assign(annotator=parts["annotator"], round=parts["round"].astype(int))
+
+
+def discovery_table(results: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per target, rule and annotator: the state after the last round.
+
+    Parameters
+    ----------
+    results
+        Long table with experiment `discovery`.
+    paper
+        Item `sec5c` of the paper's values.
+
+    Returns
+    -------
+    DataFrame
+        Means over seeds of the last round's metrics; `asked_precision_all` (over all rounds);
+        `labels_to_half`, the median number of labels until half of the positives were found (inf
+        where most searches never got there); `precision_paper`.
+    """
+    table = split_round(results)
+    printed = {c.split()[0]: v for c, v in zip(paper["condition"], paper["value"], strict=True)}
+    rows = []
+    for (target, rule, annotator), part in table.groupby(["task", "model", "annotator"]):
+        wide = part.pivot_table(index=["seed", "round"], columns="metric", values="value")
+        last = wide.groupby("seed").tail(1)
+        halves = [
+            labels_to_find(list(s["found"]), list(s["n_labels"])) for _, s in wide.groupby("seed")
+        ]
+        row = {"target": target, "rule": rule, "annotator": annotator, "n_seeds": len(last)}
+        row |= last.mean().to_dict()
+        row["asked_precision_all"] = wide["asked_precision"].mean()
+        row["labels_to_half"] = float(np.median(halves))
+        row["precision_paper"] = printed.get(target, math.nan) if rule == "alpha" else math.nan
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def comparison_html(table: pd.DataFrame, claims: pd.DataFrame, target: str) -> str:
+    """Return figure 10's table and the claims as a page of its own."""
+    head = "".join(f"<th>{METRIC_NAMES[m]}</th><th>paper</th>" for m in COMPARISON_METRICS)
+    body = ""
+    for row in table.to_dict("records"):
+        cells = f"<td>{html.escape(model_name(row['model']))}</td>"
+        cells += f"<td>{html.escape(row['condition'])}</td><td>{row['n_seeds']}</td>"
+        for metric in COMPARISON_METRICS:
+            # A t interval over a few seeds may reach beyond what a score can be.
+            low, high = np.clip([row[f"{metric}_low95"], row[f"{metric}_high95"]], 0, 1)
+            interval = "" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
+            printed = row[f"{metric}_paper"]
+            cells += f'<td>{row[metric]:.3f}<span class="interval">{interval}</span></td>'
+            cells += f'<td class="paper">{"&ndash;" if math.isnan(printed) else printed}</td>'
+        kind = ' class="network"' if row["model"] == "lvm_hitl" else ""
+        body += f"<tr{kind}>{cells}</tr>"
+    verdicts = "".join(
+        f"<tr><td>{html.escape(c.claim)}</td><td>{c.verdict}</td><td>{html.escape(c.detail)}</td></tr>"
+        for c in claims.itertuples()
+    )
+    note = (
+        f"Positives: {target}. Test split; mean and 95 % t interval over seeds, which draw the "
+        "training sets and the first weights. The paper's galaxies are others."
+    )
+    return page_html(
+        "Figure 10: training sets",
+        "<table><thead><tr><th>model</th><th>training set</th><th>seeds</th>"
+        f"{head}</tr></thead><tbody>{body}</tbody></table><p>{html.escape(note)}</p>"
+        "<h2>The paper's claims</h2><table><thead><tr><th>claim</th><th>verdict</th>"
+        f"<th>difference</th></tr></thead><tbody>{verdicts}</tbody></table>",
+    )

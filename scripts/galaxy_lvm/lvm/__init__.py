@@ -1,0 +1,1 @@
+"""The large vision model: its layers, its weights on disk, its diagrams (paper II.A)."""

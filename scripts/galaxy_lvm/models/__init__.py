@@ -1,1 +1,0 @@
-"""Swin blocks, the LVM, task heads and classical baselines."""

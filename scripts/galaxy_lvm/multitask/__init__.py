@@ -1,0 +1,1 @@
+"""Three tasks on one encoder, their scores, tables and figures (paper III)."""

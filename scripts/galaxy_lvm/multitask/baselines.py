@@ -1,0 +1,161 @@
+"""The inputs and the classical baselines, tuned on validation images and scored on test images."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from galaxy_lvm.core.logs import log
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.multitask.classical import (
+    BaselineSettings,
+    BlurredSet,
+    Tuned,
+    tune_hog_logistic,
+    tune_inpainting,
+    tune_richardson_lucy,
+    tune_wiener,
+)
+from galaxy_lvm.multitask.degrade import BlurRecipe, MaskRecipe
+from galaxy_lvm.multitask.tasks import reconstruction_test_sets, restoration_test_set
+from galaxy_lvm.report.metrics import (
+    classification_metrics,
+    classification_scores,
+    image_metrics,
+    image_scores,
+    right_or_wrong,
+)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores of one model under one condition."""
+
+    task: str
+    model: str
+    condition: str
+    scores: dict[str, float]
+    """Test scores with their intervals; for a baseline also what was chosen on validation."""
+    galaxies: pd.DataFrame
+    """Scores of single test galaxies, one row each."""
+    ids: list[str]
+    """Their identifiers."""
+
+
+def classification_baseline(
+    train: tuple[np.ndarray, np.ndarray, list[str]],
+    val: tuple[np.ndarray, np.ndarray, list[str]],
+    test: tuple[np.ndarray, np.ndarray, list[str]],
+    n_classes: int,
+    settings: BaselineSettings,
+    seed: int,
+) -> Scored:
+    """Return the scores of HOG features with a logistic regression.
+
+    Parameters
+    ----------
+    train, val, test
+        Images uint8 (N, H, W, 3), class numbers (N,) with -1 for none, ids.
+    n_classes
+        Number of classes.
+    settings
+        What to choose from.
+    seed
+        The run's seed.
+    """
+    (train_images, train_labels), (val_images, val_labels), (images, labels) = (
+        (images[labels >= 0], labels[labels >= 0]) for images, labels, _ in (train, val, test)
+    )
+    rng = np.random.default_rng(derive_seed(seed, "hog_logistic"))
+    some = rng.permutation(len(train_labels))[: settings.n_class_train]
+    tuned = tune_hog_logistic(
+        (train_images[some], train_labels[some]),
+        (val_images, val_labels),
+        settings.logistic_c,
+        lambda true, predicted: classification_metrics(true, predicted, n_classes)["f1"],
+    )
+    predicted = tuned.apply(images)
+    scores = classification_scores(labels, predicted, n_classes, seed)
+    right = right_or_wrong(labels, predicted)
+    ids = [name for name, label in zip(test[2], test[1], strict=True) if label >= 0]
+    return Scored("classification", tuned.name, "", scores | _choice(tuned, "f1_val"), right, ids)
+
+
+def restoration_baselines(
+    val: np.ndarray,
+    test: np.ndarray,
+    ids: list[str],
+    recipe: BlurRecipe,
+    settings: BaselineSettings,
+    seed: int,
+) -> Iterator[Scored]:
+    """Yield the scores of the blurred images and of the two deconvolutions.
+
+    Parameters
+    ----------
+    val, test
+        Images uint8 (N, H, W, 3) of the two splits.
+    ids
+        Identifiers of the test galaxies.
+    recipe, settings
+        Degradation; what to choose from.
+    seed
+        The run's seed.
+    """
+    sharp_val, blurred_val, table = restoration_test_set(val, recipe, seed, "val")
+    known_val = BlurredSet.from_table(blurred_val, table, recipe)
+    sharp, blurred, table = restoration_test_set(test, recipe, seed, "test")
+    known = BlurredSet.from_table(blurred, table, recipe)
+    yield _score("restoration", "blurred", "", sharp, blurred, ids, seed)
+    wiener = tune_wiener(sharp_val, known_val, settings)
+    offset = wiener.chosen["sky_offset"]
+    for tuned in (tune_richardson_lucy(sharp_val, known_val, settings, offset), wiener):
+        choice = _choice(tuned, "psnr_val")
+        yield _score("restoration", tuned.name, "", sharp, tuned.apply(known), ids, seed, choice)
+
+
+def reconstruction_baselines(
+    val: np.ndarray,
+    test: np.ndarray,
+    ids: list[str],
+    recipe: MaskRecipe,
+    settings: BaselineSettings,
+    seed: int,
+) -> Iterator[Scored]:
+    """Yield the scores of the masked images and of the best inpainting, for every condition.
+
+    Parameters are those of `restoration_baselines`. The method is chosen once, on validation
+    images of mixed patch sizes, and used for every condition.
+    """
+    whole, masked, mask, _ = reconstruction_test_sets(val, recipe, seed, "val")[""]
+    tuned = tune_inpainting(whole, masked, mask, settings.inpainting_methods)
+    choice = _choice(tuned, "psnr_val")
+    for condition, sets in reconstruction_test_sets(test, recipe, seed, "test").items():
+        whole, masked, mask, _ = sets
+        yield _score("reconstruction", "masked", condition, whole, masked, ids, seed)
+        filled = tuned.apply(masked, mask)
+        extra = {} if condition else choice
+        yield _score("reconstruction", tuned.name, condition, whole, filled, ids, seed, extra)
+
+
+def _score(
+    task: str,
+    model: str,
+    condition: str,
+    reference: np.ndarray,
+    image: np.ndarray,
+    ids: Iterable[str],
+    seed: int,
+    extra: dict[str, float] | None = None,
+) -> Scored:
+    table = image_metrics(reference, image)
+    return Scored(task, model, condition, image_scores(table, seed) | (extra or {}), table, ids)
+
+
+def _choice(tuned: Tuned, metric: str) -> dict[str, float]:
+    """Log what was chosen; return it as further rows of the results."""
+    settings = ", ".join(f"{name} {value:g}" for name, value in tuned.chosen.items())
+    log.info("%s: %s %.3f; %s", tuned.name, metric, tuned.score_val, settings or "nothing to set")
+    chosen = {f"chosen_{name}": float(value) for name, value in tuned.chosen.items()}
+    return {metric: tuned.score_val, **chosen}

@@ -1,0 +1,239 @@
+"""One multitask training from pretrained weights to saved weights (paper III, figure 3)."""
+
+import logging
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import torch
+
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.core.state import atomic_path, state_folder
+from galaxy_lvm.lvm.model import LVM, LVMConfig
+from galaxy_lvm.lvm.norms import follow_clean_images
+from galaxy_lvm.lvm.weights import load_into, load_lvm, read_card, save_weights
+from galaxy_lvm.multitask.degrade import BlurRecipe, MaskRecipe
+from galaxy_lvm.multitask.feed import (
+    MultitaskFeed,
+    TaskImages,
+    ValidationMonitor,
+    ValidationSets,
+    validate,
+)
+from galaxy_lvm.multitask.heads import IMAGE_TASKS, TASKS, MultitaskModel
+from galaxy_lvm.multitask.schedule import FROM_SCRATCH, STRATEGIES, TaskSchedule
+from galaxy_lvm.multitask.tasks import load_split, reconstruction_test_sets, restoration_test_set
+from galaxy_lvm.training.augment import ViewRecipe
+from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, make_accelerator
+
+log = logging.getLogger("galaxy_lvm")
+
+
+@dataclass(frozen=True)
+class MultitaskSettings:
+    """The config's sections that a multitask training reads."""
+
+    strategy: str
+    """pre_train, multi_uniform, multi_active, or from_scratch to compare with."""
+    multitask: dict[str, Any]
+    """Section `multitask`."""
+    classification: dict[str, Any]
+    """Section `classification`."""
+    restoration: dict[str, Any]
+    """Section `restoration`: fields of BlurRecipe."""
+    reconstruction: dict[str, Any]
+    """Section `reconstruction`: fields of MaskRecipe."""
+    seed: int
+    """The run's seed."""
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown strategy."""
+        known = (*STRATEGIES, FROM_SCRATCH)
+        if self.strategy not in known:
+            raise ConfigError(f"strategy {self.strategy!r} is none of {known}")
+
+    @property
+    def blur(self) -> BlurRecipe:
+        """Degradation of the restoration task."""
+        return BlurRecipe(**self.restoration)
+
+    @property
+    def mask(self) -> MaskRecipe:
+        """Degradation of the reconstruction task."""
+        return MaskRecipe(**self.reconstruction)
+
+
+def build_model(lvm: LVM, n_classes: int, settings: MultitaskSettings) -> MultitaskModel:
+    """Return the model of figure 3 on the encoder of `lvm`."""
+    # Statistics that stay would be those of random weights where nothing was pretrained.
+    if settings.multitask["masked_statistics"] == "clean" or settings.strategy == FROM_SCRATCH:
+        follow_clean_images(lvm.encoder)
+    return MultitaskModel(
+        lvm,
+        n_classes,
+        hidden_dim=settings.classification["hidden_dim"],
+        dropout=settings.classification["dropout"],
+        skip_connections=settings.multitask["skip_connections"],
+        residual=settings.multitask["residual"],
+        frozen_encoder=settings.strategy == "pre_train",
+        label_smoothing=settings.classification["label_smoothing"],
+    )
+
+
+def train_multitask(
+    crops_path: str | os.PathLike,
+    splits_path: str | os.PathLike,
+    lvm_path: str | os.PathLike,
+    settings: MultitaskSettings,
+    state_root: str | os.PathLike,
+    weights_path: str | os.PathLike,
+    history_path: str | os.PathLike,
+) -> None:
+    """Train all tasks with one strategy; go on where an earlier run was killed.
+
+    Parameters
+    ----------
+    crops_path, splits_path
+        Crops and splits of the labelled dataset.
+    lvm_path
+        Pretrained weights; from_scratch takes only the shape of the LVM from them.
+    settings
+        What to train and how.
+    state_root
+        Folder for checkpoints; one sub-folder per combination of settings.
+    weights_path, history_path
+        Weights with their card, and the validation record (CSV: scores, lags, shares).
+    """
+    start = time.monotonic()
+    seed = derive_seed(settings.seed, "multitask")  # one seed for all strategies: equal starts
+    torch.manual_seed(seed)
+    optim = OptimSettings(**settings.multitask["optim"])
+    accelerator = make_accelerator(optim.precision)
+    train_images, train_labels, _, class_names = load_split(crops_path, splits_path, "train")
+    lvm = load_lvm(lvm_path)
+    if settings.strategy == FROM_SCRATCH:
+        lvm = LVM(lvm.config)
+    lvm = with_drop_path(lvm, settings.multitask["drop_path"])
+    model = build_model(lvm, len(class_names), settings).to(accelerator.device)
+    sets = validation_sets(crops_path, splits_path, settings)
+    schedule = TaskSchedule(
+        TASKS, settings.strategy == "multi_active", settings.multitask["min_share"]
+    )
+    loop: TrainingLoop
+    monitor = ValidationMonitor(
+        schedule,
+        lambda: _score(loop, model, sets, settings, len(class_names)),
+        settings.multitask["validate_every_steps"],
+        len(class_names),
+    )
+    state = state_folder(state_root, vars(settings), [crops_path, splits_path, lvm_path])
+    loop = TrainingLoop(model, optim, state, accelerator, monitor)
+    feed = make_feed(
+        TaskImages(train_images, train_labels), schedule, settings, len(class_names), loop
+    )
+    log.info("%s: %d galaxies, %d steps", settings.strategy, len(train_images), optim.steps)
+    loop.run(feed.batch, monitor.after_step, desc=settings.strategy)
+    loop.finish()
+    log.info("%s took %.0f s", settings.strategy, time.monotonic() - start)
+    if accelerator.is_main_process:
+        with atomic_path(history_path) as temporary:
+            pd.DataFrame(monitor.records).to_csv(temporary, index=False)
+        card = {
+            "architecture": vars(lvm.config),
+            "classes": list(class_names),
+            "settings": vars(settings),
+            "pretrained": str(lvm_path),
+            "steps_per_task": schedule.counts,
+            "validation": monitor.records[-1] if monitor.records else None,
+            "seconds": round(time.monotonic() - start, 1),
+        }
+        save_weights(weights_path, model, card)
+        loop.forget()
+
+
+def load_multitask(path: str | os.PathLike) -> tuple[MultitaskModel, dict[str, Any]]:
+    """Return a trained multitask model and its card."""
+    card = read_card(path)
+    settings = MultitaskSettings(**card["settings"])
+    model = build_model(LVM(LVMConfig(**card["architecture"])), len(card["classes"]), settings)
+    load_into(model, path)
+    return model.eval(), card
+
+
+def validation_sets(
+    crops_path: str | os.PathLike, splits_path: str | os.PathLike, settings: MultitaskSettings
+) -> ValidationSets:
+    """Return the validation split's galaxies and degraded images; nothing here is of the test."""
+    images, labels, _, _ = load_split(crops_path, splits_path, "val")
+    labelled = labels >= 0
+    if not labelled.any():
+        raise DataError(f"{splits_path}: no labelled galaxy in the validation split")
+    some = images[: settings.multitask["n_validation_images"]]
+    reference, blurred, _ = restoration_test_set(some, settings.blur, settings.seed, "val")
+    masked_sets = reconstruction_test_sets(some, settings.mask, settings.seed, "val")
+    return ValidationSets(
+        TaskImages(images[labelled], labels[labelled]),
+        (reference, blurred),
+        masked_sets[""][:2],
+    )
+
+
+def _score(
+    loop: TrainingLoop,
+    model: MultitaskModel,
+    sets: ValidationSets,
+    settings: MultitaskSettings,
+    n_classes: int,
+) -> dict[str, float]:
+    """Validate the weights that would be kept, then go back to the ones in training."""
+    with loop.averaged_weights():
+        return validate(
+            model,
+            sets,
+            settings.classification["view_side_pix"],
+            n_classes,
+            device=loop.accelerator.device,
+            autocast=loop.accelerator.autocast,
+        )
+
+
+def batch_sizes(multitask: dict[str, Any]) -> dict[str, int]:
+    """Return the images of one step of each task, from the config's section `multitask`."""
+    of_images = multitask["image_batch_size"] or multitask["batch_size"]
+    return {task: of_images if task in IMAGE_TASKS else multitask["batch_size"] for task in TASKS}
+
+
+def make_feed(
+    train: TaskImages,
+    schedule: TaskSchedule,
+    settings: MultitaskSettings,
+    n_classes: int,
+    loop: TrainingLoop,
+) -> MultitaskFeed:
+    """Return what a training is fed, as the config's sections describe it."""
+    views = settings.classification
+    return MultitaskFeed(
+        train,
+        schedule,
+        ViewRecipe(side_pix=views["view_side_pix"], **views["views"]),
+        settings.blur,
+        settings.mask,
+        batch_sizes(settings.multitask),
+        settings.multitask["patch_side_pix"],
+        views["mixup_alpha"],
+        n_classes,
+        derive_seed(settings.seed, "feed"),
+        loop.accelerator.process_index,
+        loop.accelerator.num_processes,
+    )
+
+
+def with_drop_path(lvm: LVM, rate: float) -> LVM:
+    """Return the same LVM with another stochastic-depth rate (it has no weights)."""
+    config = LVMConfig(**{**vars(lvm.config), "drop_path": rate})
+    other = LVM(config)
+    other.load_state_dict(lvm.state_dict())
+    return other

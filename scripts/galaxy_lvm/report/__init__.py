@@ -1,0 +1,1 @@
+"""How results are written, judged and drawn: long tables, verdicts, one style."""

@@ -1,0 +1,95 @@
+"""Many small images in one figure, drawn as one image: quick, and no text moves them."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.report import style
+
+TILE_SIDE_PIX = 128
+_GAP_PIX = 4
+_NOTE_SIZE_PT = 4.2
+# Width of an average character over the size of the type.
+_CHARACTER = 0.7
+
+
+def draw_mosaic(
+    images: Sequence[np.ndarray | None],
+    n_columns: int,
+    notes: Sequence[str] | None = None,
+    titles: Sequence[str] | None = None,
+    row_names: Sequence[str] | None = None,
+    frame_colours: Sequence[str | None] | None = None,
+    width_inch: float = style.PAGE_WIDTH_INCH,
+) -> Figure:
+    """Return a grid of square colour images, filled row by row.
+
+    Parameters
+    ----------
+    images
+        uint8 (side, side, 3) each; None leaves a place empty.
+    n_columns
+        Images in a row, 1 or more.
+    notes, titles
+        Text inside each image, bottom left and top left; shortened to its width.
+    row_names
+        Names of the rows, left of them.
+    frame_colours
+        Colour of each image's frame; None for no frame.
+    width_inch
+        Width of the images together.
+
+    Raises
+    ------
+    DataError
+        If there are no images or one of them is not uint8 RGB.
+    """
+    if not len(images):
+        raise DataError("no images to show")
+    n_rows, step = -(-len(images) // n_columns), TILE_SIDE_PIX + _GAP_PIX
+    canvas = np.full((n_rows * step - _GAP_PIX, n_columns * step - _GAP_PIX, 3), 255, np.uint8)
+    corners = [(step * (i % n_columns), step * (i // n_columns)) for i in range(len(images))]
+    for image, (x, y) in zip(images, corners, strict=True):
+        if image is not None:
+            canvas[y : y + TILE_SIDE_PIX, x : x + TILE_SIDE_PIX] = _tile(image)
+    height_inch = width_inch * canvas.shape[0] / canvas.shape[1]
+    fig = style.plt.figure(figsize=(width_inch, height_inch))
+    axes = fig.add_axes((0, 0, 1, 1))
+    axes.imshow(canvas, extent=(0, canvas.shape[1], canvas.shape[0], 0), aspect="auto")
+    axes.axis("off")
+    longest = int(width_inch * 72 / n_columns / (_CHARACTER * _NOTE_SIZE_PT)) - 1
+    text = {"fontsize": _NOTE_SIZE_PT, "color": "white"}
+    for i, (x, y) in enumerate(corners):
+        if images[i] is None:
+            continue
+        if titles is not None:
+            axes.text(x + 4, y + 4, shortened(titles[i], longest), va="top", **text)
+        if notes is not None:
+            axes.text(x + 4, y + step - 9, shortened(notes[i], longest), va="bottom", **text)
+        if frame_colours is not None and frame_colours[i] is not None:
+            frame = {"fill": False, "edgecolor": frame_colours[i], "linewidth": 1.6}
+            axes.add_patch(Rectangle((x, y), TILE_SIDE_PIX, TILE_SIDE_PIX, **frame))
+    for row, name in enumerate(row_names or []):
+        middle = row * step + TILE_SIDE_PIX / 2
+        axes.text(-6, middle, name, fontsize=6, rotation=90, ha="right", va="center")
+    return fig
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return a text without its middle where it is too long; ends tell identifiers apart."""
+    if len(text) <= longest:
+        return text
+    kept = max(2, longest - 1)
+    return f"{text[: kept // 2]}…{text[len(text) - (kept - kept // 2) :]}"
+
+
+def _tile(image: np.ndarray) -> np.ndarray:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise DataError(f"an image of {image.dtype} {image.shape}, expected uint8 RGB")
+    if image.shape[:2] == (TILE_SIDE_PIX, TILE_SIDE_PIX):
+        return image
+    return cv2.resize(image, (TILE_SIDE_PIX, TILE_SIDE_PIX), interpolation=cv2.INTER_AREA)

@@ -1,0 +1,149 @@
+"""The look of every figure: one style sheet, one palette, one way to save.
+
+Importing this module selects the Agg backend, so that figures are made without a display.
+"""
+
+import os
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt  # noqa: E402
+import numpy as np  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+from numpy.typing import ArrayLike  # noqa: E402
+
+from galaxy_lvm.core.state import atomic_path
+
+# Okabe and Ito (2008): distinct for readers with colour vision deficiency.
+COLOURS = {
+    "orange": "#E69F00",
+    "sky": "#56B4E9",
+    "green": "#009E73",
+    "yellow": "#F0E442",
+    "blue": "#0072B2",
+    "red": "#D55E00",
+    "purple": "#CC79A7",
+    "black": "#000000",
+    "grey": "#7F7F7F",
+}
+SEQUENCE = tuple(
+    COLOURS[name] for name in ("blue", "red", "green", "purple", "orange", "sky", "black")
+)
+CLASS_COLOURS = {
+    "elliptical": COLOURS["red"],
+    "edge_on": COLOURS["green"],
+    "spiral": COLOURS["blue"],
+    "other": COLOURS["purple"],
+}
+CLASS_MARKERS = {"elliptical": "o", "edge_on": "D", "spiral": "s", "other": "^"}
+CLASS_NAMES = {
+    "elliptical": "Elliptical",
+    "edge_on": "Edge-on",
+    "spiral": "Spiral",
+    "other": "Other",
+}
+
+# One and two columns of the journal's page.
+COLUMN_WIDTH_INCH = 3.4
+PAGE_WIDTH_INCH = 7.0
+GOLDEN = 0.618
+DPI = 200
+
+STYLE = {
+    "font.size": 8.0,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8.0,
+    "legend.fontsize": 7.0,
+    "xtick.labelsize": 7.0,
+    "ytick.labelsize": 7.0,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.prop_cycle": matplotlib.cycler(color=SEQUENCE),
+    "grid.color": "#E3E3E3",
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 3.5,
+    "errorbar.capsize": 2.0,
+    "legend.frameon": False,
+    "image.interpolation": "nearest",
+    "image.cmap": "cividis",
+    "figure.dpi": 100,
+    "savefig.dpi": DPI,
+    "savefig.bbox": "tight",
+    "savefig.pad_inches": 0.03,
+    "pdf.fonttype": 42,  # text stays text in the PDF
+}
+
+
+def apply() -> None:
+    """Make the style sheet matplotlib's default."""
+    plt.rcParams.update(STYLE)
+
+
+apply()
+
+
+def figure(
+    width_inch: float = COLUMN_WIDTH_INCH, height_inch: float | None = None, **subplots: object
+) -> tuple[Figure, object]:
+    """Return a new figure and its axes, laid out without overlaps.
+
+    Parameters
+    ----------
+    width_inch
+        Width; `COLUMN_WIDTH_INCH` or `PAGE_WIDTH_INCH`.
+    height_inch
+        Height; the golden section of the width where it is None.
+    **subplots
+        Passed to `matplotlib.pyplot.subplots`.
+    """
+    height_inch = GOLDEN * width_inch if height_inch is None else height_inch
+    return plt.subplots(figsize=(width_inch, height_inch), layout="constrained", **subplots)
+
+
+def bar_lengths(value: ArrayLike, low: ArrayLike, high: ArrayLike) -> np.ndarray:
+    """Return the lengths (2, N) of error bars of scores in [0, 1], down and up.
+
+    A t interval over a few seeds may reach beyond what a score can be; its bar ends at 0 or 1.
+    Without an interval (NaN) there is no bar. A percentile interval may leave the score itself out
+    by a rounding; that side has no bar either.
+    """
+    ends = np.clip([low, high], 0, 1)
+    return np.nan_to_num(np.maximum([value - ends[0], ends[1] - value], 0))
+
+
+def save(fig: Figure, path_pdf: str | os.PathLike, close: bool = True) -> None:
+    """Write a figure as PDF and, beside it, as PNG.
+
+    Parameters
+    ----------
+    fig
+        Figure to write.
+    path_pdf
+        Name ending in .pdf; the folder is made.
+    close
+        Free the figure's memory afterwards.
+
+    Raises
+    ------
+    ValueError
+        If the name does not end in .pdf.
+    """
+    path_pdf = Path(path_pdf)
+    if path_pdf.suffix != ".pdf":
+        raise ValueError(f"{path_pdf}: figures are saved under a name that ends in .pdf")
+    # Without a date the same figure is the same file.
+    for path, metadata in (
+        (path_pdf, {"CreationDate": None}),
+        (path_pdf.with_suffix(".png"), {"Software": None}),
+    ):
+        with atomic_path(path) as temporary:
+            fig.savefig(temporary, metadata=metadata)
+    if close:
+        plt.close(fig)

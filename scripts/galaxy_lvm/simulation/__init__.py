@@ -1,0 +1,1 @@
+"""The simulated sky: the embedded survey and the fields with strong lenses."""

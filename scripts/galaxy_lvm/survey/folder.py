@@ -1,0 +1,376 @@
+"""The `folder` source: a user's images and a table that names them."""
+
+import logging
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.logs import progress
+from galaxy_lvm.survey.pixels import missing_pixels
+from galaxy_lvm.survey.readers import ReadImage, image_size, kind_of, read_grz, read_rgb
+from galaxy_lvm.survey.rejected import rejection
+from galaxy_lvm.survey.store import BANDS, CutoutWriter, stored_names
+from galaxy_lvm.survey.text_table import read_text_table
+
+log = logging.getLogger("galaxy_lvm.folder")
+
+# Names that the store or the import itself uses.
+_OWN = ("id", "file", "label", "row")
+_RESERVED = {"images", "images_rgb", "box", "flag", "width_pix", "height_pix"}
+_CHUNK_IMAGES = 128
+
+
+@dataclass(frozen=True)
+class FolderSettings:
+    """How a folder of images is read.
+
+    Attributes
+    ----------
+    id_column, file_column, label_column
+        Names in the user's table; files are relative to the data folder. `label_column` may be
+        empty: then no galaxy has a label.
+    image_side_pix
+        Side of the stored colour frames; None: the median of the images' shorter sides, at most
+        `max_image_side_pix`.
+    max_image_side_pix
+        Limit of that median.
+    flux_unit
+        `per_native_pixel` or `per_own_pixel`; see `readers.read_grz`.
+    pixel_scale_arcsec
+        For FITS files without a WCS; None: such files are rejected.
+    max_pixel_scale_arcsec
+        Coarser FITS files are rejected.
+    max_bad_fraction
+        FITS files with a larger share of missing pixels in any band are rejected, 0 to 1.
+    zero_is_missing
+        Pixels of exactly 0 in FITS files count as missing.
+    """
+
+    id_column: str = "id"
+    file_column: str = "file"
+    label_column: str = "label"
+    image_side_pix: int | None = None
+    max_image_side_pix: int = 424
+    flux_unit: str = "per_native_pixel"
+    pixel_scale_arcsec: float | None = None
+    max_pixel_scale_arcsec: float = 0.6
+    max_bad_fraction: float = 0.1
+    zero_is_missing: bool = True
+
+    def __post_init__(self) -> None:
+        if self.flux_unit not in ("per_native_pixel", "per_own_pixel"):
+            raise ConfigError(
+                f"folder.flux_unit is {self.flux_unit!r}, expected per_native_pixel or "
+                "per_own_pixel"
+            )
+        if self.image_side_pix is not None and not 32 <= self.image_side_pix <= 2048:
+            raise ConfigError(
+                f"folder.image_side_pix is {self.image_side_pix}, expected null or 32 to 2048"
+            )
+        if not 0 <= self.max_bad_fraction <= 1:
+            raise ConfigError(
+                f"folder.max_bad_fraction is {self.max_bad_fraction}, expected 0 to 1"
+            )
+
+
+def read_table(path: str | os.PathLike, settings: FolderSettings) -> pd.DataFrame:
+    """Read the user's table.
+
+    Parameters
+    ----------
+    path
+        CSV, or TSV by its name; UTF-8; the first line names the columns.
+    settings
+        Names of the columns.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `id`, `file`, `label` (text), `row` (line in the file, the header being line 1) and
+        all others, as numbers where every value is one.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, is not a table, lacks a column or has no rows.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such table; give a CSV with the columns id, file, label")
+    try:
+        table = read_text_table(path)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not a readable CSV table: {error}") from error
+    table.columns = [str(name).strip() for name in table.columns]
+    names = {settings.id_column: "id", settings.file_column: "file"}
+    if settings.label_column:
+        names[settings.label_column] = "label"
+    absent = [name for name in names if name not in table.columns]
+    if absent:
+        raise DataError(
+            f"{path}: no column {', '.join(map(repr, absent))}; the table has "
+            f"{list(table.columns)}. Rename the columns or set folder.id_column, "
+            "folder.file_column, folder.label_column"
+        )
+    # A column that already bears one of our names but is not the one chosen must not shadow it.
+    clashes = {name: f"table_{name}" for name in _OWN if name not in names and name in table}
+    twice = [new for new in clashes.values() if new in table]
+    if twice:
+        raise DataError(f"{path}: column {twice[0]!r} is a name that is needed here; rename it")
+    table = table.rename(columns=clashes).rename(columns=names)
+    table["row"] = np.arange(len(table)) + 2
+    if "label" not in table:
+        table["label"] = ""
+    for name in ("id", "file", "label"):
+        table[name] = table[name].fillna("").str.strip()
+    table = table[(table["id"] != "") | (table["file"] != "") | (table["label"] != "")]
+    if table.empty:
+        raise DataError(f"{path}: the table has a header but no rows")
+    return _typed(table.reset_index(drop=True))
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    """Turn the extra columns into numbers where they are; give them names that HDF5 takes."""
+    typed = table[list(_OWN)].copy()
+    safe = stored_names(list(table), _RESERVED)
+    for name in table.columns.drop(list(_OWN)):
+        values = table[name].fillna("").str.strip()
+        numbers = pd.to_numeric(values.replace("", np.nan), errors="coerce")
+        numeric = name in ("ra", "dec") or numbers.notna().sum() == (values != "").sum()
+        typed[safe[name]] = numbers if numeric and numbers.notna().any() else values
+    for name, low, high in (("ra", 0.0, 360.0), ("dec", -90.0, 90.0)):
+        if name not in typed:
+            continue
+        typed[name] = pd.to_numeric(typed[name], errors="coerce").astype(float)
+        outside = typed[name].notna() & ~typed[name].between(low, high)
+        if outside.any():
+            row = typed.loc[outside, "row"].iloc[0]
+            log.warning(
+                "%d values of %s are not degrees (first: row %d); left out",
+                outside.sum(),
+                name,
+                row,
+            )
+            typed.loc[outside, name] = np.nan
+    return typed
+
+
+def check_rows(table: pd.DataFrame, data_dir: Path) -> tuple[pd.DataFrame, list[dict[str, object]]]:
+    """Split the table into rows whose file can be read and rejections.
+
+    Parameters
+    ----------
+    table
+        From `read_table`.
+    data_dir
+        Folder that the files are relative to.
+
+    Returns
+    -------
+    usable : pandas.DataFrame
+        With a column `path`.
+    rejections : list of dict
+        Also one for each image in the folder that no row names.
+    """
+    rejections = []
+    usable, first_row = [], {}
+    listed = set()
+    for record in table[["id", "file", "row"]].itertuples():
+        path = data_dir / record.file
+        listed.add(path.resolve())
+        reason = _row_problem(record, path, first_row)
+        if reason:
+            rejections.append(rejection("import", reason, record.id, record.file, record.row))
+        else:
+            first_row[record.id] = record.row
+            usable.append((record.Index, path))
+    index = [i for i, _ in usable]
+    chosen = table.loc[index].assign(path=[path for _, path in usable]).reset_index(drop=True)
+    for path in sorted(data_dir.rglob("*")):
+        if kind_of(path) and path.is_file() and path.resolve() not in listed:
+            name = path.relative_to(data_dir).as_posix()
+            rejections.append(rejection("import", "no row in the table names this file", file=name))
+    return chosen, rejections
+
+
+def _row_problem(record: tuple, path: Path, first_row: dict[str, int]) -> str | None:
+    if not record.id:
+        return "the id is empty; give every galaxy one"
+    if not record.file:
+        return "the row names no file"
+    if record.id in first_row:
+        return f"id used before, in row {first_row[record.id]}; give every galaxy its own"
+    if not path.is_file():
+        return f"no such file in {path.parent}; correct the name or remove the row"
+    if kind_of(path) is None:
+        return f"files of type {path.suffix or '(none)'!r} are not read; use JPEG, PNG or FITS"
+    return None
+
+
+def import_images(
+    data_dir: str | os.PathLike,
+    table: str | os.PathLike,
+    cutouts: str | os.PathLike,
+    settings: FolderSettings | None = None,
+    cores: int = 1,
+) -> list[dict[str, object]]:
+    """Read a folder of images into a cutout store.
+
+    Parameters
+    ----------
+    data_dir
+        Folder of the images; searched with its sub-folders.
+    table
+        CSV with an id, a file and a label per galaxy.
+    cutouts
+        HDF5 file to write: `images_rgb` for JPEG and PNG, `images` for FITS.
+    settings
+        Defaults where None.
+    cores
+        Files decoded at a time.
+
+    Returns
+    -------
+    list of dict
+        The rejections, for `rejected.write_rejected`.
+
+    Raises
+    ------
+    DataError
+        If the folder or table is missing or empty, both kinds of files are mixed, or nothing can
+        be used.
+    """
+    settings = settings or FolderSettings()
+    data_dir = Path(data_dir)
+    if not data_dir.is_dir():
+        raise DataError(f"{data_dir}: no such folder; set the folder of your images")
+    rows, rejections = check_rows(read_table(table, settings), data_dir)
+    if rows.empty:
+        raise DataError(f"{table}: no row can be used. {_first_reasons(rejections)}")
+    kinds = Counter(kind_of(path) for path in rows["path"])
+    if len(kinds) > 1:
+        raise DataError(
+            f"{table}: {kinds['fits']} FITS and {kinds['image']} JPEG or PNG files; fluxes and "
+            "colours cannot be mixed in one data set. Make a table for each"
+        )
+    rgb = "image" in kinds
+    read, side = _reader(rows, rgb, settings)
+    size = {"height_pix": side, "width_pix": side} if rgb else {}
+    with CutoutWriter(cutouts, rgb=rgb, attributes={"source": "folder"}, **size) as writer:
+        kept = _copy(rows, read, writer, rejections, cores)
+        if not kept:
+            reasons = _first_reasons(rejections)
+            raise DataError(f"{table}: none of the images can be used. {reasons}")
+    log.info("%d galaxies imported, %d rejected", kept, len(rejections))
+    return rejections
+
+
+def _first_reasons(rejections: list[dict[str, object]]) -> str:
+    # Rows of the table first: files that no row names explain less.
+    ordered = sorted(rejections, key=lambda line: line["row"] == "")
+    texts = [f"row {r['row'] or '-'} ({r['file']}): {r['reason']}" for r in ordered[:3]]
+    return "First reasons: " + "; ".join(texts)
+
+
+def _reader(
+    rows: pd.DataFrame, rgb: bool, settings: FolderSettings
+) -> tuple[Callable[[Path], ReadImage], int]:
+    """Return the function that reads one file, and the side of the frames in pixels."""
+    if rgb:
+        side = settings.image_side_pix
+        if side is None:
+            sizes = [min(size) for size in map(image_size, rows["path"]) if size]
+            side = int(np.median(sizes)) if sizes else settings.max_image_side_pix
+            side = min(max(side, 32), settings.max_image_side_pix)
+        log.info("colour frames of %d x %d pixels", side, side)
+        return partial(read_rgb, side_pix=side), side
+    return partial(_read_good_grz, settings=settings), 0
+
+
+def _read_good_grz(path: Path, settings: FolderSettings) -> ReadImage:
+    image = read_grz(
+        path,
+        settings.flux_unit,
+        settings.pixel_scale_arcsec,
+        settings.max_pixel_scale_arcsec,
+        settings.zero_is_missing,
+    )
+    missing = missing_pixels(image.pixels, zero_is_missing=False).mean(axis=(1, 2))
+    if missing.max() > settings.max_bad_fraction:
+        pairs = zip(BANDS, missing, strict=True)
+        shares = ", ".join(f"{band} {share:.0%}" for band, share in pairs)
+        raise DataError(
+            f"lacks too many pixels ({shares}; max_bad_fraction = "
+            f"{settings.max_bad_fraction:.0%}); leave the galaxy out or fetch another release"
+        )
+    return image
+
+
+def _copy(
+    rows: pd.DataFrame,
+    read: Callable[[Path], ReadImage],
+    writer: CutoutWriter,
+    rejections: list[dict[str, object]],
+    cores: int,
+) -> int:
+    """Read all files, in order, and append the good ones; return how many those are."""
+    kept, notes, chunk = 0, Counter(), []
+    results = _read_all(list(rows["path"]), read, cores)
+    for record, result in zip(
+        rows.to_dict("records"), progress(results, len(rows), "import", "images"), strict=True
+    ):
+        if isinstance(result, DataError):
+            reason = str(result)
+            rejections.append(
+                rejection("import", reason, record["id"], record["file"], record["row"])
+            )
+            continue
+        notes.update(result.notes)
+        chunk.append((record, result))
+        kept += 1
+        if len(chunk) == _CHUNK_IMAGES:
+            _append(writer, chunk)
+            chunk = []
+    if chunk:
+        _append(writer, chunk)
+    for note, count in notes.items():
+        log.info("%d images: %s", count, note)
+    return kept
+
+
+def _read_all(
+    paths: list[Path], read: Callable[[Path], ReadImage], cores: int
+) -> Iterator[ReadImage | DataError]:
+    """Yield the images, or what is wrong with them, in order; at most a chunk is read ahead."""
+
+    def attempt(path: Path) -> ReadImage | DataError:
+        try:
+            return read(path)
+        except DataError as error:
+            return error
+
+    with warnings.catch_warnings(), ThreadPoolExecutor(max(1, cores)) as pool:
+        # astropy and Pillow warn of what then becomes a rejection with a reason of ours.
+        warnings.simplefilter("ignore")
+        for start in range(0, len(paths), _CHUNK_IMAGES):
+            yield from pool.map(attempt, paths[start : start + _CHUNK_IMAGES])
+
+
+def _append(writer: CutoutWriter, chunk: list[tuple[dict, ReadImage]]) -> None:
+    names = [name for name in chunk[0][0] if name != "path"]
+    columns = {name: [record[name] for record, _ in chunk] for name in names}
+    columns["width_pix"] = [image.width_pix for _, image in chunk]
+    columns["height_pix"] = [image.height_pix for _, image in chunk]
+    for name in ("ra", "dec"):
+        if not writer.rgb and name not in columns:
+            columns[name] = [image.columns.get(name, np.nan) for _, image in chunk]
+    writer.append(np.stack([image.pixels for _, image in chunk]), columns)

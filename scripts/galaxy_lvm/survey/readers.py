@@ -1,0 +1,265 @@
+"""Read one image file of a user: a JPEG or PNG in colour, or a FITS cube with g, r and z."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from astropy.io import fits
+from PIL import Image, UnidentifiedImageError
+
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.survey.pixels import missing_pixels
+from galaxy_lvm.survey.store import BANDS, CUTOUT_SIDE_PIX, PIXEL_SCALE_ARCSEC
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
+
+SMALLEST_SIDE_PIX = 16
+# A frame that differs from the store's by less than this is padded or cut rather than resampled.
+_SAME_SIZE = 0.02
+# Pixel scales that agree to this are the same: across a cutout that is a sixth of a pixel.
+_SAME_SCALE = 1e-3
+# A FITS frame has to cover this share of the cutout's side; the rest is mirrored.
+_SMALLEST_COVER = 0.5
+
+
+@dataclass
+class ReadImage:
+    """One image, brought to the store's frame.
+
+    Attributes
+    ----------
+    pixels
+        uint8 (side, side, 3) for colour images; float32 (3, 152, 152) in nanomaggies for FITS, with
+        NaN where there is no measurement.
+    width_pix, height_pix
+        Size of the file's image.
+    notes
+        What was changed on the way, in words.
+    columns
+        Values read from the file that the catalogue may lack (ra, dec).
+    """
+
+    pixels: np.ndarray
+    width_pix: int
+    height_pix: int
+    notes: tuple[str, ...] = ()
+    columns: dict[str, float] = field(default_factory=dict)
+
+
+def kind_of(path: Path) -> str | None:
+    """Return `image`, `fits` or None, by the end of the file's name."""
+    name = path.name.lower()
+    if name.endswith(IMAGE_SUFFIXES):
+        return "image"
+    return "fits" if name.endswith(FITS_SUFFIXES) else None
+
+
+def image_size(path: Path) -> tuple[int, int] | None:
+    """Return width and height from the header of a JPEG or PNG; None if it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
+        return None
+
+
+def decode_rgb(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the pixels uint8 (H, W, 3) of a colour JPEG or PNG, and what was changed.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be decoded, has one channel only, holds CMYK, or is tiny.
+    """
+    notes = []
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"cannot be decoded ({error}); fetch or save the file again") from error
+    if image.mode in ("RGBA", "P", "PA"):
+        notes.append("transparency dropped" if image.mode == "RGBA" else "palette expanded")
+        image = image.convert("RGB")
+    if image.mode == "CMYK":
+        raise DataError("has CMYK colours; save it as RGB")
+    if image.mode != "RGB":
+        raise DataError(
+            f"has one channel (mode {image.mode}) instead of three; give a colour image, or "
+            "repeat the channel three times if grey is what you want"
+        )
+    if _is_16_bit(path):
+        notes.append("16 bits a channel reduced to 8")
+    pixels = np.asarray(image)
+    height, width = pixels.shape[:2]
+    if min(height, width) < SMALLEST_SIDE_PIX:
+        raise DataError(f"is {width} x {height} pixels; at least {SMALLEST_SIDE_PIX} are needed")
+    return pixels, tuple(notes)
+
+
+def read_rgb(path: Path, side_pix: int) -> ReadImage:
+    """Read a colour JPEG or PNG, cut the central square and bring it to `side_pix`.
+
+    Raises
+    ------
+    DataError
+        As `decode_rgb` does.
+    """
+    pixels, notes = decode_rgb(path)
+    height, width = pixels.shape[:2]
+    return ReadImage(_to_square(pixels, side_pix), width, height, notes)
+
+
+def _is_16_bit(path: Path) -> bool:
+    # Byte 24 of a PNG is the bit depth (PNG specification, IHDR); Pillow reduces 16 bits silently.
+    with open(path, "rb") as file:
+        head = file.read(25)
+    return head[:8] == b"\x89PNG\r\n\x1a\n" and head[24] == 16
+
+
+def _to_square(pixels: np.ndarray, side_pix: int) -> np.ndarray:
+    pixels = centre_cut(pixels, min(pixels.shape[:2]))
+    side = pixels.shape[0]
+    if side == side_pix:
+        return pixels
+    if abs(side - side_pix) <= _SAME_SIZE * side_pix:
+        return centre_cut(pixels, side_pix)
+    shrinks = side > side_pix
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return cv2.resize(pixels, (side_pix, side_pix), interpolation=method)
+
+
+def centre_cut(pixels: np.ndarray, side_pix: int) -> np.ndarray:
+    """Return the central square of an (H, W) or (H, W, C) array; mirror its edges if too small."""
+    missing = [max(0, side_pix - length) for length in pixels.shape[:2]]
+    if any(missing):
+        top, left = missing[0] // 2, missing[1] // 2
+        pixels = cv2.copyMakeBorder(
+            np.ascontiguousarray(pixels),
+            *(top, missing[0] - top, left, missing[1] - left),
+            cv2.BORDER_REFLECT_101,
+        )
+    y0, x0 = ((length - side_pix) // 2 for length in pixels.shape[:2])
+    return pixels[y0 : y0 + side_pix, x0 : x0 + side_pix]
+
+
+def read_grz(
+    path: Path,
+    flux_unit: str = "per_native_pixel",
+    pixel_scale_arcsec: float | None = None,
+    max_pixel_scale_arcsec: float = 0.6,
+    zero_is_missing: bool = True,
+) -> ReadImage:
+    """Read g, r, z from a FITS cube and resample it to 152 x 152 pixels of 0.262 arcsec.
+
+    Parameters
+    ----------
+    path
+        FITS file whose first 3-D image is (bands, H, W), in nanomaggies.
+    flux_unit
+        `per_native_pixel`: values are per 0.262 arcsec pixel whatever the file's own scale, as the
+        cutout service of the Legacy Surveys interpolates them. `per_own_pixel`: values are per
+        pixel of the file, and are multiplied by the ratio of the pixel areas.
+    pixel_scale_arcsec
+        For files without a WCS. The header wins where it has one.
+    max_pixel_scale_arcsec
+        Coarser files are refused: little of a galaxy's shape is left.
+    zero_is_missing
+        Treat pixels of exactly 0 as not measured.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged, lacks a band, has no pixel scale, is too coarse or too small.
+    """
+    cube, header = read_cube(path)
+    cube = cube[band_planes(header, len(cube))]
+    height, width = cube.shape[1:]
+    scale = pixel_scale(header) or pixel_scale_arcsec
+    if scale is None:
+        raise DataError("has no pixel scale in its header (CD or CDELT); set pixel_scale_arcsec")
+    if scale > max_pixel_scale_arcsec:
+        raise DataError(
+            f"has {scale:.3g} arcsec per pixel, coarser than max_pixel_scale_arcsec = "
+            f"{max_pixel_scale_arcsec:g}; fetch it at {PIXEL_SCALE_ARCSEC} arcsec per pixel"
+        )
+    zoom = scale / PIXEL_SCALE_ARCSEC
+    if zoom * min(height, width) < _SMALLEST_COVER * CUTOUT_SIDE_PIX:
+        raise DataError(
+            f"covers {scale * min(height, width):.1f} arcsec, less than half of the "
+            f"{CUTOUT_SIDE_PIX * PIXEL_SCALE_ARCSEC:.1f} arcsec of a cutout; fetch a larger one"
+        )
+    notes = []
+    if flux_unit == "per_own_pixel":
+        cube = cube / zoom**2
+    if abs(zoom - 1.0) > _SAME_SCALE:
+        notes.append(f"resampled from {scale:.3g} arcsec per pixel")
+    if zoom * min(height, width) < CUTOUT_SIDE_PIX - 1:
+        notes.append("smaller than a cutout: edges mirrored")
+    missing = missing_pixels(cube, zero_is_missing)
+    planes = [_resample(*pair, zoom) for pair in zip(cube, missing, strict=True)]
+    columns = {"ra": header.get("CRVAL1"), "dec": header.get("CRVAL2")}
+    columns = {name: float(value) for name, value in columns.items() if value is not None}
+    return ReadImage(np.stack(planes), width, height, tuple(notes), columns)
+
+
+def read_cube(path: Path) -> tuple[np.ndarray, fits.Header]:
+    """Return the first 3-D image of a FITS file as float32, and its header."""
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            for hdu in hdus:
+                if hdu.is_image and hdu.header.get("NAXIS", 0) == 3:
+                    return np.asarray(hdu.data, np.float32), hdu.header
+            shapes = [hdu.shape for hdu in hdus if hdu.is_image]
+    except (OSError, TypeError, ValueError, EOFError) as error:
+        raise DataError(f"is damaged or cut short ({error}); fetch the file again") from error
+    raise DataError(f"holds no (bands, H, W) image, but {shapes}; three planes g, r, z are needed")
+
+
+def band_planes(header: fits.Header, planes: int) -> list[int]:
+    """Return the planes of g, r and z."""
+    bands = str(header.get("BANDS", "")).strip()
+    if not bands:
+        keys = [f"BAND{i}" for i in range(planes)]
+        bands = "".join(str(header.get(key, "")).strip() for key in keys)
+    if not bands and planes == len(BANDS):
+        return list(range(planes))
+    if len(bands) != planes or not set(BANDS) <= set(bands):
+        raise DataError(
+            f"has {planes} plane(s), bands {bands or 'not named'!r}; g, r and z are needed "
+            "(fetch it with bands=grz, or name the planes in the header key BANDS)"
+        )
+    return [bands.index(band) for band in BANDS]
+
+
+def pixel_scale(header: fits.Header) -> float | None:
+    """Return the geometric mean of a pixel's sides in arcsec; None without a WCS."""
+    if "CD1_1" in header:
+        cd = [header.get(key, 0.0) for key in ("CD1_1", "CD1_2", "CD2_1", "CD2_2")]
+        area = abs(cd[0] * cd[3] - cd[1] * cd[2])
+    elif "CDELT1" in header and "CDELT2" in header:
+        area = abs(header["CDELT1"] * header["CDELT2"])
+    else:
+        return None
+    return 3600.0 * math.sqrt(area) if area > 0 else None
+
+
+def _resample(plane: np.ndarray, missing: np.ndarray, zoom: float) -> np.ndarray:
+    """Resample one band to the native scale and cut its centre; missing pixels stay NaN."""
+    height, width = plane.shape
+    if abs(zoom - 1.0) <= _SAME_SCALE:
+        plane = np.where(missing, np.float32(np.nan), plane) if missing.any() else plane
+        return centre_cut(plane, CUTOUT_SIDE_PIX)
+    # An even size, as the cutout's: its centre then stays where it is.
+    size = max(2, 2 * round(width * zoom / 2)), max(2, 2 * round(height * zoom / 2))
+    if not missing.any():
+        method = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
+        return centre_cut(cv2.resize(plane, size, interpolation=method), CUTOUT_SIDE_PIX)
+    # Weighted means of the good pixels, so that holes neither spread nor darken what is around.
+    method = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
+    weight = cv2.resize((~missing).astype(np.float32), size, interpolation=method)
+    total = cv2.resize(np.where(missing, np.float32(0), plane), size, interpolation=method)
+    plane = np.where(weight >= 0.5, total / np.maximum(weight, 0.5), np.float32(np.nan))
+    return centre_cut(plane.astype(np.float32), CUTOUT_SIDE_PIX)

@@ -1,0 +1,42 @@
+"""The table of what could not be used: one row per image or table row, with a reason."""
+
+import os
+from collections.abc import Iterable
+
+import pandas as pd
+
+from galaxy_lvm.core.state import atomic_path
+
+REJECTED_COLUMNS = ("stage", "id", "file", "row", "reason")
+
+
+def rejection(
+    stage: str, reason: str, id: str = "", file: str = "", row: int | None = None
+) -> dict[str, object]:
+    """Return one line of the table.
+
+    Parameters
+    ----------
+    stage
+        import, crop or split.
+    reason
+        What is wrong and what to do about it.
+    id, file
+        As the user wrote them; empty where there is none.
+    row
+        Line in the user's table, the header being line 1.
+    """
+    row_text = "" if row is None else str(row)
+    return {"stage": stage, "id": id, "file": file, "row": row_text, "reason": reason}
+
+
+def write_rejected(path: str | os.PathLike, rejections: Iterable[dict[str, object]]) -> None:
+    """Write the table as CSV, with its header even where nothing was rejected."""
+    table = pd.DataFrame(list(rejections), columns=list(REJECTED_COLUMNS))
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False)
+
+
+def read_rejected(path: str | os.PathLike) -> pd.DataFrame:
+    """Read such a table; all columns are text."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False)

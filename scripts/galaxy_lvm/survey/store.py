@@ -1,0 +1,209 @@
+"""The cutout store: HDF5 files with the schema of ssl-legacysurvey (DESIGN.md, data contract)."""
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.state import atomic_path
+
+BANDS = ("g", "r", "z")
+PIXEL_SCALE_ARCSEC = 0.262
+CUTOUT_SIDE_PIX = 152
+
+_STRING = h5py.string_dtype("utf-8")
+
+
+def stored_names(columns: Sequence[str], reserved: Collection[str]) -> dict[str, str]:
+    """Return names for a table's columns that HDF5 takes and that nothing else bears.
+
+    Parameters
+    ----------
+    columns
+        The table's, all different.
+    reserved
+        Names that the store or an import uses itself; a column of that name gets `table_` in front.
+    """
+    taken, names = {*reserved, *columns}, {}
+    for name in columns:
+        safe = name.replace("/", "_") or "unnamed"
+        safe = f"table_{safe}" if safe in reserved else safe
+        while safe != name and safe in taken:
+            safe += "_"
+        taken.add(safe)
+        names[name] = safe
+    return names
+
+
+class CutoutWriter:
+    """Write a cutout store piece by piece; the file appears under its name when it is complete.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    rgb
+        False: `images` float32 (N, 3, H, W), bands g, r, z in nanomaggies.
+        True: `images_rgb` uint8 (N, H, W, 3).
+    height_pix, width_pix
+        Size of every cutout.
+    attributes
+        File attributes, for instance the pixel scale or the simulation's settings.
+
+    Examples
+    --------
+    >>> with CutoutWriter("cutouts.h5") as writer:      # doctest: +SKIP
+    ...     writer.append(images, {"id": ids, "flux_r": flux_r})
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        rgb: bool = False,
+        height_pix: int = CUTOUT_SIDE_PIX,
+        width_pix: int = CUTOUT_SIDE_PIX,
+        attributes: Mapping[str, object] | None = None,
+    ) -> None:
+        self.rgb = rgb
+        self.shape = (height_pix, width_pix, 3) if rgb else (3, height_pix, width_pix)
+        self.dataset = "images_rgb" if rgb else "images"
+        self.dtype = np.dtype(np.uint8 if rgb else np.float32)
+        self._atomic = atomic_path(path)
+        self._attributes = dict(attributes or {})
+        self._columns: dict[str, list] = {}
+        self._n = 0
+
+    def __enter__(self) -> "CutoutWriter":
+        self._file = h5py.File(self._atomic.__enter__(), "w")
+        self._file.attrs["bands"] = "rgb" if self.rgb else ",".join(BANDS)
+        self._file.attrs.update(self._attributes)
+        self._file.create_dataset(
+            self.dataset,
+            shape=(0, *self.shape),
+            maxshape=(None, *self.shape),
+            dtype=self.dtype,
+            chunks=(1, *self.shape),  # one image a chunk: random access reads no neighbour
+        )
+        return self
+
+    def __exit__(self, *error: object) -> bool | None:
+        if error[0] is None:
+            self._write_columns()
+        self._file.close()
+        return self._atomic.__exit__(*error)
+
+    def append(self, images: np.ndarray, columns: Mapping[str, Sequence]) -> None:
+        """Add `images` (n, *shape) and one value per image for every catalogue column."""
+        images = np.asarray(images)
+        if images.shape[1:] != self.shape:
+            raise DataError(f"cutouts have shape {images.shape[1:]}, the store takes {self.shape}")
+        if self._n and set(columns) != set(self._columns):
+            raise DataError(f"columns changed: {sorted(set(columns) ^ set(self._columns))}")
+        for name, values in columns.items():
+            if len(values) != len(images):
+                raise DataError(f"column {name!r}: {len(values)} values for {len(images)} images")
+            self._columns.setdefault(name, []).extend(values)
+        dataset = self._file[self.dataset]
+        dataset.resize(self._n + len(images), axis=0)
+        dataset[self._n :] = images.astype(self.dtype, copy=False)
+        self._n += len(images)
+
+    def _write_columns(self) -> None:
+        for name, values in self._columns.items():
+            array = np.asarray(values)
+            if array.dtype.kind in "OUS":
+                text = [str(value) for value in values]
+                self._file.create_dataset(name, data=text, dtype=_STRING)
+            else:
+                self._file.create_dataset(name, data=array)
+
+
+class CutoutStore:
+    """Read a cutout store, one written here or a file of the ssl-legacysurvey set.
+
+    Parameters
+    ----------
+    path
+        HDF5 file with `images` (N, 3, H, W) or `images_rgb` (N, H, W, 3).
+
+    Raises
+    ------
+    DataError
+        If the file holds neither dataset or one of another shape.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = Path(path)
+        self._file = h5py.File(self.path, "r")
+        self.rgb = "images_rgb" in self._file
+        name = "images_rgb" if self.rgb else "images"
+        if name not in self._file:
+            raise DataError(
+                f"{self.path}: neither 'images' nor 'images_rgb' in it, but "
+                f"{sorted(self._file)}; see the data contract in the README"
+            )
+        self.images = self._file[name]
+        channel_axis = 3 if self.rgb else 1
+        if self.images.ndim != 4 or self.images.shape[channel_axis] != 3:
+            raise DataError(f"{self.path}: '{name}' has shape {self.images.shape}, not 3 channels")
+
+    def __len__(self) -> int:
+        return self.images.shape[0]
+
+    def __enter__(self) -> "CutoutStore":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    @property
+    def attributes(self) -> dict[str, object]:
+        """File attributes."""
+        return dict(self._file.attrs)
+
+    def catalogue(self) -> pd.DataFrame:
+        """Return the 1-D columns, one row per cutout; `id` is the row number where none is kept."""
+        columns = {}
+        for name, dataset in self._file.items():
+            if dataset.ndim == 1 and dataset.shape[0] == len(self):
+                text = h5py.check_string_dtype(dataset.dtype) is not None
+                columns[name] = dataset.asstr()[:] if text else dataset[:]
+        table = pd.DataFrame(columns)
+        if "id" not in table:
+            table.insert(0, "id", [str(i) for i in range(len(self))])
+        return table
+
+
+def take_rows(stored: h5py.Dataset, rows: Sequence[int]) -> np.ndarray:
+    """Return rows of a dataset in any order and with repeats; HDF5 itself wants rising ones."""
+    unique, inverse = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
+    return stored[unique][inverse]
+
+
+def crops_by_id(crops_path: str | os.PathLike, ids: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return id -> crop (H, W, 3) uint8 of some galaxies of a crops file.
+
+    Raises
+    ------
+    DataError
+        If the file lacks one of them.
+    """
+    with h5py.File(crops_path, "r") as file:
+        rows = {name: row for row, name in enumerate(file["id"].asstr()[:])}
+        lost = [name for name in ids if name not in rows]
+        if lost:
+            raise DataError(
+                f"{crops_path}: no galaxy {lost[0]!r}; run again the job whose result names it"
+            )
+        images = take_rows(file["images"], [rows[name] for name in ids])
+    return dict(zip(ids, images, strict=True))
+
+
+def read_crops(crops_path: str | os.PathLike, rows: Sequence[int]) -> np.ndarray:
+    """Return crops (n, H, W, 3) uint8 of a crops file in the order of `rows`."""
+    with h5py.File(crops_path, "r") as file:
+        return take_rows(file["images"], rows)
