@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from galaxy_lvm.core.errors import ConfigError
 
-SCHEMA_PATH = Path(__file__).parents[2] / "config" / "config.schema.yaml"
+SCHEMA_PATH = Path(__file__).parents[3] / "config" / "config.schema.yaml"
 
 
 def load_config(*paths: str | os.PathLike) -> dict[str, Any]:
