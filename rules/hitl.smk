@@ -114,6 +114,7 @@ rule plot_hitl:
             workflow.source_path("../scripts/galaxy_lvm/hitl/figures.py"),
             workflow.source_path("../scripts/galaxy_lvm/hitl/diagram.py"),
             workflow.source_path("../scripts/galaxy_lvm/hitl/tables.py"),
+            workflow.source_path("../scripts/galaxy_lvm/hitl/claims.py"),
         ],
     output:
         fig07=f"{RUN}/figures/fig07_hitl_targets.pdf",

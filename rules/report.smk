@@ -14,6 +14,8 @@ rule make_tables:
         paper=workflow.source_path("../config/paper_values.csv"),
         code=[
             workflow.source_path("../scripts/galaxy_lvm/report/tables.py"),
+            workflow.source_path("../scripts/galaxy_lvm/report/verdicts.py"),
+            workflow.source_path("../scripts/galaxy_lvm/multitask/tables.py"),
             workflow.source_path("../scripts/galaxy_lvm/multitask/claims.py"),
             workflow.source_path("../scripts/galaxy_lvm/report/names.py"),
         ],
@@ -69,7 +71,10 @@ rule make_summary:
         hitl=f"{RUN}/tables/fig10_hitl.csv",
         paper=workflow.source_path("../config/paper_values.csv"),
         code=[
-            workflow.source_path("../scripts/galaxy_lvm/report/applications.py"),
+            workflow.source_path("../scripts/galaxy_lvm/fewshot/claims.py"),
+            workflow.source_path("../scripts/galaxy_lvm/lenses/claims.py"),
+            workflow.source_path("../scripts/galaxy_lvm/hitl/claims.py"),
+            workflow.source_path("../scripts/galaxy_lvm/multitask/tables.py"),
             workflow.source_path("../scripts/galaxy_lvm/report/summary.py"),
             workflow.source_path("../scripts/galaxy_lvm/report/tables.py"),
             workflow.source_path("../scripts/galaxy_lvm/report/names.py"),

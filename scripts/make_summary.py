@@ -6,15 +6,13 @@ from pathlib import Path
 import pandas as pd
 from galaxy_lvm.core.logs import job_log, log
 from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.fewshot import claims as fewshot
+from galaxy_lvm.hitl import claims as hitl
+from galaxy_lvm.lenses import claims as lenses
+from galaxy_lvm.multitask import tables as multitask
 from galaxy_lvm.multitask.claims import best_classical
-from galaxy_lvm.report.applications import (
-    application_lines,
-    detector_claims,
-    few_shot_claims,
-)
 from galaxy_lvm.report.results import paper_values, read_results
 from galaxy_lvm.report.summary import summary_html, summary_text
-from galaxy_lvm.report.tables import TABLES, build_table
 from galaxy_lvm.training.model_specs import model_specs
 
 
@@ -52,17 +50,19 @@ def main(
         Markdown and HTML to write.
     """
     results = read_results(list(metrics))
-    tables = [(spec, build_table(spec, results, paper_values(paper_csv, spec.item)))
-              for spec in TABLES]  # fmt: skip
+    tables = [(spec, multitask.build_table(spec, results, paper_values(paper_csv, spec.item)))
+              for spec in multitask.TABLES]  # fmt: skip
     detectors = pd.read_csv(detector_table) if detector_table else None
-    lines = application_lines(pd.read_csv(few_shot_table), detectors, pd.read_csv(hitl_table))
+    lines = multitask.summary_lines(tables) + fewshot.summary_lines(pd.read_csv(few_shot_table))
+    lines += [] if detectors is None else lenses.summary_lines(detectors)
+    lines += hitl.summary_lines(pd.read_csv(hitl_table))
     specs = model_specs(few_shot_models)
     from_scratch = {s.label: s.display_name for s in specs if s.is_network and not s.pretrained}
     judged = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in claims]
-    few_shot = few_shot_claims(read_results(few_shot_metrics), from_scratch)
-    lenses = [] if detectors is None else [detector_claims(detectors)]
-    verdicts = pd.concat([judged[0], few_shot, *lenses, *judged[1:]])
-    content = (tables, lines, verdicts, best_classical(results))
+    few_shot = fewshot.few_shot_claims(read_results(few_shot_metrics), from_scratch)
+    found = [] if detectors is None else [lenses.detector_claims(detectors)]
+    verdicts = pd.concat([judged[0], few_shot, *found, *judged[1:]])
+    content = (lines, multitask.summary_note(tables), verdicts, best_classical(results))
     for path, text in ((summary, summary_text(*content)), (summary_page, summary_html(*content))):
         with atomic_path(path) as temporary:
             Path(temporary).write_text(text, encoding="utf-8")

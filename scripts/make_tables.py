@@ -6,8 +6,8 @@ from pathlib import Path
 from galaxy_lvm.core.logs import job_log, log
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.multitask.claims import paper_claims
+from galaxy_lvm.multitask.tables import TABLES, build_table, table_html
 from galaxy_lvm.report.results import paper_values, read_per_galaxy, read_results, write_table
-from galaxy_lvm.report.tables import TABLES, build_table, table_html
 from galaxy_lvm.report.verdicts import judge
 
 

@@ -4,13 +4,13 @@ import pandas as pd
 from galaxy_lvm.core.logs import job_log, log
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.features.store import FeatureStore
+from galaxy_lvm.hitl.claims import claims_table
 from galaxy_lvm.hitl.diagram import ModuleParts, draw_module
 from galaxy_lvm.hitl.figures import draw_alpha, draw_comparison, draw_searches, draw_targets
 from galaxy_lvm.hitl.ranker import Ranker, Whitening
 from galaxy_lvm.hitl.settings import settings_from
 from galaxy_lvm.hitl.simulate import Sizes
 from galaxy_lvm.hitl.tables import (
-    claims_table,
     comparison_html,
     comparison_table,
     discovery_table,

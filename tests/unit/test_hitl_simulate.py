@@ -9,6 +9,7 @@ from galaxy_lvm.core.config import load_config
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.features.store import write_features
 from galaxy_lvm.hitl.annotators import noisy, perfect, voting
+from galaxy_lvm.hitl.claims import claims_table
 from galaxy_lvm.hitl.diagram import ModuleParts, module_canvas
 from galaxy_lvm.hitl.discovery import open_search, search_runs, targets_table, vote_shares
 from galaxy_lvm.hitl.figures import draw_alpha, draw_comparison, draw_searches, draw_targets
@@ -29,7 +30,6 @@ from galaxy_lvm.hitl.simulate import (
 )
 from galaxy_lvm.hitl.store import POSITIVE
 from galaxy_lvm.hitl.tables import (
-    claims_table,
     comparison_html,
     comparison_table,
     discovery_table,

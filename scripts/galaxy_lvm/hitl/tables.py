@@ -1,4 +1,4 @@
-"""Tables of the human in the loop: figure 10's numbers, the searches, and the paper's claims."""
+"""Tables of the human in the loop: figure 10's numbers and the searches."""
 
 import html
 import math
@@ -7,10 +7,8 @@ import numpy as np
 import pandas as pd
 
 from galaxy_lvm.hitl.measures import COMPARISON_METRICS, labels_to_find
-from galaxy_lvm.hitl.simulate import Sizes
 from galaxy_lvm.report.results import summarise
 from galaxy_lvm.report.tables import page_html
-from galaxy_lvm.report.verdicts import NOT_EVALUATED, paired_by_seed
 
 METRIC_NAMES = {
     "aupr": "AUPR",
@@ -81,74 +79,6 @@ def comparison_table(results: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame
     order = table["model"].map({m: i for i, m in enumerate(_MODEL_ORDER)}).fillna(9)
     table = table.assign(order=order).sort_values(["n_labels", "order", "model"])
     return table.drop(columns="order").reset_index(drop=True)
-
-
-def claims_table(results: pd.DataFrame, sizes: Sizes) -> pd.DataFrame:
-    """Judge what the paper says of figure 10 and of alpha, in pairs of seeds.
-
-    Parameters
-    ----------
-    results
-        Long table with the experiments `hitl` and `alpha`.
-    sizes
-        Training sets that were asked for; a claim about one that the pool has no room for is not
-        evaluated.
-
-    Returns
-    -------
-    DataFrame
-        `claim`, `verdict`, `detail`. A claim with several parts is judged part by part.
-    """
-    by_seed = results.set_index(["experiment", "model", "condition", "metric", "seed"])["value"]
-    by_seed = by_seed.sort_index()
-
-    def values(experiment: str, model: str, condition: str, metric: str) -> pd.Series:
-        key = (experiment, model, condition, metric)
-        return (
-            by_seed.loc[key] if key in by_seed.index.droplevel("seed") else pd.Series(dtype=float)
-        )
-
-    rows = []
-    for text, metric, first, second in _claims(results, sizes):
-        found = paired_by_seed(values(*first, metric), values(*second, metric))
-        detail = "one of them has no result, or no two seeds in common"
-        if found is not None:
-            detail = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}] ({found.how})"
-        verdict = NOT_EVALUATED if found is None else found.verdict
-        rows.append({"claim": text, "verdict": verdict, "detail": detail})
-    return pd.DataFrame(rows, columns=["claim", "verdict", "detail"])
-
-
-def _claims(results: pd.DataFrame, sizes: Sizes) -> list[tuple]:
-    """Return text, metric, and what is claimed to score higher than what."""
-    few, more, small = (
-        f"train={2 * n}" for n in (sizes.few_per_class, sizes.more_per_class, sizes.small_per_class)
-    )
-    big, loop = f"train={sizes.n_big}", sizes.loop
-    head = ("hitl", "lvm_hitl", loop)
-    claims = [
-        (f"LVM + HITL above LVM, {few}", "aupr", head, ("hitl", "lvm", few)),
-        (f"LVM + HITL above LVM, {more}", "aupr", head, ("hitl", "lvm", more)),
-        (f"LVM + HITL above ResNet18, {small}", "aupr", head, ("hitl", "resnet18", small)),
-        (f"LVM + HITL at or above LVM, {big}", "aupr", head, ("hitl", "lvm", big)),
-        ("LVM + HITL above as many random labels (our control)", "aupr", head,
-         ("hitl", "lvm_random", loop)),
-        (f"LVM above ResNet18, {small}", "aupr", ("hitl", "lvm", small),
-         ("hitl", "resnet18", small)),
-    ]  # fmt: skip
-    for lower in sorted(set(results.loc[results["experiment"] == "alpha", "model"])):
-        at = {a: ("alpha", lower, f"alpha={a}") for a in ("0.1", "0.5", "0.9")}
-        name = f"lower = {lower}"
-        claims += [
-            (f"alpha 0.9 gives more precision than 0.1 ({name})", "purity", at["0.9"], at["0.1"]),
-            (f"alpha 0.1 gives more recall than 0.9 ({name})", "completeness", at["0.1"],
-             at["0.9"]),
-            (f"alpha 0.5 gives a higher AUC than 0.1 ({name})", "auc", at["0.5"], at["0.1"]),
-            (f"alpha 0.5 gives a higher AUC than 0.9 ({name})", "auc", at["0.5"], at["0.9"]),
-            (f"alpha 0.5 gives a higher AUPR than 0.1 ({name})", "aupr", at["0.5"], at["0.1"]),
-            (f"alpha 0.5 gives a higher AUPR than 0.9 ({name})", "aupr", at["0.5"], at["0.9"]),
-        ]  # fmt: skip
-    return claims
 
 
 def split_round(results: pd.DataFrame) -> pd.DataFrame:

@@ -2,8 +2,9 @@
 
 import pandas as pd
 
+from galaxy_lvm.multitask.tables import reference_models
 from galaxy_lvm.report.names import CLASSICAL
-from galaxy_lvm.report.tables import number_text, reference_models
+from galaxy_lvm.report.tables import number_text
 from galaxy_lvm.report.verdicts import Claim
 
 

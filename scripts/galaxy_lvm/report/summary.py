@@ -6,6 +6,7 @@ Nothing heavy is imported here: `make demo` ends with it.
 import html
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -14,7 +15,7 @@ from galaxy_lvm.core.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from galaxy_lvm.report.tables import TableSpec
+    from galaxy_lvm.report.tables import Line
 
 SUMMARY_FILE = Path("tables") / "summary.md"
 
@@ -30,33 +31,29 @@ _PLACES = (
 
 
 def summary_text(
-    tables: "list[tuple[TableSpec, pd.DataFrame]]",
-    applications: "list[tuple[str, ...]]",
-    claims: "pd.DataFrame",
-    best: list[str],
+    lines: "Sequence[Line]", note: str, claims: "pd.DataFrame", best: "Sequence[str]"
 ) -> str:
     """Return the summary in Markdown, its tables aligned for a terminal.
 
     Parameters
     ----------
-    tables
-        Specifications and tables of `build_table`.
-    applications
-        Rows of `applications.application_lines`.
+    lines
+        Rows of all chapters' `summary_lines`.
+    note
+        What the intervals are.
     claims
-        `claim`, `verdict`, `detail` of Tables 1 to 3 and of the applications.
+        `claim`, `verdict`, `detail` of all chapters.
     best
         Sentences of `best_classical`.
     """
     from galaxy_lvm.report.tables import aligned
 
-    lines = summary_lines(tables, applications)
     verdicts = claims[["claim", "verdict"]].to_numpy().tolist()
     details = [f"- {row.claim}: {row.detail or 'no result'}" for row in claims.itertuples()]
     parts = [
         "## The paper and this run",
         aligned(_HEADER, lines),
-        "\n".join(_notes(tables)),
+        note,
         "## The paper's claims in this run",
         aligned(("claim", "verdict"), verdicts),
         "Differences with their 95 % intervals (dB for PSNR):",
@@ -68,17 +65,14 @@ def summary_text(
 
 
 def summary_html(
-    tables: "list[tuple[TableSpec, pd.DataFrame]]",
-    applications: "list[tuple[str, ...]]",
-    claims: "pd.DataFrame",
-    best: list[str],
+    lines: "Sequence[Line]", note: str, claims: "pd.DataFrame", best: "Sequence[str]"
 ) -> str:
     """Return the summary as a page of its own; the parameters are those of `summary_text`."""
     from galaxy_lvm.report.tables import page_html
 
     numbers = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>"
-        for line in summary_lines(tables, applications)
+        for line in lines
     )
     colours = {"holds": "holds", "does not hold": "fails"}
     verdicts = "".join(
@@ -92,50 +86,11 @@ def summary_html(
     return page_html(
         "The paper and this run",
         f"<table><thead><tr>{head}</tr></thead><tbody>{numbers}</tbody></table>"
-        f"<p>{html.escape(_notes(tables)[0])}</p><h2>The paper's claims in this run</h2>"
+        f"<p>{html.escape(note)}</p><h2>The paper's claims in this run</h2>"
         "<table><thead><tr><th>claim</th><th>verdict</th><th>differences, 95 % intervals</th>"
         f"</tr></thead><tbody>{verdicts}</tbody></table>"
         + (f"<h2>Best classical baseline, by validation</h2><ul>{named}</ul>" if named else ""),
     )
-
-
-def summary_lines(
-    tables: "list[tuple[TableSpec, pd.DataFrame]]", applications: "list[tuple[str, ...]]"
-) -> list[tuple[str, ...]]:
-    """Return all rows of the summary; the parameters are those of `summary_text`."""
-    return [line for spec, table in tables for line in _lines(spec, table)] + applications
-
-
-def _lines(spec: "TableSpec", table: "pd.DataFrame") -> list[tuple[str, ...]]:
-    from galaxy_lvm.report.tables import number_text
-
-    metric = "accuracy" if "accuracy" in spec.metrics else "psnr"
-    label = "PSNR [dB]" if metric == "psnr" else metric
-    lines = []
-    for row in table.to_dict("records"):
-        patch = f", {row['patch_pix']} pix" if spec.by_patch else ""
-        lines.append(
-            (
-                spec.item.replace("table", "table ") + patch,
-                row["model"],
-                label,
-                number_text(row[metric], metric),
-                row[f"{metric}_interval"],
-                number_text(row[f"{metric}_paper"], metric) or "-",
-            )
-        )
-    return lines
-
-
-def _notes(tables: "list[tuple[TableSpec, pd.DataFrame]]") -> list[str]:
-    """Say once what the intervals are, whichever tables they are in."""
-    import pandas as pd
-
-    from galaxy_lvm.report.tables import note
-
-    columns = ["interval", "n_seeds"]
-    said = note(pd.concat([table[columns] for _, table in tables]), bold=False)
-    return [f"Tables 1 to 4: {said[0].lower()}{said[1:]} Figures 5, 6 and 10 say theirs."]
 
 
 def print_summary(run_dir: str | os.PathLike, stream: TextIO | None = None) -> None:
