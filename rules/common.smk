@@ -255,6 +255,11 @@ def fewshot_seeds(wildcards):
 
 FEWSHOT_SECTIONS = {name: config[name] for name in ("fewshot", "features")}
 FEWSHOT_PARTS = range(-(-config["fewshot"]["n_seeds"] // config["fewshot"]["seeds_per_job"]))
+FEWSHOT_PREDICTIONS = expand(
+    f"{RUN}/predictions/fewshot/{{model}}_{{part}}.parquet",
+    model=FEWSHOT_SPECS,
+    part=FEWSHOT_PARTS,
+)
 
 
 def candidate_tables(wildcards):

@@ -76,11 +76,7 @@ rule plot_fewshot:
             model=FEWSHOT_SPECS,
             part=FEWSHOT_PARTS,
         ),
-        predictions=expand(
-            f"{RUN}/predictions/fewshot/{{model}}_{{part}}.parquet",
-            model=FEWSHOT_SPECS,
-            part=FEWSHOT_PARTS,
-        ),
+        predictions=FEWSHOT_PREDICTIONS,
         code=[
             workflow.source_path("../scripts/galaxy_lvm/fewshot/figures.py"),
             workflow.source_path("../scripts/galaxy_lvm/fewshot/scores.py"),

@@ -115,6 +115,8 @@ rule plot_hitl:
             workflow.source_path("../scripts/galaxy_lvm/hitl/diagram.py"),
             workflow.source_path("../scripts/galaxy_lvm/hitl/tables.py"),
             workflow.source_path("../scripts/galaxy_lvm/hitl/claims.py"),
+            workflow.source_path("../scripts/galaxy_lvm/report/differences.py"),
+            workflow.source_path("../scripts/galaxy_lvm/report/verdicts.py"),
         ],
     output:
         fig07=f"{RUN}/figures/fig07_hitl_targets.pdf",

@@ -21,8 +21,10 @@ def main(
     paper_csv: str,
     claims: Sequence[str],
     few_shot_metrics: str,
+    few_shot_predictions: Sequence[str],
     few_shot_table: str,
     few_shot_models: Sequence[dict],
+    detector_metrics: str | None,
     detector_table: str | None,
     hitl_table: str,
     summary: str,
@@ -38,12 +40,12 @@ def main(
         The paper's printed values.
     claims
         CSVs of claims that were judged elsewhere: of the tables, of the human in the loop.
-    few_shot_metrics, few_shot_table
-        Figure 5 in long form and as a table.
+    few_shot_metrics, few_shot_predictions, few_shot_table
+        Figure 5 in long form, class probabilities of single galaxies (parquet), as a table.
     few_shot_models
         The config's list of classifiers.
-    detector_table
-        Table of figure 6; None in a run without lenses.
+    detector_metrics, detector_table
+        Figure 6 in long form and as a table; None in a run without lenses.
     hitl_table
         Table of figure 10.
     summary, summary_page
@@ -59,8 +61,9 @@ def main(
     specs = model_specs(few_shot_models)
     from_scratch = {s.label: s.display_name for s in specs if s.is_network and not s.pretrained}
     judged = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in claims]
-    few_shot = fewshot.few_shot_claims(read_results(few_shot_metrics), from_scratch)
-    found = [] if detectors is None else [lenses.detector_claims(detectors)]
+    predictions = pd.concat([pd.read_parquet(path) for path in few_shot_predictions])
+    few_shot = fewshot.few_shot_claims(read_results(few_shot_metrics), predictions, from_scratch)
+    found = [lenses.detector_claims(read_results(detector_metrics))] if detector_metrics else []
     verdicts = pd.concat([judged[0], few_shot, *found, *judged[1:]])
     content = (lines, multitask.summary_note(tables), verdicts, best_classical(results))
     for path, text in ((summary, summary_text(*content)), (summary_page, summary_html(*content))):
@@ -77,8 +80,10 @@ if __name__ == "__main__":
             paper_csv=sources.paper,
             claims=list(sources.claims),
             few_shot_metrics=sources.few_shot,
+            few_shot_predictions=list(sources.few_shot_predictions),
             few_shot_table=sources.few_shot_table,
             few_shot_models=snakemake.params.few_shot_models,  # noqa: F821
+            detector_metrics=sources.get("detector_metrics") or None,
             detector_table=sources.get("detectors") or None,
             hitl_table=sources.hitl,
             summary=snakemake.output.text,  # noqa: F821

@@ -5,10 +5,9 @@ from pathlib import Path
 
 from galaxy_lvm.core.logs import job_log, log
 from galaxy_lvm.core.state import atomic_path
-from galaxy_lvm.multitask.claims import paper_claims
+from galaxy_lvm.multitask.claims import judge_claims
 from galaxy_lvm.multitask.tables import TABLES, build_table, table_html
 from galaxy_lvm.report.results import paper_values, read_per_galaxy, read_results, write_table
-from galaxy_lvm.report.verdicts import judge
 
 
 def main(
@@ -35,7 +34,7 @@ def main(
     for spec in TABLES:
         table = build_table(spec, results, paper_values(paper_csv, spec.item))
         write_table(folder / f"{spec.stem}.csv", table, table_html(spec, table))
-    claims = judge(paper_claims(results), results, read_per_galaxy(list(per_galaxy)))
+    claims = judge_claims(results, read_per_galaxy(list(per_galaxy)))
     with atomic_path(folder / "claims.csv") as path:
         claims.to_csv(path, index=False)
     for row in claims.itertuples():

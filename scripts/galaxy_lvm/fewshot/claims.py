@@ -6,7 +6,7 @@ import pandas as pd
 
 from galaxy_lvm.fewshot.scores import condition_of, size_of
 from galaxy_lvm.report.tables import Line, score_line
-from galaxy_lvm.report.verdicts import paired_by_seed, verdict_row
+from galaxy_lvm.report.verdicts import Claim, difference, judge, verdict_table
 
 PRETRAINED_LVM = ("lvm_finetuned", "lvm_frozen")
 
@@ -25,33 +25,54 @@ def ends_of(sizes: pd.Series) -> list[int]:
     return sorted({int(sizes.min()), int(sizes.max())})
 
 
-def few_shot_claims(results: pd.DataFrame, from_scratch: Mapping[str, str]) -> pd.DataFrame:
-    """Judge whether the LVM is above the networks without pretraining, in pairs of seeds.
+def few_shot_claims(
+    results: pd.DataFrame, predictions: pd.DataFrame, from_scratch: Mapping[str, str]
+) -> pd.DataFrame:
+    """Judge whether the LVM is above the networks without pretraining, by seed and galaxy.
+
+    A seed draws the training set and the first weights; the pretrained encoder is the same for all.
 
     Parameters
     ----------
     results
         Long table of the experiment `fewshot`.
+    predictions
+        Class probabilities of single test galaxies that the trainings wrote; may be empty.
     from_scratch
         Label and name of the networks that start from random weights.
 
     Returns
     -------
     DataFrame
-        `claim`, `verdict`, `detail`; one row per variant of the LVM and end of the sizes.
+        Columns `VERDICT_COLUMNS`; one row per variant of the LVM and end of the sizes.
     """
     scores = results[results["metric"] == "accuracy"]
+    right = right_by_galaxy(predictions)
     rows = []
     for size in ends_of(scores["condition"].map(size_of)):
         block = scores[scores["condition"] == condition_of(size)]
-        by_seed = block.pivot(index="seed", columns="model", values="value")
-        for model in PRETRAINED_LVM:
-            if model in by_seed:
-                others = {k: name for k, name in from_scratch.items() if k in by_seed}
+        galaxies = right[right["n_per_class"] == size]
+        models = set(block["model"])
+        others = {label: name for label, name in from_scratch.items() if label in models}
+        for model in PRETRAINED_LVM if others else ():
+            if model in models:
                 text = f"{size} labels a class: {model} above {', '.join(others.values())}"
-                pairs = [
-                    (model, name, paired_by_seed(by_seed[model], by_seed[label]))
-                    for label, name in others.items()
-                ]
-                rows.append(verdict_row(text, "accuracy", pairs))
-    return pd.DataFrame(rows, columns=["claim", "verdict", "detail"])
+                claim = Claim(text, "accuracy", tuple((model, name) for name in others.values()))
+                pairs = [(model, label) for label in others]
+                rows.append(
+                    judge(claim, [difference(block, galaxies, "accuracy", p) for p in pairs])
+                )
+    return verdict_table(rows)
+
+
+def right_by_galaxy(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return 1 where the class of a test galaxy is right, else 0, in long form.
+
+    Columns: `n_per_class`, and `model`, `seed`, `id`, `metric`, `value` as in `read_per_galaxy`.
+    """
+    columns = ["n_per_class", "model", "seed", "id", "metric", "value"]
+    if predictions.empty:
+        return pd.DataFrame(columns=columns)
+    shares = predictions.filter(regex="^p_").to_numpy()
+    right = (shares.argmax(axis=1) == predictions["label"].to_numpy()).astype(float)
+    return predictions.assign(metric="accuracy", value=right)[columns]

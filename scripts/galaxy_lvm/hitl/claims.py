@@ -3,8 +3,9 @@
 import pandas as pd
 
 from galaxy_lvm.hitl.simulate import Sizes
+from galaxy_lvm.report.differences import by_seed
 from galaxy_lvm.report.tables import Line, score_line
-from galaxy_lvm.report.verdicts import paired_by_seed, verdict_row
+from galaxy_lvm.report.verdicts import Claim, judge, verdict_table
 
 RANDOM_CONTROL = "lvm_random"
 
@@ -25,6 +26,9 @@ def summary_lines(comparison: pd.DataFrame) -> list[Line]:
 def claims_table(results: pd.DataFrame, sizes: Sizes) -> pd.DataFrame:
     """Judge what the paper says of figure 10 and of alpha, in pairs of seeds.
 
+    A seed draws the training set and the first weights, or the session's prompts; test galaxies and
+    the encoder are the same for all. The comparisons of alpha are judged at once.
+
     Parameters
     ----------
     results
@@ -36,60 +40,65 @@ def claims_table(results: pd.DataFrame, sizes: Sizes) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `claim`, `verdict`, `detail`. A claim with several parts is judged part by part.
+        Columns `VERDICT_COLUMNS`.
     """
-    by_seed = results.set_index(["experiment", "model", "condition", "metric", "seed"])["value"]
-    by_seed = by_seed.sort_index()
-
-    def values(experiment: str, model: str, condition: str, metric: str) -> pd.Series:
-        key = (experiment, model, condition, metric)
-        return (
-            by_seed.loc[key] if key in by_seed.index.droplevel("seed") else pd.Series(dtype=float)
-        )
-
-    pairs = (
-        (text, metric, first, second, values(*first, metric), values(*second, metric))
-        for text, metric, first, second in _claims(results, sizes)
-    )
-    rows = [
-        verdict_row(text, metric, [(_name(first), _name(second), paired_by_seed(a, b))])
-        for text, metric, first, second, a, b in pairs
-    ]
-    return pd.DataFrame(rows, columns=["claim", "verdict", "detail"])
+    keys = ["experiment", "model", "condition", "metric"]
+    scores = {key: part.set_index("seed")["value"] for key, part in results.groupby(keys)}
+    none = pd.Series(dtype=float)
+    rows = []
+    for experiment, claims in (("hitl", _figure10(sizes)), ("alpha", _alpha(results))):
+        for claim, sides in claims:
+            first, second = (scores.get((experiment, *side, claim.metric), none) for side in sides)
+            rows.append(judge(claim, [by_seed(first, second)]))
+    return verdict_table(rows)
 
 
-def _name(side: tuple[str, str, str]) -> str:
-    _, model, condition = side
-    return f"{model}, {condition}"
+# Model and condition of each of the two that a claim compares.
+_Sides = tuple[tuple[str, str], tuple[str, str]]
 
 
-def _claims(results: pd.DataFrame, sizes: Sizes) -> list[tuple]:
-    """Return text, metric, and what is claimed to score higher than what."""
+def _claim(
+    text: str, metric: str, sides: _Sides, at_or_above: bool = False, n_comparisons: int = 1
+) -> tuple[Claim, _Sides]:
+    pair = tuple(", ".join(side) for side in sides)
+    return Claim(text, metric, (pair,), "", at_or_above, n_comparisons), sides
+
+
+def _figure10(sizes: Sizes) -> list[tuple[Claim, _Sides]]:
     few, more, small = (
         f"train={2 * n}" for n in (sizes.few_per_class, sizes.more_per_class, sizes.small_per_class)
     )
     big, loop = f"train={sizes.n_big}", sizes.loop
-    head = ("hitl", "lvm_hitl", loop)
-    claims = [
-        (f"LVM + HITL above LVM, {few}", "aupr", head, ("hitl", "lvm", few)),
-        (f"LVM + HITL above LVM, {more}", "aupr", head, ("hitl", "lvm", more)),
-        (f"LVM + HITL above ResNet18, {small}", "aupr", head, ("hitl", "resnet18", small)),
-        (f"LVM + HITL at or above LVM, {big}", "aupr", head, ("hitl", "lvm", big)),
-        ("LVM + HITL above as many random labels (our control)", "aupr", head,
-         ("hitl", "lvm_random", loop)),
-        (f"LVM above ResNet18, {small}", "aupr", ("hitl", "lvm", small),
-         ("hitl", "resnet18", small)),
-    ]  # fmt: skip
-    for lower in sorted(set(results.loc[results["experiment"] == "alpha", "model"])):
-        at = {a: ("alpha", lower, f"alpha={a}") for a in ("0.1", "0.5", "0.9")}
-        name = f"lower = {lower}"
-        claims += [
-            (f"alpha 0.9 gives more precision than 0.1 ({name})", "purity", at["0.9"], at["0.1"]),
-            (f"alpha 0.1 gives more recall than 0.9 ({name})", "completeness", at["0.1"],
-             at["0.9"]),
-            (f"alpha 0.5 gives a higher AUC than 0.1 ({name})", "auc", at["0.5"], at["0.1"]),
-            (f"alpha 0.5 gives a higher AUC than 0.9 ({name})", "auc", at["0.5"], at["0.9"]),
-            (f"alpha 0.5 gives a higher AUPR than 0.1 ({name})", "aupr", at["0.5"], at["0.1"]),
-            (f"alpha 0.5 gives a higher AUPR than 0.9 ({name})", "aupr", at["0.5"], at["0.9"]),
-        ]  # fmt: skip
-    return claims
+    head, control = ("lvm_hitl", loop), (RANDOM_CONTROL, loop)
+    resnet18 = ("resnet18", small)
+    return [
+        _claim(f"LVM + HITL above LVM, {few}", "aupr", (head, ("lvm", few))),
+        _claim(f"LVM + HITL above LVM, {more}", "aupr", (head, ("lvm", more))),
+        _claim(f"LVM + HITL above ResNet18, {small}", "aupr", (head, resnet18)),
+        _claim(f"LVM + HITL at or above LVM, {big}", "aupr", (head, ("lvm", big)), True),
+        _claim("LVM + HITL above as many random labels (our control)", "aupr", (head, control)),
+        _claim(f"LVM above ResNet18, {small}", "aupr", (("lvm", small), resnet18)),
+    ]
+
+
+def _alpha(results: pd.DataFrame) -> list[tuple[Claim, _Sides]]:
+    """Return what the paper says of alpha, for each reading of "lower scores"."""
+    said = (
+        ("0.9", "0.1", "purity", "more precision"),
+        ("0.1", "0.9", "completeness", "more recall"),
+        ("0.5", "0.1", "auc", "a higher AUC"),
+        ("0.5", "0.9", "auc", "a higher AUC"),
+        ("0.5", "0.1", "aupr", "a higher AUPR"),
+        ("0.5", "0.9", "aupr", "a higher AUPR"),
+    )
+    readings = sorted(set(results.loc[results["experiment"] == "alpha", "model"]))
+    return [
+        _claim(
+            f"alpha {first} gives {what} than {second} (lower = {lower})",
+            metric,
+            ((lower, f"alpha={first}"), (lower, f"alpha={second}")),
+            n_comparisons=len(said) * len(readings),
+        )
+        for lower in readings
+        for first, second, metric, what in said
+    ]

@@ -9,6 +9,7 @@ import pandas as pd
 from galaxy_lvm.hitl.measures import COMPARISON_METRICS, labels_to_find
 from galaxy_lvm.report.results import summarise
 from galaxy_lvm.report.tables import page_html
+from galaxy_lvm.report.verdicts import verdicts_html
 
 METRIC_NAMES = {
     "aupr": "AUPR",
@@ -139,10 +140,6 @@ def comparison_html(table: pd.DataFrame, claims: pd.DataFrame, target: str) -> s
             cells += f'<td class="paper">{"&ndash;" if math.isnan(printed) else printed}</td>'
         kind = ' class="network"' if row["model"] == "lvm_hitl" else ""
         body += f"<tr{kind}>{cells}</tr>"
-    verdicts = "".join(
-        f"<tr><td>{html.escape(c.claim)}</td><td>{c.verdict}</td><td>{html.escape(c.detail)}</td></tr>"
-        for c in claims.itertuples()
-    )
     note = (
         f"Positives: {target}. Test split; mean and 95 % t interval over seeds, which draw the "
         "training sets and the first weights. The paper's galaxies are others."
@@ -151,6 +148,5 @@ def comparison_html(table: pd.DataFrame, claims: pd.DataFrame, target: str) -> s
         "Figure 10: training sets",
         "<table><thead><tr><th>model</th><th>training set</th><th>seeds</th>"
         f"{head}</tr></thead><tbody>{body}</tbody></table><p>{html.escape(note)}</p>"
-        "<h2>The paper's claims</h2><table><thead><tr><th>claim</th><th>verdict</th>"
-        f"<th>difference</th></tr></thead><tbody>{verdicts}</tbody></table>",
+        f"<h2>The paper's claims</h2>{verdicts_html(claims)}",
     )

@@ -1,11 +1,11 @@
 """What the summary says of strong lenses: rows of figure 6, and whether the LVM is ahead."""
 
-import math
-
 import pandas as pd
 
+from galaxy_lvm.lenses.scores import n_train_of
+from galaxy_lvm.report.differences import by_seed_with_ends
 from galaxy_lvm.report.tables import Line, score_line
-from galaxy_lvm.report.verdicts import Difference, verdict_row
+from galaxy_lvm.report.verdicts import Claim, judge, verdict_table
 
 
 def summary_lines(detectors: pd.DataFrame) -> list[Line]:
@@ -19,38 +19,32 @@ def summary_lines(detectors: pd.DataFrame) -> list[Line]:
     ]
 
 
-def detector_claims(detectors: pd.DataFrame) -> pd.DataFrame:
+def detector_claims(results: pd.DataFrame) -> pd.DataFrame:
     """Judge whether the LVM finds lenses better than each other backbone (paper IV.B).
 
     Parameters
     ----------
-    detectors
-        Table of `detector_table`, with rows `lvm - NAME`.
+    results
+        Long table of the detectors, with the differences of `difference_rows`: their interval
+        over test fields for every training.
 
     Returns
     -------
     DataFrame
-        `claim`, `verdict`, `detail`, at the most training fields.
+        Columns `VERDICT_COLUMNS`; at the most training fields.
     """
-    largest = _most_fields(detectors)
-    pairs = largest[largest["model"].str.startswith("lvm - ")]
+    boxes = results[(results["task"] == "boxes") & results["condition"].str.fullmatch(r"train=\d+")]
+    pairs = boxes[boxes["model"].str.startswith("lvm - ")]
+    sizes = pairs["condition"].map(n_train_of)
     rows = []
-    for row in pairs.to_dict("records"):
-        single = row["interval"] == "fields"
-        how = "paired by fields" if single else f"{row['n_seeds']} trainings"
-        low, high = _ends(row["boxes_ap_low95"], row["boxes_ap_high95"])
-        first, second = row["model"].split(" - ")
-        found = Difference(row["boxes_ap"], low, high, how)
-        text = f"lenses: {first} above {second}, AP of boxes"
-        text += " (one training each)" if single else ""
-        rows.append(verdict_row(text, "ap", [(first, second, found)]))
-    return pd.DataFrame(rows, columns=["claim", "verdict", "detail"])
+    for model, block in pairs[sizes == sizes.max()].groupby("model"):
+        wide = block.pivot(index="seed", columns="metric", values="value")
+        ends = wide[["ap_low95", "ap_high95"]].to_numpy()
+        first, second = model.split(" - ")
+        claim = Claim(f"lenses: {first} above {second}, AP of boxes", "ap", ((first, second),))
+        rows.append(judge(claim, [by_seed_with_ends(wide["ap"].to_numpy(), ends, "test fields")]))
+    return verdict_table(rows)
 
 
 def _most_fields(detectors: pd.DataFrame) -> pd.DataFrame:
     return detectors[detectors["n_train"] == detectors["n_train"].max()]
-
-
-def _ends(low: float, high: float) -> tuple[float, float]:
-    """Return the ends of an interval; without one nothing can be told apart."""
-    return (-math.inf, math.inf) if math.isnan(low) or math.isnan(high) else (low, high)

@@ -42,20 +42,22 @@ def summary_text(
     note
         What the intervals are.
     claims
-        `claim`, `verdict`, `detail` of all chapters.
+        Verdicts of all chapters (`verdict_table`).
     best
         Sentences of `best_classical`.
     """
     from galaxy_lvm.report.tables import aligned
+    from galaxy_lvm.report.verdicts import how_to_read
 
-    verdicts = claims[["claim", "verdict"]].to_numpy().tolist()
+    verdicts = claims[["claim", "verdict", "trainings"]].replace("", "-").to_numpy().tolist()
     details = [f"- {row.claim}: {row.detail or 'no result'}" for row in claims.itertuples()]
     parts = [
         "## The paper and this run",
         aligned(_HEADER, lines),
         note,
         "## The paper's claims in this run",
-        aligned(("claim", "verdict"), verdicts),
+        aligned(("claim", "verdict", "trainings"), verdicts),
+        how_to_read(claims),
         "Differences with their 95 % intervals (dB for PSNR):",
         "\n".join(details),
     ]
@@ -69,17 +71,11 @@ def summary_html(
 ) -> str:
     """Return the summary as a page of its own; the parameters are those of `summary_text`."""
     from galaxy_lvm.report.tables import page_html
+    from galaxy_lvm.report.verdicts import verdicts_html
 
     numbers = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>"
         for line in lines
-    )
-    colours = {"holds": "holds", "does not hold": "fails"}
-    verdicts = "".join(
-        f'<tr><td>{html.escape(row.claim)}</td><td class="text">'
-        f'<b class="{colours.get(row.verdict, "unclear")}">{row.verdict}</b></td>'
-        f'<td class="text">{html.escape(row.detail).replace("; ", "<br>")}</td></tr>'
-        for row in claims.itertuples()
     )
     head = "".join(f"<th>{name}</th>" for name in _HEADER)
     named = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in best)
@@ -87,8 +83,7 @@ def summary_html(
         "The paper and this run",
         f"<table><thead><tr>{head}</tr></thead><tbody>{numbers}</tbody></table>"
         f"<p>{html.escape(note)}</p><h2>The paper's claims in this run</h2>"
-        "<table><thead><tr><th>claim</th><th>verdict</th><th>differences, 95 % intervals</th>"
-        f"</tr></thead><tbody>{verdicts}</tbody></table>"
+        f"{verdicts_html(claims)}"
         + (f"<h2>Best classical baseline, by validation</h2><ul>{named}</ul>" if named else ""),
     )
 
