@@ -26,9 +26,9 @@ import torch  # noqa: E402
 from galaxy_lvm.features.extract import (  # noqa: E402
     FeatureExtractor,
     FeatureSettings,
-    read_blocks,
 )
 from galaxy_lvm.lvm.model import LVM, build_config  # noqa: E402
+from galaxy_lvm.survey.crop_store import CropStore  # noqa: E402
 from galaxy_lvm.training.backbones import PooledLVM  # noqa: E402
 
 N_CROPS, SIDE_PIX, REPEATS = 2048, 128, 5
@@ -63,17 +63,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "crops.h5"
         write_crops(path)
-        with h5py.File(path, "r") as file:
-            images, size = file["images"], settings.block_crops
-            held = images[:size]
+        size = settings.block_crops
+        with CropStore(path) as crops:
+            held = crops[:size]
 
             def read() -> None:
-                for _ in read_blocks(images, 0, N_CROPS, size):
+                for _ in crops.blocks(size):
                     pass
 
             def extract() -> None:
-                for crops in read_blocks(images, 0, N_CROPS, size):
-                    extractor(crops)
+                for block in crops.blocks(size):
+                    extractor(block)
 
             extractor(held)
             works = {"reader": read, "network": lambda: extractor(held), "all": extract}

@@ -31,6 +31,7 @@ from galaxy_lvm.hitl.ranker import Whitening
 from galaxy_lvm.hitl.settings import SessionSettings
 from galaxy_lvm.hitl.simulate import Sizes, Task, compare, discover
 from galaxy_lvm.report.verdicts import paired_by_seed  # noqa: E402
+from galaxy_lvm.survey.splits_table import Splits  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "hitl_real.json"
 RULES = ("top_score", "uncertainty", "random", "k_centre", "mix")
@@ -140,7 +141,7 @@ def main() -> None:
         return
     splits = arguments.data_dir / "splits.parquet"
     galaxies = read_galaxies(splits, arguments.data_dir / "cutouts.h5")
-    about = pd.read_parquet(splits)
+    about = Splits(splits).table
     galaxies = galaxies.assign(index=about["index"], group=about["group"])
     features = np.load(arguments.features, mmap_mode="r")
     results: dict[str, object] = {"n_seeds": arguments.seeds, "split": arguments.split}

@@ -24,17 +24,16 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.lvm.weights import load_lvm, read_card  # noqa: E402
-from galaxy_lvm.multitask.feed import TaskImages  # noqa: E402
 from galaxy_lvm.multitask.heads import (
     TASKS,  # noqa: E402
     restored_images,  # noqa: E402
 )
 from galaxy_lvm.multitask.schedule import TaskSchedule  # noqa: E402
-from galaxy_lvm.multitask.tasks import load_split  # noqa: E402
 from galaxy_lvm.multitask.train import (  # noqa: E402
     MultitaskSettings,
     build_model,
     make_feed,
+    read_training_images,
     validation_sets,
     with_drop_path,
 )
@@ -73,7 +72,7 @@ def train_and_score(
     sections = {**sections, "multitask": {**sections["multitask"], **statistics}}
     settings = MultitaskSettings(**{**sections, "strategy": strategy})
     crops, splits = (run / "data/galaxies" / name for name in ("crops.h5", "splits.parquet"))
-    images, labels, _, class_names = load_split(crops, splits, "train")
+    train, class_names = read_training_images(crops, splits)
     torch.manual_seed(derive_seed(settings.seed, "multitask", repeat))
     lvm = with_drop_path(load_lvm(weights), settings.multitask["drop_path"])
     model = build_model(lvm, len(class_names), settings)
@@ -84,7 +83,7 @@ def train_and_score(
     optim = OptimSettings(**{**settings.multitask["optim"], "steps": n_steps})
     with tempfile.TemporaryDirectory() as state:
         loop = TrainingLoop(model, optim, state, make_accelerator(optim.precision))
-        feed = make_feed(TaskImages(images, labels), schedule, settings, len(class_names), loop)
+        feed = make_feed(train, schedule, settings, len(class_names), loop)
         loop.run(feed.batch, desc=f"{strategy}, {', '.join(tasks)}")
         loop.finish()
     reference, masked = getattr(validation_sets(crops, splits, settings), TASK)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pandas as pd
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.lvm.anatomy import build_empty
 from galaxy_lvm.lvm.diagrams import draw_lvm, draw_swin_layers
@@ -10,7 +9,7 @@ from galaxy_lvm.lvm.model import build_config
 from galaxy_lvm.multitask.diagram import draw_multitask
 from galaxy_lvm.multitask.heads import build_empty_multitask
 from galaxy_lvm.report.style import save
-from galaxy_lvm.survey.classes import class_order
+from galaxy_lvm.survey.splits_table import Splits
 
 
 def main(
@@ -52,7 +51,7 @@ def main(
 
 def count_classes(splits: str) -> int:
     """Return the number of classes in a table of splits."""
-    return len(class_order(pd.read_parquet(splits, columns=["label"])["label"]))
+    return len(Splits(splits).class_names)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from galaxy_lvm.features.parameters import (
 from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.report.results import long_rows, write_results
+from galaxy_lvm.survey.splits_table import Splits
 from threadpoolctl import threadpool_limits
 
 SPLITS = ("train", "val", "test")
@@ -51,7 +52,7 @@ def main(
     seed, threads
         The run's seed; CPU threads.
     """
-    table = _limited(pd.read_parquet(splits), max_train, seed)
+    table = _limited(Splits(splits).table, max_train, seed)
     catalogue = catalogue_of_crops(crops, cutouts, table["index"].to_numpy())
     split = table["split"].to_numpy()
     values = FeatureStore.open(features).take(table["id"])

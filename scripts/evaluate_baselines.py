@@ -9,13 +9,15 @@ from galaxy_lvm.multitask.baselines import (
 )
 from galaxy_lvm.multitask.classical import BaselineSettings
 from galaxy_lvm.multitask.degrade import BlurRecipe, MaskRecipe
-from galaxy_lvm.multitask.tasks import load_split
+from galaxy_lvm.multitask.tasks import image_galaxies
 from galaxy_lvm.report.results import (
     long_rows,
     per_galaxy_rows,
     write_per_galaxy,
     write_results,
 )
+from galaxy_lvm.survey.crop_store import CropStore
+from galaxy_lvm.survey.splits_table import Splits
 
 
 def main(
@@ -38,7 +40,7 @@ def main(
     metrics_csv, per_galaxy
         Long-format CSV, and parquet with the scores of single galaxies.
     n_image_test
-        Test galaxies that the image tasks are scored on: the first of the split.
+        Test galaxies that the image tasks are scored on; see `image_galaxies`.
     restoration, reconstruction, baselines
         The config's sections: fields of BlurRecipe, MaskRecipe and BaselineSettings.
     seed
@@ -47,12 +49,15 @@ def main(
     cv2.setNumThreads(1)
     blur, mask = BlurRecipe(**restoration or {}), MaskRecipe(**reconstruction or {})
     settings = BaselineSettings(**baselines or {})
-    data = {split: load_split(crops, splits, split) for split in ("train", "val", "test")}
-    val, test = data["val"][0][: settings.n_image_val], data["test"][0][:n_image_test]
-    ids, class_names = data["test"][2][:n_image_test], data["test"][3]
-    labelled = [data[split][:3] for split in ("train", "val", "test")]
+    table = Splits(splits)
+    tuned_on = image_galaxies(table, "val", settings.n_image_val, seed)
+    scored_on = image_galaxies(table, "test", n_image_test, seed)
+    with CropStore(crops) as store:
+        val, test = store.of(tuned_on), store.of(scored_on)
+        labelled = [(store.of(g), g.labels, g.ids) for g in table.all_labelled().values()]
+    ids = scored_on.ids.tolist()
     scored = [
-        classification_baseline(*labelled, len(class_names), settings, seed),
+        classification_baseline(*labelled, len(table.class_names), settings, seed),
         *restoration_baselines(val, test, ids, blur, settings, seed),
         *reconstruction_baselines(val, test, ids, mask, settings, seed),
     ]

@@ -1,12 +1,11 @@
 """Score the three multitask strategies on the test split: the numbers of Tables 1 to 4."""
 
-import numpy as np
 import pandas as pd
 import torch
 from galaxy_lvm.core.logs import job_log, progress
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.multitask.heads import restored_images
-from galaxy_lvm.multitask.tasks import load_split, reconstruction_test_sets, restoration_test_set
+from galaxy_lvm.multitask.tasks import image_galaxies, image_test_sets
 from galaxy_lvm.multitask.train import MultitaskSettings, load_multitask
 from galaxy_lvm.report.metrics import (
     classification_scores,
@@ -20,6 +19,8 @@ from galaxy_lvm.report.results import (
     write_per_galaxy,
     write_results,
 )
+from galaxy_lvm.survey.crop_store import CropStore
+from galaxy_lvm.survey.splits_table import Splits
 from galaxy_lvm.training.loop import make_accelerator
 from galaxy_lvm.training.predict import class_probabilities
 
@@ -49,7 +50,7 @@ def main(
         Long-format CSV; parquet with the scores and with the class probabilities of single
         galaxies.
     n_images
-        Test galaxies that the image tasks are scored on.
+        Test galaxies that the image tasks are scored on; see `image_galaxies`.
     n_orientations
         Orientations, 1 to 8, over which class probabilities are averaged.
     zooms
@@ -58,8 +59,11 @@ def main(
         The run's seed; CPU threads.
     """
     torch.set_num_threads(threads)
-    images, labels, ids, class_names = load_split(crops, splits, "test")
-    known, ids = labels >= 0, np.asarray(ids)
+    table = Splits(splits)
+    known, class_names = table.labelled("test"), table.class_names
+    drawn = image_galaxies(table, "test", n_images, seed)
+    with CropStore(crops) as store:
+        images, drawn_images = store.of(known), store.of(drawn)
     rows, galaxies, tables = [], [], []
     for path in progress(weights, desc="test split", unit="strategies"):
         model, card = load_multitask(path)
@@ -68,32 +72,25 @@ def main(
         # In the precision of the training: twice as fast where that is bfloat16.
         autocast = make_accelerator(settings.multitask["optim"]["precision"]).autocast
         shares = class_probabilities(
-            model, images[known], side_pix, n_orientations, zooms, autocast=autocast
+            model, images, side_pix, n_orientations, zooms, autocast=autocast
         )
         predicted = shares.argmax(axis=1)
-        scores = classification_scores(labels[known], predicted, len(class_names), seed)
+        scores = classification_scores(known.labels, predicted, len(class_names), seed)
         rows += long_rows("multitask", "classification", name, "", seed, scores)
-        right = right_or_wrong(labels[known], predicted)
-        galaxies.append(per_galaxy_rows("classification", name, "", seed, ids[known], right))
+        right = right_or_wrong(known.labels, predicted)
+        galaxies.append(per_galaxy_rows("classification", name, "", seed, known.ids, right))
         table = pd.DataFrame(shares, columns=[f"p_{c}" for c in class_names])
-        tables.append(table.assign(id=ids[known], label=labels[known], model=name))
-        for task, condition, reference, degraded in _image_sets(images[:n_images], settings, seed):
+        tables.append(table.assign(id=known.ids, label=known.labels, model=name))
+        sets = image_test_sets(drawn_images, settings.blur, settings.mask, seed)
+        for task, condition, reference, degraded in sets:
             output = restored_images(model, task, degraded, autocast=autocast)
             result = image_metrics(reference, output)
             rows += long_rows("multitask", task, name, condition, seed, image_scores(result, seed))
-            galaxies.append(per_galaxy_rows(task, name, condition, seed, ids[:n_images], result))
+            galaxies.append(per_galaxy_rows(task, name, condition, seed, drawn.ids, result))
     write_results(metrics, rows)
     write_per_galaxy(per_galaxy, galaxies)
     with atomic_path(predictions) as temporary:
         pd.concat(tables, ignore_index=True).to_parquet(temporary)
-
-
-def _image_sets(images: np.ndarray, settings: MultitaskSettings, seed: int):
-    reference, blurred, _ = restoration_test_set(images, settings.blur, seed, "test")
-    yield "restoration", "", reference, blurred
-    masked_sets = reconstruction_test_sets(images, settings.mask, seed, "test")
-    for condition, (reference, masked, *_) in masked_sets.items():
-        yield "reconstruction", condition, reference, masked
 
 
 if __name__ == "__main__":

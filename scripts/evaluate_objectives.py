@@ -10,9 +10,10 @@ from galaxy_lvm.features.extract import FeatureExtractor, FeatureSettings
 from galaxy_lvm.lvm.model import LVM, LVMConfig
 from galaxy_lvm.lvm.norms import calibrate
 from galaxy_lvm.lvm.weights import load_lvm, read_card
-from galaxy_lvm.multitask.tasks import load_split
 from galaxy_lvm.report.metrics import bootstrap_interval, classification_metrics
 from galaxy_lvm.report.results import long_rows, write_results
+from galaxy_lvm.survey.crop_store import CropStore
+from galaxy_lvm.survey.splits_table import Splits
 from galaxy_lvm.training.augment import resize, to_float
 from galaxy_lvm.training.backbones import PooledLVM
 from sklearn.linear_model import LogisticRegression
@@ -21,7 +22,6 @@ from sklearn.preprocessing import StandardScaler
 
 N_CALIBRATION = 512
 REGULARISATIONS = (0.003, 0.03, 0.3)
-SPLITS = ("train", "val", "test")
 
 
 def main(
@@ -49,16 +49,19 @@ def main(
         The run's seed; CPU threads.
     """
     torch.set_num_threads(threads)
-    data = {name: _labelled(load_split(crops, splits, name)) for name in SPLITS}
+    table = Splits(splits)
+    galaxies = table.all_labelled()
+    some = table.draw("train", N_CALIBRATION, seed, "calibration")
+    with CropStore(crops) as store:
+        images = {split: store.of(those) for split, those in galaxies.items()}
+        untrained = _untrained(load_lvm(weights[0]).config, store.of(some), view_side_pix, seed)
     rows = []
-    torch.manual_seed(derive_seed(seed, "pretrain"))
-    models = {"random": _untrained(load_lvm(weights[0]).config, data["train"][0], view_side_pix)}
-    models |= {Path(path).parent.name: load_lvm(path) for path in weights}
+    models = {"random": untrained} | {Path(path).parent.name: load_lvm(path) for path in weights}
     how = FeatureSettings(view_side_pix=view_side_pix, n_orientations=1, batch_size=64)
     for name, lvm in progress(models.items(), desc="frozen features", unit="models"):
         extractor = FeatureExtractor(PooledLVM(lvm.encoder), how)
-        features = {split: extractor(images) for split, (images, _) in data.items()}
-        labels = {split: data[split][1] for split in SPLITS}
+        features = {split: extractor(crops_of) for split, crops_of in images.items()}
+        labels = {split: those.labels for split, those in galaxies.items()}
         scores = _probe(features, labels, seed)
         rows += long_rows("objectives", "classification", name, "frozen features", seed, scores)
     for path in weights:
@@ -68,16 +71,12 @@ def main(
     write_results(metrics, rows)
 
 
-def _untrained(config: LVMConfig, images: np.ndarray, view_side_pix: int) -> LVM:
+def _untrained(config: LVMConfig, images: np.ndarray, view_side_pix: int, seed: int) -> LVM:
     """Return an LVM with random weights; its running statistics are those of the images."""
+    torch.manual_seed(derive_seed(seed, "pretrain"))
     lvm = LVM(config)
-    calibrate(lvm.encoder, [resize(to_float(images[:N_CALIBRATION]), view_side_pix)])
+    calibrate(lvm.encoder, [resize(to_float(images), view_side_pix)])
     return lvm
-
-
-def _labelled(split: tuple) -> tuple[np.ndarray, np.ndarray]:
-    images, labels = split[:2]
-    return images[labels >= 0], labels[labels >= 0]
 
 
 def _probe(features: dict, labels: dict, seed: int) -> dict[str, float]:

@@ -21,6 +21,7 @@ from galaxy_lvm.features.outliers import BASELINE, OutlierDetectors, OutlierSett
 from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.report.results import write_results
+from galaxy_lvm.survey.splits_table import COLUMNS, Splits
 
 
 def main(
@@ -53,7 +54,7 @@ def main(
         The run's seed; CPU threads.
     """
     torch.set_num_threads(threads)
-    table = pd.read_parquet(splits)[["index", "id", "split", "label"]]
+    table = Splits(splits).table[list(COLUMNS)]
     store = FeatureStore.open(features)
     values = store.take(table["id"])
     reference = _reference(table["split"].to_numpy(), settings["n_reference"], seed)

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Sequence
 
 import cv2
-import h5py
 import pandas as pd
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.survey.classes import labels_from_columns
+from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.duplicates import duplicate_groups
 from galaxy_lvm.survey.rejected import read_rejected, write_rejected
 from galaxy_lvm.survey.splits import SplitSettings, make_splits
@@ -52,17 +52,17 @@ def main(
     """
     cv2.setNumThreads(1)
     split_settings = SplitSettings(**settings)
-    with h5py.File(crops, "r") as file, CutoutStore(cutouts) as store:
-        table = store.catalogue().iloc[file["cutout_index"][:]].reset_index(drop=True)
-        galaxies = pd.DataFrame({"index": range(len(table)), "id": file["id"].asstr()[:]})
+    with CropStore(crops) as cropped, CutoutStore(cutouts) as store:
+        table = store.catalogue().iloc[cropped.column("cutout_index")].reset_index(drop=True)
+        galaxies = pd.DataFrame({"index": range(len(table)), "id": cropped.ids})
         galaxies["label"] = (
-            labels_from_columns(table, **classes) if classes else file["label"].asstr()[:]
+            labels_from_columns(table, **classes) if classes else cropped.column("label")
         )
         for name in ("file", "row"):
             if name in table:
                 galaxies[name] = table[name]
         galaxies["group"] = duplicate_groups(
-            file["images"],
+            cropped,
             table.get("ra"),
             table.get("dec"),
             split_settings.duplicate_arcsec,

@@ -1,6 +1,5 @@
 """Lay the galaxies out on a plane by their features."""
 
-import pandas as pd
 from galaxy_lvm.core.logs import job_log, log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import atomic_path
@@ -8,6 +7,7 @@ from galaxy_lvm.features.embedding import embed, map_scores
 from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.report.results import long_rows, write_results
+from galaxy_lvm.survey.splits_table import COLUMNS, Splits
 from threadpoolctl import threadpool_limits
 
 
@@ -33,12 +33,12 @@ def main(
     seed, threads
         The run's seed; CPU threads.
     """
-    table = pd.read_parquet(splits)[["index", "id", "split", "label"]]
+    table = Splits(splits).table[list(COLUMNS)]
     rows = sample_rows(len(table), settings["max_galaxies"], derive_seed(seed, "map sample"))
     log.info("%d of %d galaxies are on the map", len(rows), len(table))
     sample = table.iloc[rows].reset_index(drop=True)
     values = FeatureStore.open(features).take(sample["id"])
-    labels = sample["label"].fillna("").to_numpy(dtype=object)
+    labels = sample["label"].to_numpy(dtype=object)
     with threadpool_limits(threads):
         xy = embed(values, settings["perplexity"], settings["n_components"], seed)
         scores = map_scores(values, xy, labels, seed)

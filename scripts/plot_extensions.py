@@ -17,7 +17,7 @@ from galaxy_lvm.features.tables import (
 )
 from galaxy_lvm.report.results import read_results, write_table
 from galaxy_lvm.report.style import save
-from galaxy_lvm.survey.store import read_crops
+from galaxy_lvm.survey.crop_store import read_crops
 from matplotlib.figure import Figure
 
 EXAMPLES_PER_KIND = 8

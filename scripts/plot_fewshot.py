@@ -17,7 +17,7 @@ from galaxy_lvm.fewshot.scores import (
 from galaxy_lvm.fewshot.subsets import usable_sizes
 from galaxy_lvm.report.results import read_results, write_results, write_table
 from galaxy_lvm.report.style import save
-from galaxy_lvm.survey.labelled import read_labelled
+from galaxy_lvm.survey.splits_table import Splits
 from galaxy_lvm.training.model_specs import model_specs
 
 
@@ -58,7 +58,8 @@ def main(
     write_results(metrics, results)
     specs = model_specs(models)
     names = {spec.label: spec.display_name for spec in specs}
-    galaxies, class_names = read_labelled(splits)
+    labelled = Splits(splits)
+    galaxies, class_names = labelled.all_labelled(), labelled.class_names
     _, skipped = usable_sizes(galaxies["train"].labels, class_names, sizes)
     notes = [f"{n} per class: not shown, too few of {why}" for n, why in skipped.items()]
     scores = few_shot_table(results, list(names))

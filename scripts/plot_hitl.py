@@ -17,7 +17,7 @@ from galaxy_lvm.hitl.tables import (
 )
 from galaxy_lvm.report.results import paper_values, read_results, write_table
 from galaxy_lvm.report.style import save
-from galaxy_lvm.survey.store import crops_by_id
+from galaxy_lvm.survey.crop_store import CropStore
 
 
 def main(
@@ -55,7 +55,9 @@ def main(
     results, shown = read_results(metrics), pd.read_parquet(recommended)
     target = results.loc[results["experiment"] == "hitl", "task"].iloc[0]
     targets = pd.read_csv(target_table)["target"].tolist()
-    save(draw_targets(shown, crops_by_id(crops, shown["id"].unique()), targets), figures["fig07"])
+    with CropStore(crops) as store:
+        images = store.by_id(shown["id"].unique())
+    save(draw_targets(shown, images, targets), figures["fig07"])
     store = FeatureStore.open(features)
     whitening = Whitening.of(store.values, settings["ranker"]["n_components"])
     ranker = Ranker(whitening, settings_from(settings).ranker)

@@ -2,21 +2,22 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.multitask.classical import BaselineSettings
 from galaxy_lvm.multitask.examples import (
     GALAXIES_PER_PATCH_SIZE,
-    choose,
     masked_examples,
     restored_examples,
 )
 from galaxy_lvm.multitask.reconstruction_figure import draw_reconstruction, draw_restoration
-from galaxy_lvm.multitask.tasks import as_float, load_split
+from galaxy_lvm.multitask.tasks import as_float, image_galaxies
 from galaxy_lvm.multitask.train import MultitaskSettings, load_multitask
 from galaxy_lvm.report.style import save
+from galaxy_lvm.survey.crop_store import CropStore
+from galaxy_lvm.survey.splits_table import Splits
 
 HIDDEN_SHARES = (0.1, 0.3, 0.5, 0.7)
 
@@ -57,18 +58,17 @@ def main(
     torch.set_num_threads(threads)
     model, card = load_multitask(weights)
     settings = MultitaskSettings(**card["settings"])
-    images, labels, _, names = load_split(crops, splits, "test")
+    table, limits = Splits(splits), BaselineSettings(**baselines or {})
     n_needed = GALAXIES_PER_PATCH_SIZE * len(settings.mask.patch_sizes_pix)
-    chosen = choose(labels, max(n_needed, n_restored), derive_seed(seed, "figure 4"))
-    texts = [names[labels[i]] if labels[i] >= 0 else "" for i in chosen]
-    originals = as_float(images[chosen])
-    examples = masked_examples(model, settings, originals, texts, shares, seed)
+    drawn = table.draw("test", max(n_needed, n_restored), seed, "figure 4", even=True)
+    chosen = drawn.take(np.resize(np.arange(len(drawn)), max(n_needed, n_restored)))
+    texts = table.label_texts(chosen)
+    with CropStore(crops) as store:
+        images = store.of(chosen)
+        val = store.of(image_galaxies(table, "val", limits.n_image_val, settings.seed))
+    examples = masked_examples(model, settings, as_float(images), texts, shares, seed)
     save(draw_reconstruction(examples), figure)
-    val = load_split(crops, splits, "val")[0]
-    limits = BaselineSettings(**baselines or {})
-    restored = restored_examples(
-        model, settings, images[chosen[:n_restored]], texts, val[: limits.n_image_val], limits, seed
-    )
+    restored = restored_examples(model, settings, images[:n_restored], texts, val, limits, seed)
     save(draw_restoration(restored), restoration_figure)
 
 

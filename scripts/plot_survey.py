@@ -1,15 +1,14 @@
 """Draw a contact sheet of a data set's cutouts, and cutouts beside their adaptive crops."""
 
-import h5py
 import numpy as np
-import pandas as pd
-from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.report.style import save
 from galaxy_lvm.survey.colour import grz_to_rgb
 from galaxy_lvm.survey.contact_sheet import contact_sheet
 from galaxy_lvm.survey.crop_pairs import crop_pairs
+from galaxy_lvm.survey.crop_store import CropStore
+from galaxy_lvm.survey.splits_table import Splits
 from galaxy_lvm.survey.store import CutoutStore
 
 
@@ -38,24 +37,17 @@ def main(
     n_pairs
         Galaxies in the figure of the crops.
     """
-    table = pd.read_parquet(splits)
-    with h5py.File(crops, "r") as file, CutoutStore(cutouts) as store:
+    table = Splits(splits)
+    with CropStore(crops) as cropped, CutoutStore(cutouts) as store:
         save(contact_sheet(store, n_per_class, derive_seed(seed, "sheet")), contact_sheet_pdf)
-        chosen = choose(table, n_pairs, derive_seed(seed, "crop_pairs"))
-        index = chosen["index"].to_numpy()
-        frames = [_frame(store, file["cutout_index"][i]) for i in index]
-        columns = [np.stack([file[name][i] for i in index]) for name in ("box", "flag", "images")]
-        figure = crop_pairs(frames, *columns, list(chosen["label"]), north_up=not store.rgb)
+        chosen = table.draw(None, n_pairs, seed, "crop pairs", even=True)
+        labels = table.label_texts(chosen)
+        order = np.lexsort((chosen.ids, labels))
+        chosen, labels = chosen.take(order), [labels[i] for i in order]
+        frames = [_frame(store, row) for row in cropped.column("cutout_index")[chosen.index]]
+        columns = [cropped.column(name)[chosen.index] for name in ("box", "flag")]
+        figure = crop_pairs(frames, *columns, cropped.of(chosen), labels, north_up=not store.rgb)
         save(figure, crop_figure_pdf)
-
-
-def choose(table: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
-    """Return up to `count` rows, as evenly over the labels as they allow, sorted by label."""
-    if table.empty:
-        raise DataError("the splits hold no galaxy to draw")
-    shuffled = table.sample(frac=1, random_state=seed % 2**32)
-    turn = shuffled.groupby("label").cumcount()
-    return shuffled.iloc[np.argsort(turn, kind="stable")[:count]].sort_values(["label", "id"])
 
 
 def _frame(store: CutoutStore, row: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from galaxy_lvm.multitask.training_figures import (
 )
 from galaxy_lvm.report.results import read_results, write_table
 from galaxy_lvm.report.style import save
-from galaxy_lvm.survey.store import crops_by_id
+from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.training.objectives_table import objectives_html, objectives_summary
 
 
@@ -61,7 +61,8 @@ def main(
     doubtful = label_disagreements(shares, class_names)
     with atomic_path(disagreements_table) as path:
         doubtful.to_csv(path, index=False)
-    images = crops_by_id(crops, doubtful["id"].head(N_SHOWN).tolist())
+    with CropStore(crops) as store:
+        images = store.by_id(doubtful["id"].head(N_SHOWN).tolist())
     save(draw_disagreements(images, doubtful), disagreements_figure)
 
 

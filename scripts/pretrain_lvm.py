@@ -1,8 +1,7 @@
 """Pretrain the LVM on crops without labels, with one objective."""
 
-import pandas as pd
-from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.survey.splits_table import Splits
 from galaxy_lvm.training.launch import launch
 from galaxy_lvm.training.pretrain import pretrain
 
@@ -38,12 +37,7 @@ def main(
     threads, n_gpus
         What the job may use.
     """
-    rows = None
-    if splits is not None:
-        table = pd.read_parquet(splits)
-        rows = table.loc[table["split"] == "train", "index"].to_numpy()
-        if len(rows) < 2:
-            raise DataError(f"{splits}: {len(rows)} galaxies in the training split; need 2 or more")
+    rows = None if splits is None else Splits(splits).pretraining_rows()
     launch(
         pretrain,
         n_gpus,

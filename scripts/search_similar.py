@@ -15,6 +15,7 @@ from galaxy_lvm.features.similarity_trials import (
 )
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.report.results import long_rows, write_results
+from galaxy_lvm.survey.splits_table import Splits
 from threadpoolctl import threadpool_limits
 
 
@@ -49,8 +50,7 @@ def main(
     seed, threads
         The run's seed; CPU threads.
     """
-    galaxies = pd.read_parquet(splits)
-    galaxies["label"] = galaxies["label"].fillna("")
+    galaxies = Splits(splits).table
     queries = choose_queries(galaxies, query_ids, settings["n_queries_per_class"], seed)
     store, pool = FeatureStore.open(features), FeatureStore.open(pool_features)
     same = store.path.resolve() == pool.path.resolve()

@@ -14,7 +14,7 @@ from galaxy_lvm.hitl.measures import comparison_metrics
 from galaxy_lvm.hitl.pools import read_galaxies, resolve_targets, truth_of
 from galaxy_lvm.hitl.simulate import POOL_SPLITS, Sizes, kept_result, training_sets
 from galaxy_lvm.report.results import long_rows, write_results
-from galaxy_lvm.survey.labelled import Labelled
+from galaxy_lvm.survey.splits_table import Galaxies
 from galaxy_lvm.training.model_specs import model_specs
 from galaxy_lvm.training.network import NetworkTrainer
 from galaxy_lvm.training.network_settings import settings_from
@@ -84,21 +84,21 @@ def main(
 
 
 def train_and_score(
-    trainer: NetworkTrainer, train: Labelled, galaxies: dict, seed: int, folder: Path
+    trainer: NetworkTrainer, train: Galaxies, galaxies: dict, seed: int, folder: Path
 ) -> dict[str, float]:
     """Return the test scores of one training."""
     fit = trainer.fit(train, galaxies["val"], seed, folder)
     return comparison_metrics(galaxies["test"].labels == 1, fit.shares[:, 1])
 
 
-def labelled(galaxies: pd.DataFrame, settings: dict) -> dict[str, Labelled]:
+def labelled(galaxies: pd.DataFrame, settings: dict) -> dict[str, Galaxies]:
     """Return training, validation and test galaxies with label 1 for the target, 0 for the rest."""
     truth = truth_of(galaxies, settings, settings["comparison"]["target"])
     index = galaxies["index"].to_numpy(np.int64)
     parts = {"train": POOL_SPLITS, "val": ("val",), "test": ("test",)}
     chosen = {part: galaxies["split"].isin(names).to_numpy() for part, names in parts.items()}
     return {
-        part: Labelled(
+        part: Galaxies(
             index[rows],
             galaxies.loc[rows, "id"].to_numpy(object),
             truth[rows].astype(np.int64),

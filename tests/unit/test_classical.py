@@ -26,7 +26,7 @@ from galaxy_lvm.multitask.degrade import (
     mask_images,
     moffat_psf,
 )
-from galaxy_lvm.multitask.tasks import load_split, reconstruction_test_sets, restoration_test_set
+from galaxy_lvm.multitask.tasks import reconstruction_test_sets, restoration_test_set
 from galaxy_lvm.report.metrics import mean_psnr
 from galaxy_lvm.report.results import read_per_galaxy, read_results
 from skimage.restoration import richardson_lucy as skimage_richardson_lucy
@@ -172,35 +172,13 @@ def dataset(tmp_path_factory):
     names[::5] = ""
     with h5py.File(folder / "crops.h5", "w") as file:
         file["images"] = images
+        file["id"] = [f"g{i}" for i in range(len(images))]
     splits = np.array(["train", "val", "test"])[np.arange(60) % 3]
     table = pd.DataFrame({"index": np.arange(60), "split": splits, "label": names, "group": 0})
     table["id"] = [f"g{i}" for i in table["index"]]
     table = table.sample(frac=1, random_state=0)
     table.to_parquet(folder / "splits.parquet", index=False)
     return folder, images, table
-
-
-def test_a_split_is_read_in_its_own_order(dataset):
-    folder, images, table = dataset
-    rows = table[table["split"] == "val"]
-    read, labels, ids, names = load_split(folder / "crops.h5", folder / "splits.parquet", "val")
-    np.testing.assert_array_equal(read, images[rows["index"]])
-    assert ids == rows["id"].tolist() and names == ("elliptical", "edge_on")
-    back = [names[label] if label >= 0 else "" for label in labels]
-    assert back == rows["label"].tolist() and labels.dtype == np.int64
-
-
-def test_classes_of_a_user_are_sorted_and_bad_splits_refused(dataset, tmp_path):
-    folder, _, table = dataset
-    path = tmp_path / "splits.parquet"
-    table.assign(label=table["label"].replace("elliptical", "blob")).to_parquet(path)
-    assert load_split(folder / "crops.h5", path, "test")[3] == ("blob", "edge_on")
-    table.assign(split="train").to_parquet(path)
-    with pytest.raises(DataError, match="no galaxy in split 'test'"):
-        load_split(folder / "crops.h5", path, "test")
-    table.assign(index=table["index"] + 50).to_parquet(path)
-    with pytest.raises(DataError, match="not of the same run"):
-        load_split(folder / "crops.h5", path, "test")
 
 
 def test_evaluation_sets_differ_between_splits_and_conditions_not_between_calls():

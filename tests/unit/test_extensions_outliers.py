@@ -22,7 +22,7 @@ from galaxy_lvm.features.outliers import (
 from galaxy_lvm.features.store import FeatureStore, write_features
 from galaxy_lvm.lvm.model import LVM, LVMConfig
 from galaxy_lvm.lvm.weights import save_lvm
-from galaxy_lvm.survey.store import read_crops
+from galaxy_lvm.survey.crop_store import read_crops
 
 SETTINGS = OutlierSettings(n_neighbours=3, n_trees=20, n_components=8)
 

@@ -126,7 +126,8 @@ def _dataset(folder, galaxies):
         columns = {"id": ids, "axis_ratio": shape, "radius": 10**size, "word": label}
         writer.append(np.zeros((N, 32, 32, 3), np.uint8), columns)
     with h5py.File(folder / "crops.h5", "w") as file:
-        file["cutout_index"] = np.arange(N)
+        file["images"] = np.zeros((N, 8, 8, 3), np.uint8)
+        file["id"], file["cutout_index"] = ids, np.arange(N)
         file["box"] = np.column_stack([np.zeros((N, 2)), box, box]).astype(np.int32)
     table = pd.DataFrame({"index": range(N), "id": ids, "split": SPLIT, "label": label})
     table.to_parquet(folder / "splits.parquet")

@@ -27,7 +27,7 @@ from galaxy_lvm.lvm.weights import save_lvm
 from galaxy_lvm.multitask.reference import reference_settings, train_reference
 from galaxy_lvm.report.results import long_rows, read_results
 from galaxy_lvm.survey.classes import labels_from_columns
-from galaxy_lvm.survey.labelled import Labelled, read_labelled
+from galaxy_lvm.survey.splits_table import Galaxies, Splits
 from galaxy_lvm.training import network
 from galaxy_lvm.training.model_specs import model_specs, reference_specs
 from galaxy_lvm.training.network_settings import FewShotSettings, HeadSettings, settings_from
@@ -38,7 +38,7 @@ PER_SPLIT = {"train": 12, "val": 5, "test": 20}
 
 def galaxies(labels):
     n = len(labels)
-    return Labelled(np.arange(n), np.array([f"g{i}" for i in range(n)]), np.asarray(labels))
+    return Galaxies(np.arange(n), np.array([f"g{i}" for i in range(n)]), np.asarray(labels))
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,8 @@ def test_sizes_that_a_class_cannot_fill_are_named():
 
 
 def test_galaxies_without_a_label_take_no_part(data):
-    splits, names = read_labelled(data / "splits.parquet")
+    table = Splits(data / "splits.parquet")
+    splits, names = table.all_labelled(), table.class_names
     assert names == CLASSES
     assert "without_label" not in splits["train"].ids
     assert len(splits["test"]) == 2 * PER_SPLIT["test"]

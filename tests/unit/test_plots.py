@@ -9,7 +9,6 @@ from galaxy_lvm.lvm.anatomy import build_empty, describe_lvm, layer_pair, swin_l
 from galaxy_lvm.lvm.diagrams import lvm_canvas, swin_canvas, window_groups
 from galaxy_lvm.lvm.model import LVM, PRESETS, LVMConfig, count_parameters
 from galaxy_lvm.multitask.diagram import make_icons, multitask_canvas
-from galaxy_lvm.multitask.examples import choose
 from galaxy_lvm.multitask.heads import build_empty_multitask
 from galaxy_lvm.multitask.reconstruction_figure import (
     MaskedExample,
@@ -229,14 +228,6 @@ def test_restoration_figure_has_a_row_per_galaxy():
     fig = draw_restoration(examples)
     assert len(fig.axes) == 2 * 3
     assert any("FWHM 4.2 pix, σ 11.0" in text.get_text() for text in fig.texts)
-
-
-def test_galaxies_of_the_figures_are_of_all_classes():
-    labels = np.array([0] * 20 + [1] * 5 + [2] * 2)
-    chosen = choose(labels, 6, seed=5)
-    assert sorted(labels[chosen]) == [0, 0, 1, 1, 2, 2]
-    assert len(set(chosen)) == 6
-    assert len(choose(labels[:2], 5, seed=5)) == 5
 
 
 def history(active, n=4):

@@ -4,11 +4,9 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 import torch
 from accelerate import Accelerator
@@ -18,6 +16,7 @@ from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log, progress
 from galaxy_lvm.core.state import atomic_path, state_folder
 from galaxy_lvm.features.store import write_ids
+from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.training.augment import dihedral, resize, to_float
 from galaxy_lvm.training.backbones import build_encoder, feature_dim
 from galaxy_lvm.training.loop import make_accelerator
@@ -40,19 +39,6 @@ class FeatureSettings:
     """Crops per shard: what a kill may lose, and what lies in memory."""
     precision: str = "auto"
     """`float32`, `bfloat16`, or `auto`: bfloat16 where the device computes in it."""
-
-
-def read_blocks(images: h5py.Dataset, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
-    """Yield rows start to stop of a dataset in pieces of `size`, reading one piece ahead."""
-    edges = [(a, min(a + size, stop)) for a in range(start, stop, size)]
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        ahead = None
-        for a, b in edges:
-            piece, ahead = ahead, pool.submit(images.__getitem__, slice(a, b))
-            if piece is not None:
-                yield piece.result()
-        if ahead is not None:
-            yield ahead.result()
 
 
 class FeatureExtractor:
@@ -133,15 +119,15 @@ def extract_features(
     own = lvm_weights if spec.is_lvm else spec.weights
     sources = [crops_path, *([own] if own and Path(own).exists() else [])]
     folder = state_folder(state_root, [asdict(spec), asdict(settings)], sources)
-    with h5py.File(crops_path, "r") as file:
-        edges = _shards(len(file["images"]), settings.shard_crops)
+    with CropStore(crops_path) as store:
+        edges = _shards(len(store), settings.shard_crops)
         if not edges:
             raise DataError(f"{crops_path}: no crop in it")
         mine = range(accelerator.process_index, len(edges), accelerator.num_processes)
-        n_done = _write_shards(file["images"], extractor, folder, [(i, edges[i]) for i in mine])
+        n_done = _write_shards(store, extractor, folder, [(i, edges[i]) for i in mine])
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
-            _join(file["id"], folder, edges, extractor.dim, features_path)
+            _join(store.ids, folder, edges, extractor.dim, features_path)
             shutil.rmtree(folder)
     seconds = time.monotonic() - start
     log.info("%d crops in %.0f s, %.0f/s, with loading", n_done, seconds, n_done / seconds)
@@ -156,7 +142,7 @@ def _shard_path(folder: Path, number: int) -> Path:
 
 
 def _write_shards(
-    images: h5py.Dataset,
+    store: CropStore,
     extractor: FeatureExtractor,
     folder: Path,
     shards: Sequence[tuple[int, tuple[int, int]]],
@@ -172,7 +158,7 @@ def _write_shards(
     def blocks() -> Iterator[tuple[int, int, np.ndarray]]:
         for number, (a, b) in open_ones:
             done = a
-            for crops in read_blocks(images, a, b, size):
+            for crops in store.blocks(size, a, b):
                 done += len(crops)
                 yield number, done, crops
 
@@ -195,14 +181,13 @@ def _write_shards(
 
 
 def _join(
-    ids: h5py.Dataset,
+    ids: np.ndarray,
     folder: Path,
     edges: list[tuple[int, int]],
     dim: int,
     features_path: str | os.PathLike,
 ) -> None:
-    names = ids.asstr()
-    write_ids(features_path, ((np.arange(a, b), names[a:b]) for a, b in edges))
+    write_ids(features_path, ((np.arange(a, b), ids[a:b]) for a, b in edges))
     with atomic_path(features_path) as temporary:
         shape = (edges[-1][1], dim)
         joined = np.lib.format.open_memmap(temporary, "w+", dtype=np.float32, shape=shape)

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 
@@ -25,7 +24,8 @@ from galaxy_lvm.features.outliers import (
 from galaxy_lvm.features.rows import row_blocks, sample_rows
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.report.results import long_rows
-from galaxy_lvm.survey.store import CutoutStore, read_crops
+from galaxy_lvm.survey.crop_store import CropStore, read_crops
+from galaxy_lvm.survey.store import CutoutStore
 
 _BLOCK_ROWS = 8192
 _BLOCK_CROPS = 512
@@ -178,7 +178,7 @@ def kinds_of_crops(
         catalogue = store.catalogue()
     if column not in catalogue:
         return None
-    with h5py.File(crops_path, "r") as file:
-        cutout_rows = file["cutout_index"][:][rows]
+    with CropStore(crops_path) as crops:
+        cutout_rows = crops.column("cutout_index")[rows]
     kinds = catalogue[column].iloc[cutout_rows].reset_index(drop=True)
     return kinds.fillna("").astype(str)

@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import h5py
 import numpy as np
 import pandas as pd
 from sklearn.kernel_approximation import Nystroem
@@ -12,6 +11,7 @@ from sklearn.kernel_approximation import Nystroem
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.features.space import FeatureSpace
+from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.store import CutoutStore
 
 SCALES = ("linear", "log10", "one_plus")
@@ -126,8 +126,8 @@ def catalogue_of_crops(
     DataFrame
         The store's columns and `box_side_pix`, in pixels of its frames; one row per crop.
     """
-    with h5py.File(crops_path, "r") as file:
-        cutout_rows, boxes = file["cutout_index"][:][rows], file["box"][:][rows]
+    with CropStore(crops_path) as crops:
+        cutout_rows, boxes = crops.column("cutout_index")[rows], crops.boxes[rows]
     with CutoutStore(cutouts_path) as store:
         table = store.catalogue().iloc[cutout_rows].reset_index(drop=True)
     return table.assign(box_side_pix=(boxes[:, 2] - boxes[:, 0]).astype(float))

@@ -22,7 +22,7 @@ from galaxy_lvm.fewshot.scores import EXPERIMENT, TASK, condition_of, few_shot_s
 from galaxy_lvm.fewshot.subsets import draw_subset, usable_sizes
 from galaxy_lvm.fewshot.trainers import HeadTrainer, HogTrainer
 from galaxy_lvm.report.results import long_rows, write_results
-from galaxy_lvm.survey.labelled import Labelled, read_labelled
+from galaxy_lvm.survey.splits_table import Galaxies, Splits
 from galaxy_lvm.training.model_specs import ModelSpec
 from galaxy_lvm.training.network import Fit, NetworkTrainer
 from galaxy_lvm.training.network_settings import FewShotSettings
@@ -64,7 +64,8 @@ def train_few_shot(
     metrics_path, predictions_path
         Long table (CSV) and class probabilities of every test galaxy (parquet) to write.
     """
-    splits, class_names = read_labelled(splits_path)
+    table = Splits(splits_path)
+    splits, class_names = table.all_labelled(), table.class_names
     sizes, skipped = usable_sizes(splits["train"].labels, class_names, settings.sizes)
     for size, reason in skipped.items():
         log.warning("%d per class left out, too few training galaxies: %s", size, reason)
@@ -98,7 +99,7 @@ def _trainer(
     features_path: str | os.PathLike | None,
     lvm_path: str | os.PathLike | None,
     settings: FewShotSettings,
-    splits: dict[str, Labelled],
+    splits: dict[str, Galaxies],
     class_names: Sequence[str],
 ) -> "NetworkTrainer | HeadTrainer | HogTrainer":
     if not spec.is_network:
@@ -125,7 +126,7 @@ def _load_fit(path: Path) -> Fit | None:
 
 
 def _predictions(
-    test: Labelled,
+    test: Galaxies,
     shares: np.ndarray,
     class_names: Sequence[str],
     spec: ModelSpec,

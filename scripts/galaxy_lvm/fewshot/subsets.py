@@ -6,10 +6,10 @@ import numpy as np
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.survey.labelled import Labelled
+from galaxy_lvm.survey.splits_table import Galaxies
 
 
-def draw_subset(galaxies: Labelled, n_per_class: int, seed: int) -> Labelled:
+def draw_subset(galaxies: Galaxies, n_per_class: int, seed: int) -> Galaxies:
     """Return `n_per_class` galaxies of every class, or all of a class that has fewer.
 
     Subsets of one seed are nested: a larger one contains the smaller ones.

@@ -15,7 +15,7 @@ from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.multitask.classical import hog_features
 from galaxy_lvm.multitask.heads import ClassifierHead
-from galaxy_lvm.survey.labelled import Labelled
+from galaxy_lvm.survey.splits_table import Galaxies
 from galaxy_lvm.training.feed import CropImages
 from galaxy_lvm.training.network import BestWeights, Fit, cross_entropy
 from galaxy_lvm.training.network_settings import FewShotSettings
@@ -47,7 +47,7 @@ class HeadTrainer:
         self,
         store: FeatureStore,
         settings: FewShotSettings,
-        splits: dict[str, Labelled],
+        splits: dict[str, Galaxies],
         n_classes: int,
     ) -> None:
         self.store, self.settings, self.n_classes = store, settings.head, n_classes
@@ -57,10 +57,10 @@ class HeadTrainer:
         self.mean, self.scale = train.mean(axis=0), train.std(axis=0) + 1e-6
         self.test = self._scaled(splits["test"])
 
-    def _scaled(self, galaxies: Labelled) -> np.ndarray:
+    def _scaled(self, galaxies: Galaxies) -> np.ndarray:
         return (self.store.take(galaxies.ids) - self.mean) / self.scale
 
-    def fit(self, train: Labelled, val: Labelled, seed: int, state_dir: Path) -> Fit:
+    def fit(self, train: Galaxies, val: Galaxies, seed: int, state_dir: Path) -> Fit:
         """Train every candidate head; keep the one with the best validation."""
         x, x_val = self._scaled(train), self._scaled(val)
         fits = [
@@ -72,9 +72,9 @@ class HeadTrainer:
     def _hidden_fit(
         self,
         x: np.ndarray,
-        train: Labelled,
+        train: Galaxies,
         x_val: np.ndarray,
-        val: Labelled,
+        val: Galaxies,
         decay: float,
         seed: int,
     ) -> Fit:
@@ -112,20 +112,20 @@ class HogTrainer:
     """
 
     def __init__(
-        self, crops_path: str | os.PathLike, strengths: Sequence[float], test: Labelled
+        self, crops_path: str | os.PathLike, strengths: Sequence[float], test: Galaxies
     ) -> None:
         self.crops_path, self.strengths = crops_path, strengths
         self._known: dict[int, np.ndarray] = {}
         self.test = self._features(test)
 
-    def _features(self, galaxies: Labelled) -> np.ndarray:
+    def _features(self, galaxies: Galaxies) -> np.ndarray:
         new = np.array([row for row in galaxies.index.tolist() if row not in self._known], int)
         if len(new):
             crops = CropImages(self.crops_path, new).take(np.arange(len(new)))
             self._known |= dict(zip(new.tolist(), hog_features(crops), strict=True))
         return np.stack([self._known[row] for row in galaxies.index.tolist()])
 
-    def fit(self, train: Labelled, val: Labelled, seed: int, state_dir: Path) -> Fit:
+    def fit(self, train: Galaxies, val: Galaxies, seed: int, state_dir: Path) -> Fit:
         """Fit with every strength; keep the one with the best validation."""
         scaler = StandardScaler().fit(self._features(train))
         x, x_val, x_test = (

@@ -12,6 +12,7 @@ from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.hitl.ranker import Features
 from galaxy_lvm.survey.classes import Condition, class_order
+from galaxy_lvm.survey.splits_table import COLUMNS, Splits
 from galaxy_lvm.survey.store import CutoutStore
 
 
@@ -203,10 +204,9 @@ def read_galaxies(splits: str | os.PathLike, cutouts: str | os.PathLike) -> pd.D
 
     The label is that of the splits, which may follow from the catalogue (class schemes).
     """
-    known = ["index", "id", "split", "label"]
-    table = pd.read_parquet(splits)[known].astype({"id": str})
+    table = Splits(splits).table[list(COLUMNS)]
     catalogue = read_catalogue(cutouts, table["id"].tolist())
-    return pd.concat([table, catalogue.drop(columns=known, errors="ignore")], axis=1)
+    return pd.concat([table, catalogue.drop(columns=list(COLUMNS), errors="ignore")], axis=1)
 
 
 def truth_of(galaxies: pd.DataFrame, section: Mapping[str, Any], name: str) -> np.ndarray:

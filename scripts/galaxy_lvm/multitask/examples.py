@@ -21,17 +21,6 @@ from galaxy_lvm.report.labels import STRATEGY_NAMES
 GALAXIES_PER_PATCH_SIZE = 2
 
 
-def choose(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Return `count` positions, taking the classes in turn; they repeat where there are fewer."""
-    order = np.random.default_rng(seed).permutation(len(labels))
-    turn = np.zeros(len(labels), dtype=int)
-    for label in np.unique(labels):
-        members = order[labels[order] == label]
-        turn[members] = np.arange(len(members))
-    ranked = order[np.lexsort((labels[order], turn[order]))]
-    return np.resize(ranked, count)
-
-
 def masked_examples(
     model: MultitaskModel,
     settings: MultitaskSettings,

@@ -14,7 +14,7 @@ from galaxy_lvm.report.results import (
     write_per_galaxy,
     write_results,
 )
-from galaxy_lvm.survey.labelled import read_labelled
+from galaxy_lvm.survey.splits_table import Splits
 from galaxy_lvm.training.model_specs import ModelSpec
 from galaxy_lvm.training.network import NetworkTrainer
 from galaxy_lvm.training.network_settings import FewShotSettings, without_rates
@@ -77,10 +77,11 @@ def train_reference(
         Long table (CSV), and whether each test galaxy is right (parquet), to write.
     """
     start = time.monotonic()
-    splits, class_names = read_labelled(splits_path)
+    table = Splits(splits_path)
+    splits, n_classes = table.all_labelled(), len(table.class_names)
     sources = [splits_path, crops_path, spec.weights_file]
     folder = state_folder(state_root, [asdict(spec), asdict(settings), seed], sources)
-    test, n_classes = splits["test"], len(class_names)
+    test = splits["test"]
     trainer = NetworkTrainer(spec, crops_path, None, settings, test, n_classes)
     fit = trainer.fit(splits["train"], splits["val"], seed, folder)
     predicted = fit.shares.argmax(axis=1)

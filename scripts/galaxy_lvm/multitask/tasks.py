@@ -1,10 +1,8 @@
 """The evaluation sets that every model is scored on: the same galaxies, the same degradations."""
 
-import os
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 
@@ -17,69 +15,16 @@ from galaxy_lvm.multitask.degrade import (
     blur_images,
     mask_images,
 )
-from galaxy_lvm.survey.classes import class_order
-from galaxy_lvm.survey.store import take_rows
-
-SPLITS = ("train", "val", "test")
+from galaxy_lvm.survey.splits_table import Galaxies, Splits
 
 
-def load_split(
-    crops_path: str | os.PathLike, splits_path: str | os.PathLike, split: str
-) -> tuple[np.ndarray, np.ndarray, list[str], tuple[str, ...]]:
-    """Read the galaxies of one split, in the order of the splits table.
+def image_galaxies(splits: Splits, split: str, n: int, seed: int) -> Galaxies:
+    """Return the galaxies of a split that the image tasks are tuned or scored on.
 
-    Parameters
-    ----------
-    crops_path
-        HDF5 file with `images` uint8 (N, side, side, 3).
-    splits_path
-        Parquet table with `index` (row of the crops), `id`, `split`, `label`.
-    split
-        train, val or test.
-
-    Returns
-    -------
-    images
-        uint8 (n, side, side, 3).
-    labels
-        int64 (n,): position in the class names, -1 where a galaxy has no label.
-    ids
-        Identifier of every galaxy.
-    class_names
-        Classes of the whole table, not only of this split; see `class_order`.
-
-    Raises
-    ------
-    DataError
-        If the split has no galaxy or the two files do not belong together.
+    Strategies, baselines and figures all ask here, and so meet the same ones in the same order,
+    which decides the degradation of each.
     """
-    if split not in SPLITS:
-        raise DataError(f"split {split!r} is none of {SPLITS}")
-    table = pd.read_parquet(splits_path)
-    missing = {"index", "id", "split", "label"} - set(table)
-    if missing:
-        raise DataError(f"{splits_path}: no column {sorted(missing)}; run make_splits again")
-    names = class_order(table["label"])
-    numbers = {name: number for number, name in enumerate(names)}
-    chosen = table[table["split"] == split]
-    if chosen.empty:
-        raise DataError(f"{splits_path}: no galaxy in split {split!r}; give it a larger share")
-    images = _read_rows(crops_path, chosen["index"].to_numpy(), splits_path)
-    labels = chosen["label"].map(numbers).fillna(-1).to_numpy(dtype=np.int64)
-    return images, labels, chosen["id"].astype(str).tolist(), names
-
-
-def _read_rows(
-    crops_path: str | os.PathLike, index: np.ndarray, splits_path: str | os.PathLike
-) -> np.ndarray:
-    with h5py.File(crops_path, "r") as file:
-        stored = file["images"]
-        if index.min() < 0 or index.max() >= len(stored):
-            raise DataError(
-                f"{Path(splits_path)}: row {index.max()} of {Path(crops_path)}, which has "
-                f"{len(stored)} crops; the two are not of the same run"
-            )
-        return take_rows(stored, index)
+    return splits.draw(split, n, seed, "image tasks")
 
 
 def as_float(images: np.ndarray) -> np.ndarray:
@@ -97,7 +42,7 @@ def restoration_test_set(
     Parameters
     ----------
     images
-        uint8 (N, H, W, 3): the first galaxies of the split, in its order.
+        uint8 (N, H, W, 3): the crops of `image_galaxies`.
     recipe
         Degradation.
     seed
@@ -125,7 +70,7 @@ def reconstruction_test_sets(
     Parameters
     ----------
     images
-        uint8 (N, side, side, 3): the first galaxies of the split, in its order.
+        uint8 (N, side, side, 3): the crops of `image_galaxies`.
     recipe
         Degradation.
     seed
@@ -147,3 +92,13 @@ def reconstruction_test_sets(
         result = mask_images(reference, one_size, derive_seed(seed, "mask", split, patch))
         sets[f"patch={patch}"] = (reference, *result)
     return sets
+
+
+def image_test_sets(
+    images: np.ndarray, blur: BlurRecipe, mask: MaskRecipe, seed: int
+) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
+    """Yield task, condition, reference and degraded images of every set of the test split."""
+    reference, blurred, _ = restoration_test_set(images, blur, seed)
+    yield "restoration", "", reference, blurred
+    for condition, (reference, masked, *_) in reconstruction_test_sets(images, mask, seed).items():
+        yield "reconstruction", condition, reference, masked

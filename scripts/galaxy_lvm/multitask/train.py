@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import atomic_path, state_folder
 from galaxy_lvm.lvm.model import LVM, LVMConfig
@@ -25,7 +25,13 @@ from galaxy_lvm.multitask.feed import (
 )
 from galaxy_lvm.multitask.heads import IMAGE_TASKS, TASKS, MultitaskModel
 from galaxy_lvm.multitask.schedule import FROM_SCRATCH, STRATEGIES, TaskSchedule
-from galaxy_lvm.multitask.tasks import load_split, reconstruction_test_sets, restoration_test_set
+from galaxy_lvm.multitask.tasks import (
+    image_galaxies,
+    reconstruction_test_sets,
+    restoration_test_set,
+)
+from galaxy_lvm.survey.crop_store import CropStore
+from galaxy_lvm.survey.splits_table import Splits
 from galaxy_lvm.training.augment import ViewRecipe
 from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, make_accelerator
 
@@ -112,7 +118,7 @@ def train_multitask(
     torch.manual_seed(seed)
     optim = OptimSettings(**settings.multitask["optim"])
     accelerator = make_accelerator(optim.precision)
-    train_images, train_labels, _, class_names = load_split(crops_path, splits_path, "train")
+    train, class_names = read_training_images(crops_path, splits_path)
     lvm = load_lvm(lvm_path)
     if settings.strategy == FROM_SCRATCH:
         lvm = LVM(lvm.config)
@@ -131,10 +137,8 @@ def train_multitask(
     )
     state = state_folder(state_root, vars(settings), [crops_path, splits_path, lvm_path])
     loop = TrainingLoop(model, optim, state, accelerator, monitor)
-    feed = make_feed(
-        TaskImages(train_images, train_labels), schedule, settings, len(class_names), loop
-    )
-    log.info("%s: %d galaxies, %d steps", settings.strategy, len(train_images), optim.steps)
+    feed = make_feed(train, schedule, settings, len(class_names), loop)
+    log.info("%s: %d galaxies, %d steps", settings.strategy, len(train.labels), optim.steps)
     loop.run(feed.batch, monitor.after_step, desc=settings.strategy)
     loop.finish()
     log.info("%s took %.0f s", settings.strategy, time.monotonic() - start)
@@ -163,19 +167,29 @@ def load_multitask(path: str | os.PathLike) -> tuple[MultitaskModel, dict[str, A
     return model.eval(), card
 
 
+def read_training_images(
+    crops_path: str | os.PathLike, splits_path: str | os.PathLike
+) -> tuple[TaskImages, tuple[str, ...]]:
+    """Return the training split, also galaxies without label, and the names of the classes."""
+    splits = Splits(splits_path)
+    galaxies = splits.of("train")
+    with CropStore(crops_path) as crops:
+        return TaskImages(crops.of(galaxies), galaxies.labels), splits.class_names
+
+
 def validation_sets(
     crops_path: str | os.PathLike, splits_path: str | os.PathLike, settings: MultitaskSettings
 ) -> ValidationSets:
     """Return the validation split's galaxies and degraded images; nothing here is of the test."""
-    images, labels, _, _ = load_split(crops_path, splits_path, "val")
-    labelled = labels >= 0
-    if not labelled.any():
-        raise DataError(f"{splits_path}: no labelled galaxy in the validation split")
-    some = images[: settings.multitask["n_validation_images"]]
+    splits, n_images = Splits(splits_path), settings.multitask["n_validation_images"]
+    labelled = splits.labelled("val")
+    with CropStore(crops_path) as crops:
+        images = crops.of(labelled)
+        some = crops.of(image_galaxies(splits, "val", n_images, settings.seed))
     reference, blurred, _ = restoration_test_set(some, settings.blur, settings.seed, "val")
     masked_sets = reconstruction_test_sets(some, settings.mask, settings.seed, "val")
     return ValidationSets(
-        TaskImages(images[labelled], labels[labelled]),
+        TaskImages(images, labelled.labels),
         (reference, blurred),
         masked_sets[""][:2],
     )

@@ -15,6 +15,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from galaxy_lvm.survey.crop_store import CropStore
+
 ARCSEC_PER_RADIAN = 180 / np.pi * 3600
 
 _THUMBNAIL_SIDE_PIX = 24
@@ -36,7 +38,7 @@ _CANDIDATES_PER_CROP = 8
 
 
 def duplicate_groups(
-    crops: np.ndarray,
+    crops: np.ndarray | CropStore,
     ra_deg: np.ndarray | None = None,
     dec_deg: np.ndarray | None = None,
     radius_arcsec: float = 3.0,
@@ -47,7 +49,7 @@ def duplicate_groups(
     Parameters
     ----------
     crops
-        uint8, shape (N, S, S, 3), or an HDF5 dataset of that shape.
+        uint8, shape (N, S, S, 3), or the store that holds them.
     ra_deg, dec_deg
         Positions; NaN where unknown. None: crops alone decide.
     radius_arcsec
@@ -85,7 +87,7 @@ def copies_by_position(ra_deg: np.ndarray, dec_deg: np.ndarray, radius_arcsec: f
     return known[cKDTree(points).query_pairs(chord, output_type="ndarray")].reshape(-1, 2)
 
 
-def copies_by_pixels(crops: np.ndarray, all_pairs_limit: int = 10_000) -> np.ndarray:
+def copies_by_pixels(crops: np.ndarray | CropStore, all_pairs_limit: int = 10_000) -> np.ndarray:
     """Return the pairs (n, 2) of rows whose crops show the same pixels."""
     thumbnails, profiles = _thumbnails(crops)
     if len(crops) <= all_pairs_limit:

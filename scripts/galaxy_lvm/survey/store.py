@@ -182,28 +182,3 @@ def take_rows(stored: h5py.Dataset, rows: Sequence[int]) -> np.ndarray:
     """Return rows of a dataset in any order and with repeats; HDF5 itself wants rising ones."""
     unique, inverse = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
     return stored[unique][inverse]
-
-
-def crops_by_id(crops_path: str | os.PathLike, ids: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return id -> crop (H, W, 3) uint8 of some galaxies of a crops file.
-
-    Raises
-    ------
-    DataError
-        If the file lacks one of them.
-    """
-    with h5py.File(crops_path, "r") as file:
-        rows = {name: row for row, name in enumerate(file["id"].asstr()[:])}
-        lost = [name for name in ids if name not in rows]
-        if lost:
-            raise DataError(
-                f"{crops_path}: no galaxy {lost[0]!r}; run again the job whose result names it"
-            )
-        images = take_rows(file["images"], [rows[name] for name in ids])
-    return dict(zip(ids, images, strict=True))
-
-
-def read_crops(crops_path: str | os.PathLike, rows: Sequence[int]) -> np.ndarray:
-    """Return crops (n, H, W, 3) uint8 of a crops file in the order of `rows`."""
-    with h5py.File(crops_path, "r") as file:
-        return take_rows(file["images"], rows)

@@ -3,10 +3,9 @@
 import os
 from collections.abc import Sequence
 
-import h5py
 import numpy as np
 
-from galaxy_lvm.survey.store import take_rows
+from galaxy_lvm.survey.crop_store import CropStore
 
 # Above this the crops stay in the file and every batch is read from it.
 IN_MEMORY_BYTES = 4 * 1024**3
@@ -24,13 +23,13 @@ class CropImages:
     """
 
     def __init__(self, path: str | os.PathLike, rows: Sequence[int] | None = None) -> None:
-        self._images = h5py.File(path, "r")["images"]
-        n_file = self._images.shape[0]
+        self._store = CropStore(path)
+        n_file = len(self._store)
         self._rows = np.arange(n_file) if rows is None else np.asarray(rows, dtype=np.int64)
-        n_bytes = len(self._rows) * int(np.prod(self._images.shape[1:]))
         self._memory = None
-        if n_bytes <= IN_MEMORY_BYTES:
-            self._memory = self._read(np.arange(len(self._rows)))
+        if len(self._rows) * 3 * self._store.side_pix**2 <= IN_MEMORY_BYTES:
+            self._memory = self._store.take(self._rows)
+            self._store.close()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -43,10 +42,7 @@ class CropImages:
         """Return crops (n, H, W, 3) uint8 at `positions`, which may repeat."""
         if self._memory is not None:
             return self._memory[positions]
-        return self._read(positions)
-
-    def _read(self, positions: np.ndarray) -> np.ndarray:
-        return take_rows(self._images, self._rows[positions])
+        return self._store.take(self._rows[positions])
 
 
 class Sampler:

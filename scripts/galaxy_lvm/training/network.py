@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.survey.labelled import Labelled
+from galaxy_lvm.survey.splits_table import Galaxies
 from galaxy_lvm.training.augment import ViewRecipe, random_views, resize, to_float
 from galaxy_lvm.training.backbones import build_encoder, feature_dim
 from galaxy_lvm.training.feed import CropImages, Sampler
@@ -131,7 +131,7 @@ class NetworkTrainer:
         crops_path: str | os.PathLike,
         lvm_path: str | os.PathLike | None,
         settings: FewShotSettings,
-        test: Labelled,
+        test: Galaxies,
         n_classes: int,
     ) -> None:
         self.spec, self.crops_path, self.lvm_path = spec, crops_path, lvm_path
@@ -143,7 +143,7 @@ class NetworkTrainer:
         precision = settings.optim.get("precision", "auto")
         self.accelerator = make_accelerator(precision)
 
-    def fit(self, train: Labelled, val: Labelled, seed: int, state_dir: Path) -> Fit:
+    def fit(self, train: Galaxies, val: Galaxies, seed: int, state_dir: Path) -> Fit:
         """Train with every learning rate, keep the one with the best validation."""
         crops = {k: CropImages(self.crops_path, g.index) for k, g in (("t", train), ("v", val))}
         best, best_rate, best_module = BestWeights(), 0.0, None
@@ -162,8 +162,8 @@ class NetworkTrainer:
     def _train(
         self,
         rate: float,
-        train: Labelled,
-        val: Labelled,
+        train: Galaxies,
+        val: Galaxies,
         crops: dict[str, CropImages],
         seed: int,
         state_dir: Path,
@@ -222,7 +222,7 @@ class NetworkTrainer:
         )
 
     def _start_head(
-        self, module: Classifier, crops: dict[str, CropImages], train: Labelled, val: Labelled
+        self, module: Classifier, crops: dict[str, CropImages], train: Galaxies, val: Galaxies
     ) -> None:
         """Let the new layer start from the best one on the features as they are.
 

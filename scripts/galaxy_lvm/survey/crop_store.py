@@ -1,0 +1,167 @@
+"""The crops of a dataset, read by row or by id; how many files they lie in is known only here."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.survey.splits_table import Galaxies
+from galaxy_lvm.survey.store import take_rows
+
+
+class CropStore:
+    """Read crops as written by the rule crop_cutouts. A context manager: it holds the file open.
+
+    Parameters
+    ----------
+    path
+        HDF5 file with `images` uint8 (N, side, side, 3) and columns with one value per crop:
+        `id`, `box`, `label`, `flag` and `cutout_index`.
+
+    Raises
+    ------
+    DataError
+        If the file is no HDF5 or has no such images.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = Path(path)
+        if not self.path.exists():
+            raise DataError(f"{self.path}: no such file; run crop_cutouts")
+        try:
+            self._file = h5py.File(self.path, "r")
+        except OSError as error:
+            raise DataError(f"{self.path}: not HDF5 ({error}); run crop_cutouts again") from error
+        self._images = self._file.get("images")
+        if self._images is None:
+            found = sorted(self._file)
+            self.close()
+            raise DataError(f"{self.path}: no 'images' in it, but {found}; run crop_cutouts again")
+        shape, dtype = self._images.shape, self._images.dtype
+        if len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3 or dtype != np.uint8:
+            self.close()
+            raise DataError(f"{self.path}: 'images': {dtype} {shape}, not uint8 (N, side, side, 3)")
+        self._ids: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return self._images.shape[0]
+
+    def __enter__(self) -> "CropStore":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; what was read stays."""
+        self._file.close()
+
+    @property
+    def side_pix(self) -> int:
+        """Side of a crop."""
+        return self._images.shape[1]
+
+    @property
+    def ids(self) -> np.ndarray:
+        """Identifiers (N,), text; read once."""
+        if self._ids is None:
+            self._ids = self.column("id")
+        return self._ids
+
+    @property
+    def boxes(self) -> np.ndarray:
+        """Boxes (N, 4) that the crops were cut from: x0, y0, x1, y1 in pixels of the cutout."""
+        return self.column("box")
+
+    def column(self, name: str) -> np.ndarray:
+        """Return what is known of every crop, (N, ...); text as str.
+
+        Raises
+        ------
+        DataError
+            If there is no such column.
+        """
+        if name == "images" or name not in self._file:
+            known = sorted(set(self._file) - {"images"})
+            raise DataError(f"{self.path}: no column {name!r}, but {known}; run crop_cutouts again")
+        dataset = self._file[name]
+        text = h5py.check_string_dtype(dataset.dtype) is not None
+        return dataset.asstr()[:] if text else dataset[:]
+
+    def __getitem__(self, rows: int | slice) -> np.ndarray:
+        """Return one crop or a slice of them, as an array would."""
+        return self._images[rows]
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return crops (n, side, side, 3) uint8 of `rows`, in any order and with repeats.
+
+        Raises
+        ------
+        DataError
+            If there is no such row.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        outside = rows[(rows < 0) | (rows >= len(self))]
+        if len(outside):
+            raise DataError(
+                f"row {outside[0]} of {self.path}, which has {len(self)} crops: it and the table "
+                "that names the row are not of the same run; make both again"
+            )
+        return take_rows(self._images, rows)
+
+    def of(self, galaxies: Galaxies) -> np.ndarray:
+        """Return the crops (n, side, side, 3) uint8 of galaxies of the splits, in their order.
+
+        Raises
+        ------
+        DataError
+            If a row holds another galaxy: crops and splits are not of the same run.
+        """
+        images = self.take(galaxies.index)
+        different = np.flatnonzero(self.ids[galaxies.index] != galaxies.ids)
+        if len(different):
+            row, name = galaxies.index[different[0]], galaxies.ids[different[0]]
+            raise DataError(
+                f"{self.path}: row {row} is galaxy {self.ids[row]!r}, in the splits {name!r}: "
+                "the two are not of the same run; make both again"
+            )
+        return images
+
+    def by_id(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return id -> crop (side, side, 3) uint8.
+
+        Raises
+        ------
+        DataError
+            If there is no such galaxy.
+        """
+        rows = {name: row for row, name in enumerate(self.ids)}
+        lost = [name for name in ids if name not in rows]
+        if lost:
+            raise DataError(
+                f"{self.path}: no galaxy {lost[0]!r}; run again the job whose result names it"
+            )
+        return dict(zip(ids, self.take([rows[name] for name in ids]), strict=True))
+
+    def blocks(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
+        """Yield crops `start` to `stop` (all where None) in pieces of `size`, reading one ahead."""
+        stop = len(self) if stop is None else stop
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            ahead = None
+            for first in range(start, stop, size):
+                part = slice(first, min(first + size, stop))
+                piece, ahead = ahead, pool.submit(self._images.__getitem__, part)
+                if piece is not None:
+                    yield piece.result()
+            if ahead is not None:
+                yield ahead.result()
+
+
+def read_crops(path: str | os.PathLike, rows: Sequence[int]) -> np.ndarray:
+    """Return crops (n, side, side, 3) uint8 of a file that is opened for them alone."""
+    with CropStore(path) as crops:
+        return crops.take(rows)
