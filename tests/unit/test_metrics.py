@@ -99,6 +99,41 @@ def test_interval_of_a_mean_covers_it_as_often_as_it_says():
     assert stats.binomtest(hits, 200, 0.95).pvalue > 0.001
 
 
+def drawn_classes(rng, n, skill):
+    """Return n true classes of unequal frequency and a classifier's answers."""
+    truth = rng.choice(4, size=n, p=[0.4, 0.3, 0.2, 0.1])
+    return truth, np.where(rng.random(n) < skill, truth, rng.integers(4, size=n))
+
+
+@pytest.mark.parametrize("n, skill", [(100, 0.6), (400, 0.6), (400, 0.8)])
+@pytest.mark.parametrize("metric", ["accuracy", "f1"])
+def test_intervals_of_classes_cover_for_the_sizes_of_the_tables(n, skill, metric):
+    rng = np.random.default_rng(3)
+    truth = classification_metrics(*drawn_classes(rng, 400_000, skill), 4)[metric]
+    found = [bootstrap_interval(drawn_classes(rng, n, skill), metric, i, 300) for i in range(300)]
+    covered = np.mean([low <= truth <= high for low, high in found])
+    assert 0.95 - 3 * np.sqrt(0.95 * 0.05 / 300) <= covered <= 0.985
+
+
+@pytest.mark.parametrize("n, least", [(20, 0.87), (100, 0.91), (400, 0.92)])
+def test_intervals_of_a_mean_psnr_cover_with_few_images(n, least):
+    rng = np.random.default_rng(4)
+    found = [bootstrap_interval(rng.normal(30, 4, n), np.mean, i, 300) for i in range(300)]
+    covered = np.mean([low <= 30 <= high for low, high in found])
+    assert least <= covered <= 0.985
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1"])
+def test_a_few_galaxies_that_are_all_right_do_not_prove_a_perfect_method(metric):
+    """At a true accuracy of 0.97 half of the samples of 20 have no error."""
+    rng = np.random.default_rng(5)
+    truth = classification_metrics(*drawn_classes(rng, 400_000, 0.96), 4)[metric]
+    found = [bootstrap_interval(drawn_classes(rng, 20, 0.96), metric, i, 300) for i in range(300)]
+    assert np.mean([low <= truth <= high for low, high in found]) > 0.9
+    low, high = bootstrap_interval((np.array([0, 1, 2]),) * 2, metric, 0)
+    assert (low, high) == (pytest.approx(0.292, abs=1e-3), 1)
+
+
 def test_counted_and_looped_resamples_agree():
     rng = np.random.default_rng(1)
     y_true = rng.integers(0, 4, 90)

@@ -124,6 +124,11 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Return the 95 % percentile interval of a statistic over resampled galaxies.
 
+    By simulation it covers 92 to 96 % from 100 galaxies on, for means and for scores between 0.6
+    and 0.85; less for fewer galaxies (90 % for the mean of 10 or for macro scores of 20), for very
+    skewed values, and for scores close to 1 (88 % at 0.96 and 100 galaxies). Where every class is
+    right resampling shows no scatter at all: the lower end is then the exact one of a share.
+
     Parameters
     ----------
     data
@@ -157,6 +162,8 @@ def bootstrap_interval(
         values = arrays[0][rows].mean(axis=1)
     else:
         values = np.array([statistic(*(a[r] for a in arrays)) for r in rows])
+    if isinstance(statistic, str) and np.array_equal(*arrays):
+        return 0.025 ** (1 / len(arrays[0])), 1.0  # Clopper & Pearson (1934)
     low, high = np.percentile(values, (2.5, 97.5))
     return float(low), float(high)
 
