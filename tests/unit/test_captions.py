@@ -1,0 +1,54 @@
+"""Captions of the report: the front page says how often the networks were trained."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from jinja2 import Environment, StrictUndefined
+
+REPORT = Path(__file__).parents[2] / "report"
+
+
+def rendered(name, n_seeds):
+    """Return a caption for a run whose networks of Tables 1 to 4 were trained `n_seeds` times."""
+    optim = {"steps": 100}
+    config = {
+        "run": "demo",
+        "seed": 1,
+        "tasks_dataset": "galaxies",
+        "datasets": {"galaxies": {"source": "folder"}},
+        "lvm": {"preset": "small"},
+        "pretrain": {"objective": "masked", "optim": optim, "batch_size": 8},
+        "multitask": {"n_seeds": n_seeds, "optim": optim, "batch_size": 8, "n_orientations": 8},
+        "reference": {"models": []},
+        "lenses": {"fields": {"source": "mock"}, "detector": {"n_seeds": 1}},
+        "fewshot": {"n_seeds": 3},
+        "hitl": {
+            "comparison": {"n_seeds": 20, "n_resnet18_seeds": 10},
+            "sweep": {"n_seeds": 4, "n_rounds": 3},
+        },
+    }
+    text = (REPORT / name).read_text(encoding="utf-8")
+    template = Environment(undefined=StrictUndefined).from_string(text)
+    return " ".join(template.render(snakemake=SimpleNamespace(config=config)).split())
+
+
+def test_the_front_page_says_how_often_each_network_was_trained():
+    once = rendered("workflow.rst", 1)
+    assert "The networks of Tables 1 to 4: **once**" in once
+    assert "no claim is said to hold" in once and "alpha: 4 sessions" in once
+    three = rendered("workflow.rst", 3)
+    assert "**3 times**" in three and "no claim is said to hold" not in three
+
+
+@pytest.mark.parametrize(
+    ("name", "single", "several"),
+    [
+        ("summary.rst", "speak of these networks only", "were trained 3 times"),
+        ("table1.rst", "intervals: bootstraps over test galaxies", "over 3 trainings"),
+    ],
+)
+def test_captions_of_verdicts_and_tables_follow_the_number_of_trainings(name, single, several):
+    once, three = rendered(name, 1), rendered(name, 3)
+    assert single in once and single not in three
+    assert several in three and several not in once
