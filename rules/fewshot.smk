@@ -125,6 +125,5 @@ rule plot_fewshot:
     params:
         models=config["fewshot"]["models"],
         sizes=config["fewshot"]["sizes"],
-        seed=config["seed"],
     script:
         "../scripts/plot_fewshot.py"

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from galaxy_lvm.core.logs import job_log, log
-from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.fewshot.figures import draw_confusions, draw_few_shot, draw_reliability
 from galaxy_lvm.fewshot.scores import (
@@ -27,7 +26,6 @@ def main(
     job_predictions: Sequence[str],
     models: Sequence[dict],
     sizes: Sequence[int],
-    seed: int,
     metrics: str,
     table: str,
     efficiency: str,
@@ -45,8 +43,6 @@ def main(
         What the trainings wrote.
     models, sizes
         The config's lists.
-    seed
-        The run's seed.
     metrics
         Long table of the experiment (CSV) to write.
     table, efficiency
@@ -67,7 +63,6 @@ def main(
         results,
         [spec.label for spec in specs if spec.is_lvm and spec.pretrained],
         [spec.label for spec in specs if not spec.is_lvm],
-        derive_seed(seed, "label_efficiency"),
     )
     write_table(table, scores, few_shot_html(scores, saved, names, notes))
     with atomic_path(efficiency) as temporary:
@@ -90,7 +85,6 @@ if __name__ == "__main__":
             job_predictions=list(snakemake.input.predictions),  # noqa: F821
             models=snakemake.params.models,  # noqa: F821
             sizes=snakemake.params.sizes,  # noqa: F821
-            seed=snakemake.params.seed,  # noqa: F821
             metrics=snakemake.output.metrics,  # noqa: F821
             table=snakemake.output.table,  # noqa: F821
             efficiency=snakemake.output.efficiency,  # noqa: F821

@@ -70,7 +70,9 @@ def train_few_shot(
     for size, reason in skipped.items():
         log.warning("%d per class left out, too few training galaxies: %s", size, reason)
     sources = [splits_path, crops_path, features_path, lvm_path, spec.weights_file]
-    folder = state_folder(state_root, [asdict(spec), asdict(settings)], sources)
+    # The seeds are in the key: jobs for other seeds run beside this one, and each removes its own.
+    about = [asdict(spec), asdict(settings), [int(seed) for seed in seeds]]
+    folder = state_folder(state_root, about, sources)
     trainer = _trainer(spec, crops_path, features_path, lvm_path, settings, splits, class_names)
     rows, tables = [], []
     tasks = list(itertools.product(sizes, seeds))

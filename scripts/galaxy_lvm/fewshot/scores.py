@@ -82,7 +82,7 @@ def score_curves(results: pd.DataFrame, model: str, metric: str) -> pd.DataFrame
 
 
 def efficiency_table(
-    results: pd.DataFrame, models: Sequence[str], references: Sequence[str], seed: int
+    results: pd.DataFrame, models: Sequence[str], references: Sequence[str]
 ) -> pd.DataFrame:
     """Return how much fewer labels each model needs than each reference, by accuracy.
 
@@ -100,7 +100,7 @@ def efficiency_table(
             sizes = [int(size) for size in ours.index.intersection(theirs.index)]
             for size in sizes:
                 found = label_efficiency(
-                    sizes, ours.loc[sizes].to_numpy(), theirs.loc[sizes].to_numpy(), size, seed
+                    sizes, ours.loc[sizes].to_numpy(), theirs.loc[sizes].to_numpy(), size
                 )
                 rows.append(
                     {
