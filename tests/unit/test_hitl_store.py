@@ -90,11 +90,11 @@ def test_settings_are_kept_and_others_refused(store):
         store.keep_settings({"alpha": 0.9})
 
 
-def python(code, *arguments):
+def python(code, *arguments, **pipes):
     """Start a process that can import the library."""
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, **pipes)
 
 
 def test_two_processes_write_one_store_and_nothing_is_lost(tmp_path):
@@ -116,6 +116,39 @@ def test_two_processes_write_one_store_and_nothing_is_lost(tmp_path):
     assert not history.duplicated(["id", "annotator", "sequence"]).any()
     retracted = history["retracts"].dropna()
     assert len(retracted) == 3 * 20 and retracted.is_unique
+
+
+ASK = """
+    import sys
+    import numpy as np
+    from galaxy_lvm.hitl.pools import Pool
+    from galaxy_lvm.hitl.session import Session
+    from galaxy_lvm.hitl.settings import SessionSettings
+    features = np.random.default_rng(5).normal(size=(15, 8)).astype(np.float32)
+    pool = Pool([f"g{i}" for i in range(15)], features)
+    settings = SessionSettings(rule="random")
+    print("ready", flush=True)
+    sys.stdin.readline()
+    session = Session(pool, sys.argv[1], settings, sys.argv[2])
+    print(" ".join(session.suggest(10)), flush=True)
+"""
+
+
+def test_two_annotators_who_ask_at_once_get_different_galaxies(tmp_path):
+    path = tmp_path / "labels.sqlite"
+    LabelStore(path).close()
+    both = [python(ASK, path, name, stdin=subprocess.PIPE) for name in ("one", "two")]
+    for process in both:
+        assert process.stdout.readline() == "ready\n"
+    for process in both:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    first, second = (set(process.stdout.readline().split()) for process in both)
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert len(first | second) == 15 and not first & second  # ten and the five that are left
+    store = LabelStore(path)
+    assert store.reserved("three", 30) == first | second and not store.reserved("three", 0)
+    assert set(store.last_suggestion("one").ids) == first
 
 
 SESSION = """

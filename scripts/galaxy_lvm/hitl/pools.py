@@ -1,7 +1,7 @@
 """Pools: the galaxies of a session, whatever they come from, and what is being looked for."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +99,11 @@ class Pool:
                 f"first {lost[0]!r}"
             )
         return rows
+
+    def known_rows(self, ids: Iterable[str]) -> np.ndarray:
+        """Return the rows of those ids that are in the pool."""
+        rows = self._ids.get_indexer([str(name) for name in ids])
+        return rows[rows >= 0]
 
     def subset(self, rows: np.ndarray) -> "Pool":
         """Return a pool of some rows; the features are still read only when needed."""

@@ -20,6 +20,8 @@ from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE, UNSURE, LabelStore
 
 log = logging.getLogger("galaxy_lvm.hitl")
 
+RESERVED_MINUTES = 30.0
+
 
 class Session:
     """Suggest galaxies, take labels, learn, rank the pool; nothing is kept outside the store.
@@ -263,7 +265,7 @@ class Session:
 
     # Asking
 
-    def suggest(self, k: int) -> list[str]:
+    def suggest(self, k: int, reserved_minutes: float = RESERVED_MINUTES) -> list[str]:
         """Return the galaxies to label next, most wanted first; this starts a round.
 
         A round that is not finished is returned again, without the galaxies that have a label by
@@ -273,7 +275,10 @@ class Session:
         ----------
         k
             How many, 1 or more. Fewer come back where fewer are left, none when every galaxy is
-            labelled.
+            labelled or handed to another annotator.
+        reserved_minutes
+            For so long a galaxy that was handed to another annotator is left out. 0 lets annotators
+            be asked about the same galaxies, to measure how far they agree.
 
         Raises
         ------
@@ -287,14 +292,31 @@ class Session:
         still_open = [i for i in asked.ids if i not in set(labelled)] if asked else []
         if still_open:
             return still_open[:k]
-        state = self._state(self.pool.rows_of(labelled))
+        while True:
+            others = self.store.reserved(self.annotator, reserved_minutes)
+            ids = self._choose(k, self.pool.rows_of(labelled), others)
+            if not ids:
+                return []
+            made = self.store.suggest(
+                self.annotator, ids, self.settings.rule, self._version, reserved_minutes
+            )
+            if made is not None:
+                return ids
+            # Another annotator was faster: what is theirs is left out now.
+
+    def _choose(self, k: int, labelled: np.ndarray, others: set[str]) -> list[str]:
+        state = self._state(labelled)
+        if others:
+            taken = self.pool.known_rows(others)
+            state.free[taken] = False
         rows = rule_of(self.settings.rule)(state, k)
         if not len(rows):
-            log.info("every galaxy of the pool has a label; there is nothing left to ask")
+            log.info(
+                "there is nothing left to ask: every galaxy of the pool has a label%s",
+                f" or is with another annotator ({len(others)})" if others else "",
+            )
             return []
-        ids = self.pool.ids_of(rows)
-        self.store.suggest(self.annotator, ids, self.settings.rule, self._version)
-        return ids
+        return self.pool.ids_of(rows)
 
     def _state(self, labelled: np.ndarray) -> PoolState:
         needs_scores = self.settings.rule not in NEED_NO_SCORES

@@ -215,10 +215,21 @@ class LabelStore:
         )
 
     def suggest(
-        self, annotator: str, ids: Sequence[str], rule: str, model_version: str
-    ) -> Suggestion:
-        """Keep what an annotator is asked next, under the next number of a round."""
+        self,
+        annotator: str,
+        ids: Sequence[str],
+        rule: str,
+        model_version: str,
+        reserved_minutes: float = 0.0,
+    ) -> Suggestion | None:
+        """Keep what an annotator is asked next, under the next number of a round.
+
+        None, and nothing is kept, where another annotator was handed one of the galaxies since
+        they were chosen: choose again without what is `reserved`.
+        """
         with self._transaction():
+            if reserved_minutes and not self.reserved(annotator, reserved_minutes).isdisjoint(ids):
+                return None
             last = self._db.execute(
                 "SELECT COALESCE(MAX(round), 0) FROM suggestions WHERE annotator = ?", (annotator,)
             ).fetchone()[0]
@@ -231,6 +242,16 @@ class LabelStore:
                 ],
             )
         return made
+
+    def reserved(self, annotator: str, minutes: float) -> set[str]:
+        """Return the galaxies of the latest rounds of others, handed out less than so long ago."""
+        since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=minutes)
+        rows = self._db.execute(
+            "SELECT id FROM suggestions AS s WHERE annotator != ? AND time > ? AND round = "
+            "(SELECT MAX(round) FROM suggestions WHERE annotator = s.annotator)",
+            (annotator, since.isoformat(timespec="microseconds")),
+        )
+        return {row[0] for row in rows}
 
     def last_suggestion(self, annotator: str) -> Suggestion | None:
         """Return what an annotator was asked last, None if nothing yet."""
