@@ -73,7 +73,8 @@ def train_and_score(
     settings = MultitaskSettings(**{**sections, "strategy": strategy})
     crops, splits = (run / "data/galaxies" / name for name in ("crops.h5", "splits.parquet"))
     train, class_names = read_training_images(crops, splits)
-    torch.manual_seed(derive_seed(settings.seed, "multitask", repeat))
+    seed = derive_seed(settings.seed, "multitask", repeat)
+    torch.manual_seed(seed)
     lvm = with_drop_path(load_lvm(weights), settings.multitask["drop_path"])
     model = build_model(lvm, len(class_names), settings)
     schedule = TaskSchedule(TASKS, active=False, min_share=0.0)
@@ -82,7 +83,7 @@ def train_and_score(
     n_steps = settings.multitask["optim"]["steps"] // len(TASKS) * len(tasks)
     optim = OptimSettings(**{**settings.multitask["optim"], "steps": n_steps})
     with tempfile.TemporaryDirectory() as state:
-        loop = TrainingLoop(model, optim, state, make_accelerator(optim.precision))
+        loop = TrainingLoop(model, optim, state, seed, make_accelerator(optim.precision))
         feed = make_feed(train, schedule, settings, len(class_names), loop)
         loop.run(feed.batch, desc=f"{strategy}, {', '.join(tasks)}")
         loop.finish()

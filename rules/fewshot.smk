@@ -62,7 +62,7 @@ rule train_fewshot:
         seeds=fewshot_seeds,
         sections=FEWSHOT_SECTIONS,
         state_root=f"{STATE}/train_fewshot",
-        recipe_version=2,
+        recipe_version=3,
     script:
         "../scripts/train_fewshot.py"
 

@@ -58,7 +58,7 @@ rule train_resnet18:
         sections={name: config[name] for name in ("fewshot", "features", "baselines")},
         state_root=f"{STATE}/train_resnet18",
         seed=config["seed"],
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/train_resnet18.py"
 

@@ -158,7 +158,7 @@ rule train_detector:
         seed=detector_seed,
         state_root=f"{STATE}/train_detector",
         n_gpus=config["gpus"],
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/train_detector.py"
 

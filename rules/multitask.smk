@@ -35,7 +35,7 @@ rule train_multitask:
         state_root=f"{STATE}/train_multitask",
         seed=config["seed"],
         n_gpus=config["gpus"],
-        recipe_version=3,
+        recipe_version=4,
     script:
         "../scripts/train_multitask.py"
 
@@ -124,6 +124,6 @@ rule train_reference:
         sections=REFERENCE_SECTIONS,
         state_root=f"{STATE}/train_reference",
         seed=config["seed"],
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/train_reference.py"

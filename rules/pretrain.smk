@@ -34,7 +34,7 @@ rule pretrain_lvm:
         state_root=f"{STATE}/pretrain_lvm",
         seed=config["seed"],
         n_gpus=config["gpus"],
-        recipe_version=3,
+        recipe_version=4,
     script:
         "../scripts/pretrain_lvm.py"
 

@@ -31,6 +31,7 @@ def main(
     gallery: str,
     settings: dict,
     state_root: str,
+    recipe_version: int,
     metrics: str | None = None,
     service: dict | None = None,
     threads: int = 1,
@@ -45,8 +46,8 @@ def main(
         Files to write; the gallery's name ends in .pdf.
     settings
         The config's section `lenses.search`; `images` or `positions` has to be set.
-    state_root
-        Folder in which an interrupted search is kept, and cutouts of positions.
+    state_root, recipe_version
+        Folder for cutouts and an interrupted search; the version of the rule that it belongs to.
     metrics
         Scores of the evaluation, for the threshold where the settings have none.
     service
@@ -62,7 +63,7 @@ def main(
     items, load, rejections = open_source(settings, Path(state_root) / "cutouts", service)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     # Another release or another tolerance for missing pixels gives other images.
-    folder = state_folder(state_root, [threshold, settings, service], [weights])
+    folder = state_folder(state_root, recipe_version, [threshold, settings, service], [weights])
     detector = load_detector(weights).to(device)
     found, refused = search_items(detector, items, load, tiles, threshold, folder / "found.jsonl")
     best = found.head(settings["n_gallery"])
@@ -112,6 +113,7 @@ elif __name__ == "__main__":
             gallery=snakemake.output.gallery,  # noqa: F821
             settings=snakemake.params.settings,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
+            recipe_version=snakemake.params.recipe_version,  # noqa: F821
             metrics=snakemake.input.metrics,  # noqa: F821
             service=snakemake.params.service,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821

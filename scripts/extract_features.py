@@ -11,6 +11,7 @@ def main(
     model: dict,
     features: str,
     state_root: str,
+    recipe_version: int,
     settings: dict,
     lvm: str | None = None,
     threads: int = 1,
@@ -26,8 +27,8 @@ def main(
         Entry of the config's list `fewshot.models`.
     features
         `.npy` to write; the ids lie beside it.
-    state_root
-        Folder for finished shards.
+    state_root, recipe_version
+        Folder for finished shards; the version of the rule that it belongs to.
     settings
         The config's section `features`; see `FeatureSettings`.
     lvm
@@ -44,6 +45,7 @@ def main(
         lvm_weights=lvm,
         features_path=features,
         state_root=state_root,
+        recipe_version=recipe_version,
         settings=FeatureSettings(**settings),
     )
 
@@ -55,6 +57,7 @@ if __name__ == "__main__":
             model=snakemake.params.model,  # noqa: F821
             features=snakemake.output.features,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
+            recipe_version=snakemake.params.recipe_version,  # noqa: F821
             settings=snakemake.params.settings,  # noqa: F821
             lvm=snakemake.input.get("lvm"),  # noqa: F821
             threads=snakemake.threads,  # noqa: F821

@@ -12,6 +12,7 @@ def main(
     weights: str,
     history: str,
     state_root: str,
+    recipe_version: int,
     lvm_settings: dict,
     settings: dict,
     seed: int,
@@ -28,8 +29,8 @@ def main(
         Splits of that dataset where the tasks use it too: then only its training split is used.
     weights, history
         Weights (safetensors) and losses per step (CSV) to write.
-    state_root
-        Folder for checkpoints.
+    state_root, recipe_version
+        Folder for checkpoints; the version of the rule that it belongs to.
     lvm_settings, settings
         The config's sections `lvm` and `pretrain`.
     seed
@@ -48,6 +49,7 @@ def main(
         settings=settings,
         seed=seed,
         state_root=state_root,
+        recipe_version=recipe_version,
         weights_path=weights,
         history_path=history,
     )
@@ -61,6 +63,7 @@ if __name__ == "__main__":
             weights=snakemake.output.weights,  # noqa: F821
             history=snakemake.output.history,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
+            recipe_version=snakemake.params.recipe_version,  # noqa: F821
             lvm_settings=snakemake.params.lvm_settings,  # noqa: F821
             settings=snakemake.params.settings,  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821

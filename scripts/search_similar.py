@@ -28,6 +28,7 @@ def main(
     settings: dict,
     query_ids: list[str],
     state_root: str,
+    recipe_version: int,
     seed: int,
     threads: int = 1,
 ) -> None:
@@ -45,8 +46,8 @@ def main(
         The config's section `extensions.similarity`.
     query_ids
         Galaxies to search for; where empty, a few of each class are drawn from the test split.
-    state_root
-        Folder in which the index is kept.
+    state_root, recipe_version
+        Folder in which the index is kept; the version of the rule that it belongs to.
     seed, threads
         The run's seed; CPU threads.
     """
@@ -59,7 +60,7 @@ def main(
     k, use_index = settings["n_neighbours"], len(pool) > settings["exact_up_to"]
     with threadpool_limits(threads):
         search = SimilaritySearch(pool, SimilaritySettings(**how), seed)
-        index = search.build_index(state_root, threads)
+        index = search.build_index(state_root, recipe_version, threads)
         rows = _trials(search, store, galaxies, labels, settings, seed)
         log.info("%s search among %d galaxies", "index" if use_index else "exact", len(pool))
         find = search.approximate if use_index else search.exact
@@ -110,6 +111,7 @@ if __name__ == "__main__":
             settings=snakemake.params.settings,  # noqa: F821
             query_ids=snakemake.params.query_ids,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
+            recipe_version=snakemake.params.recipe_version,  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821
         )

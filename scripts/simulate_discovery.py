@@ -24,6 +24,7 @@ def main(
     recommended: str,
     targets: str,
     state_root: str,
+    recipe_version: int,
     settings: dict,
     seed: int,
     threads: int = 1,
@@ -34,14 +35,12 @@ def main(
     ----------
     features, splits, cutouts
         Features of the galaxies (`.npy` with ids), splits, and the store with the catalogue.
-    metrics
-        Long-format CSV to write, experiment `discovery`.
-    recommended
-        Parquet to write: figure 7's galaxies.
+    metrics, recommended
+        Long-format CSV (experiment `discovery`) and figure 7's galaxies (parquet) to write.
     targets
         CSV to write: how common every target is, or why it could not be searched for.
-    state_root
-        Folder for finished searches.
+    state_root, recipe_version
+        Folder for finished searches; the version of the rule that it belongs to.
     settings
         The config's section `hitl`.
     seed, threads
@@ -49,7 +48,7 @@ def main(
     """
     galaxies = read_galaxies(splits, cutouts)
     settings = resolve_targets(settings, galaxies)
-    state = state_folder(state_root, [settings, seed], [features, splits, cutouts])
+    state = state_folder(state_root, recipe_version, [settings, seed], [features, splits, cutouts])
     n_prompts = settings["discovery"]["n_prompts"]
     table = targets_table(galaxies, settings["targets"], n_prompts, derive_seed(seed, "rare"))
     with atomic_path(targets) as path:
@@ -114,6 +113,7 @@ if __name__ == "__main__":
             recommended=snakemake.output.recommended,  # noqa: F821
             targets=snakemake.output.targets,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
+            recipe_version=snakemake.params.recipe_version,  # noqa: F821
             settings=snakemake.params.settings,  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821

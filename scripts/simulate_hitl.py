@@ -22,6 +22,7 @@ def main(
     cutouts: str,
     metrics: str,
     state_root: str,
+    recipe_version: int,
     settings: dict,
     seed: int,
     threads: int = 1,
@@ -36,8 +37,8 @@ def main(
         Splits of the dataset, and its cutout store for the catalogue.
     metrics
         Long-format CSV to write: experiments `hitl` and `alpha`.
-    state_root
-        Folder for finished repetitions.
+    state_root, recipe_version
+        Folder for finished repetitions; the version of the rule that it belongs to.
     settings
         The config's section `hitl`.
     seed, threads
@@ -46,7 +47,7 @@ def main(
     galaxies = read_galaxies(splits, cutouts)
     settings = resolve_targets(settings, galaxies)
     task = open_task(features, galaxies, settings)
-    state = state_folder(state_root, [settings, seed], [features, splits, cutouts])
+    state = state_folder(state_root, recipe_version, [settings, seed], [features, splits, cutouts])
     session = settings_from(settings)
     with threadpool_limits(threads):
         rows = comparison_rows(task, session, settings["comparison"], state, seed)
@@ -112,6 +113,7 @@ if __name__ == "__main__":
             cutouts=snakemake.input.cutouts,  # noqa: F821
             metrics=snakemake.output.metrics,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
+            recipe_version=snakemake.params.recipe_version,  # noqa: F821
             settings=snakemake.params.settings,  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821

@@ -12,6 +12,7 @@ def main(
     history: str,
     detections: str,
     state_root: str,
+    recipe_version: int,
     backbone: str,
     n_train: int,
     settings: dict,
@@ -29,8 +30,8 @@ def main(
         Pretrained LVM weights; None for other backbones.
     weights, history, detections
         Weights (safetensors), losses per step (CSV) and detections (parquet) to write.
-    state_root
-        Folder for checkpoints.
+    state_root, recipe_version
+        Folder for checkpoints; the version of the rule that it belongs to.
     backbone
         `lvm`, or a residual network of torchvision.
     n_train
@@ -54,6 +55,7 @@ def main(
         settings=DetectorSettings(**{k: v for k, v in settings.items() if k in names}),
         seed=seed,
         state_root=state_root,
+        recipe_version=recipe_version,
         weights_path=weights,
         history_path=history,
         detections_path=detections,
@@ -69,6 +71,7 @@ if __name__ == "__main__":
             history=snakemake.output.history,  # noqa: F821
             detections=snakemake.output.detections,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
+            recipe_version=snakemake.params.recipe_version,  # noqa: F821
             backbone=snakemake.wildcards.backbone,  # noqa: F821
             n_train=int(snakemake.wildcards.n_train),  # noqa: F821
             settings=snakemake.params.settings,  # noqa: F821

@@ -18,6 +18,7 @@ def main(
     seeds: Sequence[int],
     sections: dict,
     state_root: str,
+    recipe_version: int,
     features: str | None = None,
     lvm: str | None = None,
     threads: int = 1,
@@ -36,8 +37,8 @@ def main(
         Repetitions of this job.
     sections
         The config's sections `fewshot` and `features`.
-    state_root
-        Folder for finished trainings and checkpoints.
+    state_root, recipe_version
+        Folder for finished trainings and checkpoints; the version of the rule that it belongs to.
     features, lvm
         Features of a frozen encoder; the run's LVM. Only for models that need them.
     threads
@@ -55,6 +56,7 @@ def main(
         settings=settings_from(sections),
         seeds=seeds,
         state_root=state_root,
+        recipe_version=recipe_version,
         metrics_path=metrics,
         predictions_path=predictions,
     )
@@ -71,6 +73,7 @@ if __name__ == "__main__":
             seeds=snakemake.params.seeds,  # noqa: F821
             sections=snakemake.params.sections,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
+            recipe_version=snakemake.params.recipe_version,  # noqa: F821
             features=snakemake.input.get("features"),  # noqa: F821
             lvm=snakemake.input.get("lvm"),  # noqa: F821
             threads=snakemake.threads,  # noqa: F821

@@ -12,6 +12,7 @@ def main(
     weights: str,
     history: str,
     state_root: str,
+    recipe_version: int,
     strategy: str,
     sections: dict,
     seed: int,
@@ -28,8 +29,8 @@ def main(
         Pretrained weights.
     weights, history
         Weights (safetensors) and validation record (CSV) to write.
-    state_root
-        Folder for checkpoints.
+    state_root, recipe_version
+        Folder for checkpoints; the version of the rule that it belongs to.
     strategy
         pre_train, multi_uniform, multi_active, or from_scratch to compare with.
     sections
@@ -48,6 +49,7 @@ def main(
         lvm_path=lvm,
         settings=MultitaskSettings(strategy=strategy, seed=seed, **sections),
         state_root=state_root,
+        recipe_version=recipe_version,
         weights_path=weights,
         history_path=history,
     )
@@ -62,6 +64,7 @@ if __name__ == "__main__":
             weights=snakemake.output.weights,  # noqa: F821
             history=snakemake.output.history,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
+            recipe_version=snakemake.params.recipe_version,  # noqa: F821
             strategy=snakemake.wildcards.strategy,  # noqa: F821
             sections=snakemake.params.sections,  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821

@@ -14,6 +14,7 @@ def main(
     model: dict,
     sections: dict,
     state_root: str,
+    recipe_version: int,
     seed: int,
     threads: int = 1,
 ) -> None:
@@ -29,8 +30,8 @@ def main(
         Entry of the config's list `reference.models`.
     sections
         The config's sections reference, classification and multitask.
-    state_root
-        Folder for checkpoints.
+    state_root, recipe_version
+        Folder for checkpoints; the version of the rule that it belongs to.
     seed, threads
         The run's seed; CPU threads. A GPU is used where there is one.
     """
@@ -44,6 +45,7 @@ def main(
         settings=reference_settings(sections),
         seed=seed,
         state_root=state_root,
+        recipe_version=recipe_version,
         metrics_path=metrics,
         per_galaxy_path=per_galaxy,
     )
@@ -59,6 +61,7 @@ if __name__ == "__main__":
             model=snakemake.params.model,  # noqa: F821
             sections=snakemake.params.sections,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
+            recipe_version=snakemake.params.recipe_version,  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821
         )

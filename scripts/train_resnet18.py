@@ -20,6 +20,7 @@ from galaxy_lvm.training.network import NetworkTrainer
 from galaxy_lvm.training.network_settings import settings_from
 
 MODEL = "resnet18"
+SPEC = model_specs([{"model": MODEL}])[0]
 
 
 def main(
@@ -28,6 +29,7 @@ def main(
     cutouts: str,
     metrics: str,
     state_root: str,
+    recipe_version: int,
     settings: dict,
     sections: dict,
     seed: int,
@@ -44,8 +46,8 @@ def main(
         The dataset: images, splits, and the store with the catalogue.
     metrics
         Long-format CSV to write, experiment `hitl`.
-    state_root
-        Folder for checkpoints and finished trainings.
+    state_root, recipe_version
+        Folder for checkpoints and finished trainings; the version of the rule that it belongs to.
     settings
         The config's section `hitl`.
     sections
@@ -58,9 +60,9 @@ def main(
     settings = resolve_targets(settings, table)
     comparison, galaxies = settings["comparison"], labelled(table, settings)
     sizes = Sizes.of(comparison)
-    spec = model_specs([{"model": MODEL}])[0]
-    trainer = NetworkTrainer(spec, crops, None, settings_from(sections), galaxies["test"], 2)
-    state = state_folder(state_root, [settings, sections, seed], [crops, splits, cutouts])
+    trainer = NetworkTrainer(SPEC, crops, None, settings_from(sections), galaxies["test"], 2)
+    sources = [crops, splits, cutouts]
+    state = state_folder(state_root, recipe_version, [settings, sections, seed], sources)
     rows, truth = [], galaxies["train"].labels == 1
     n_seeds = {
         sizes.n_big: comparison["n_resnet18_big_seeds"],
@@ -115,6 +117,7 @@ if __name__ == "__main__":
             cutouts=snakemake.input.cutouts,  # noqa: F821
             metrics=snakemake.output.metrics,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
+            recipe_version=snakemake.params.recipe_version,  # noqa: F821
             settings=snakemake.params.settings,  # noqa: F821
             sections=snakemake.params.sections,  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821

@@ -1,6 +1,7 @@
 """The library's layout: chapters import one way, and modules, functions and scripts stay small."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,3 +122,20 @@ def test_modules_are_short():
 def test_scripts_are_short():
     found = too_long(scripts(), MAX_SCRIPT_LINES)
     assert set(found) == LONG_SCRIPTS, found
+
+
+RULES = SCRIPTS.parent / "rules"
+
+
+def test_every_rule_with_unfinished_state_keys_it_by_its_recipe():
+    texts = [path.read_text(encoding="utf-8") for path in sorted(RULES.glob("*.smk"))]
+    rules = [
+        body for text in texts for body in re.split(r"^ *(?:rule|checkpoint) ", text, flags=re.M)
+    ]
+    with_state = [body for body in rules if "state_root=" in body]
+    assert len(with_state) >= 11
+    for body in with_state:
+        name, script = body.split(":", 1)[0], re.search(r'scripts/(\w+\.py)"', body).group(1)
+        assert re.search(r"^ +recipe_version=\d+,$", body, flags=re.M), name
+        handed_on = "recipe_version=snakemake.params.recipe_version"
+        assert handed_on in (SCRIPTS / script).read_text(encoding="utf-8"), script

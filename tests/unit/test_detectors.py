@@ -70,7 +70,7 @@ def lvm_weights(tmp_path):
 def run(fields, folder, backbone="lvm", lvm=None, settings=SETTINGS, n_train=16):
     """Train into a folder and return it."""
     train_detector(
-        *(fields, backbone, n_train, lvm, settings, 1, folder / "state"),
+        *(fields, backbone, n_train, lvm, settings, 1, folder / "state", 1),
         *(folder / "weights.safetensors", folder / "history.csv", folder / "found.parquet"),
     )
     return folder

@@ -59,7 +59,7 @@ def test_exact_search_agrees_with_scikit_learn_whatever_the_blocks(store, metric
 def test_the_index_finds_nearly_all_and_is_built_once(store, tmp_path, monkeypatch):
     settings = SimilaritySettings(n_components=DIM, n_probes=4, block_rows=64)
     search = SimilaritySearch(store, settings, 1)
-    path = search.build_index(tmp_path / "state")
+    path = search.build_index(tmp_path / "state", 1)
     assert search.index.ntotal == N and search.index.nlist > 1
     queries = store.values[:100]
     exact, found = search.exact(queries, 5), search.approximate(queries, 5)
@@ -68,13 +68,13 @@ def test_the_index_finds_nearly_all_and_is_built_once(store, tmp_path, monkeypat
     same = exact[0] == found[0]
     np.testing.assert_allclose(found[1][same], exact[1][same], atol=1e-5)
     monkeypatch.setattr(similarity, "_write_index", None)  # would fail if it were built again
-    assert SimilaritySearch(store, settings, 1).build_index(tmp_path / "state") == path
+    assert SimilaritySearch(store, settings, 1).build_index(tmp_path / "state", 1) == path
 
 
 def test_an_index_in_segments_goes_on_after_a_kill(store, tmp_path, monkeypatch):
     settings = SimilaritySettings(n_components=6, block_rows=64)
     whole = SimilaritySearch(store, settings, 1)
-    whole.build_index(tmp_path / "whole")
+    whole.build_index(tmp_path / "whole", 1)
     monkeypatch.setattr(similarity, "_SEGMENT_ROWS", 250)
     killed = SimilaritySearch(store, settings, 1)
     add, calls = killed._add, []
@@ -87,8 +87,8 @@ def test_an_index_in_segments_goes_on_after_a_kill(store, tmp_path, monkeypatch)
 
     monkeypatch.setattr(killed, "_add", fail_at_the_last)
     with pytest.raises(KeyboardInterrupt):
-        killed.build_index(tmp_path / "parts")
-    path = killed.build_index(tmp_path / "parts")
+        killed.build_index(tmp_path / "parts", 1)
+    path = killed.build_index(tmp_path / "parts", 1)
     assert calls == [0, 250, 500, 500]
     assert [p.name for p in path.parent.iterdir()] == ["index.faiss"]
     queries = store.values[:50]
@@ -130,7 +130,7 @@ def test_the_job_tables_neighbours_and_scores(store, tmp_path, exact_up_to):
     features = str(tmp_path / "lvm.npy")
     search_similar.main(
         features, str(tmp_path / "splits.parquet"), features, str(tmp_path / "m.csv"),
-        str(tmp_path / "t.csv"), settings, ["g3", "g10"], str(tmp_path / "state"), seed=1,
+        str(tmp_path / "t.csv"), settings, ["g3", "g10"], str(tmp_path / "state"), 1, seed=1,
     )  # fmt: skip
     table = pd.read_csv(tmp_path / "t.csv")
     assert table["query"].tolist() == ["g3"] * 4 + ["g10"] * 4

@@ -50,7 +50,7 @@ def settings(**changes):
 def extract(crops_path, lvm_path, tmp_path, name="lvm.npy", **changes):
     path = tmp_path / name
     extract_features(
-        crops_path, spec("lvm_frozen"), lvm_path, path, tmp_path / "state", settings(**changes)
+        crops_path, spec("lvm_frozen"), lvm_path, path, tmp_path / "state", 1, settings(**changes)
     )
     return path
 

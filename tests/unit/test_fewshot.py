@@ -79,7 +79,7 @@ def train(data, folder, model, seeds=(1, 2), **changes):
     train_few_shot(
         model_specs([{"model": model}])[0],
         data / "splits.parquet", data / "crops.h5", data / "lvm.npy", data / "lvm.safetensors",
-        settings(**changes), seeds, folder / "state", folder / "m.csv", folder / "p.parquet",
+        settings(**changes), seeds, folder / "state", 1, folder / "m.csv", folder / "p.parquet",
     )  # fmt: skip
     return read_results(folder / "m.csv"), pd.read_parquet(folder / "p.parquet")
 
@@ -188,7 +188,8 @@ def test_features_of_other_galaxies_are_refused(data, tmp_path):
     with pytest.raises(DataError, match="no feature vector for 24 of 24 galaxies"):
         train_few_shot(
             model_specs([{"model": "lvm_frozen"}])[0], data / "splits.parquet", data / "crops.h5",
-            tmp_path / "lvm.npy", None, settings(), [1], tmp_path, tmp_path / "m", tmp_path / "p",
+            tmp_path / "lvm.npy", None, settings(), [1], tmp_path, 1, tmp_path / "m",
+            tmp_path / "p",
         )  # fmt: skip
 
 
@@ -382,7 +383,7 @@ def reference(data, folder):
     optim = {"steps": 24, "precision": "float32", "optimizer": "adamw", "checkpoint_seconds": 0.0}
     train_reference(
         reference_specs([{"model": "resnet18"}])[0], data / "splits.parquet", data / "crops.h5",
-        settings(optim=optim, learning_rates=(1e-3, 1e-5)), 1, folder / "state",
+        settings(optim=optim, learning_rates=(1e-3, 1e-5)), 1, folder / "state", 1,
         folder / "m.csv", folder / "p.parquet",
     )  # fmt: skip
     return read_results(folder / "m.csv"), pd.read_parquet(folder / "p.parquet")

@@ -33,6 +33,7 @@ def arguments(tmp_path):
         "settings": settings,
         "seed": 1,
         "state_root": str(tmp_path / "state"),
+        "recipe_version": 1,
         "weights_path": str(tmp_path / "out" / "lvm.safetensors"),
         "history_path": str(tmp_path / "out" / "history.csv"),
     }

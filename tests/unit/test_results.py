@@ -112,11 +112,12 @@ def test_a_table_without_rows_can_be_an_answer(tmp_path):
     assert read_results(path).empty
 
 
-def test_unfinished_state_belongs_to_its_inputs(tmp_path):
+def test_unfinished_state_belongs_to_its_code_and_inputs(tmp_path):
     data = tmp_path / "features.npy"
     data.write_bytes(b"old encoder")
-    before = state_folder(tmp_path, {"seed": 1}, [data, None])
-    assert before == state_folder(tmp_path, {"seed": 1}, [data, None])
-    assert before != state_folder(tmp_path, {"seed": 2}, [data, None])
+    before = state_folder(tmp_path, 1, {"seed": 1}, [data, None])
+    assert before == state_folder(tmp_path, 1, {"seed": 1}, [data, None])
+    assert before != state_folder(tmp_path, 1, {"seed": 2}, [data, None])
+    assert before != state_folder(tmp_path, 2, {"seed": 1}, [data, None])  # another recipe
     data.write_bytes(b"new encoder!")
-    assert before != state_folder(tmp_path, {"seed": 1}, [data, None])
+    assert before != state_folder(tmp_path, 1, {"seed": 1}, [data, None])

@@ -9,7 +9,12 @@ from galaxy_lvm.lvm.model import LVM, build_config
 from galaxy_lvm.multitask.schedule import TaskSchedule, lag_of_f1, lag_of_mse
 from galaxy_lvm.training.augment import ViewRecipe, dihedral, random_patches, random_views, resize
 from galaxy_lvm.training.feed import CropImages, Sampler, local_share
-from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, learning_rate_factor
+from galaxy_lvm.training.loop import (
+    OptimSettings,
+    TrainingLoop,
+    decays,
+    learning_rate_factor,
+)
 from galaxy_lvm.training.objectives import build_objective, nt_xent, square_mask
 
 PRETRAIN = {"mask_fraction": 0.5, "mask_patch_pix": 8, "temperature": 0.2}
@@ -30,7 +35,7 @@ def make_loop(tmp_path, objective, steps, **changes):
     lvm = LVM(build_config({"preset": "lvm_micro", "depths": [1, 1], "skip_connections": False}))
     module = build_objective(lvm, {"objective": objective, **PRETRAIN})
     settings = OptimSettings(steps=steps, learning_rate=3e-3, precision="float32", **changes)
-    return TrainingLoop(module, settings, tmp_path)
+    return TrainingLoop(module, settings, tmp_path, seed=3)
 
 
 def batch_of(step):
@@ -192,3 +197,32 @@ def test_lags_share_a_scale():
         TaskSchedule(TASKS, active=True).update({"a": 1.5, "b": 0, "c": 0})
     with pytest.raises(ConfigError, match="min_share"):
         TaskSchedule(TASKS, active=True, min_share=0.5)
+
+
+def test_weight_decay_spares_all_but_matrices_and_filters():
+    lvm = LVM(build_config({"preset": "lvm_tiny"}))
+    shrunk = {name for name, value in lvm.named_parameters() if decays(name, value)}
+    kinds = {name.rsplit(".", 1)[1] for name, _ in lvm.named_parameters()}
+    assert kinds == {"weight", "bias", "relative_position_bias_table"}
+    assert not any(name.endswith("bias_table") or ".norm" in name for name in shrunk)
+    assert {"encoder.stages.0.layers.1.attn.qkv.weight", "decoder.output.weight"} <= shrunk
+
+
+def test_one_update_without_gradient_shrinks_matrices_alone(tmp_path):
+    lvm = LVM(build_config({"preset": "lvm_micro"}))
+    lvm.forward = lambda: {"loss": sum(0 * value.sum() for value in lvm.parameters())}
+    before = {name: value.detach().clone() for name, value in lvm.named_parameters()}
+    settings = OptimSettings(
+        steps=1, precision="float32", optimizer="adamw", weight_decay=0.5, learning_rate=0.1
+    )
+    TrainingLoop(lvm, settings, tmp_path, seed=1).run(lambda step: {})
+    for name, value in lvm.named_parameters():
+        if value.ndim > 1 and "bias_table" not in name:
+            assert torch.allclose(value, 0.95 * before[name]), name
+        else:
+            assert torch.equal(value, before[name]), name
+
+
+def test_processes_that_cannot_share_a_batch_equally_are_refused():
+    with pytest.raises(ConfigError, match="batch of 5 .* multiple of 2"):
+        local_share(np.arange(5), 0, 2)

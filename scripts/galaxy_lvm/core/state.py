@@ -32,24 +32,29 @@ def file_version(path: str | os.PathLike) -> tuple[str, int, int]:
 
 
 def state_folder(
-    root: str | os.PathLike, settings: Any, files: Iterable[str | os.PathLike | None]
+    root: str | os.PathLike,
+    recipe_version: int,
+    settings: Any,
+    files: Iterable[str | os.PathLike | None],
 ) -> Path:
     """Return the folder of what is unfinished of a job.
 
-    Its name changes with every setting and with every input file that is written anew, so that a
-    job never goes on from results of other data.
+    Its name changes with the recipe, with every setting and with every input file that is written
+    anew, so that a job never goes on from results of other code or other data.
 
     Parameters
     ----------
     root
         Folder of the rule.
+    recipe_version
+        Version of the rule's code: its param of that name, raised with every change of results.
     settings
         All that the result depends on beside the files.
     files
         The inputs; None for one that is not used.
     """
     versions = [file_version(path) for path in files if path is not None]
-    return Path(root) / config_hash([settings, versions])
+    return Path(root) / config_hash([recipe_version, settings, versions])
 
 
 def config_hash(settings: Any) -> str:

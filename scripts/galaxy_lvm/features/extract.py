@@ -88,6 +88,7 @@ def extract_features(
     lvm_weights: str | os.PathLike | None,
     features_path: str | os.PathLike,
     state_root: str | os.PathLike,
+    recipe_version: int,
     settings: FeatureSettings,
 ) -> None:
     """Extract the features of every crop of a file; go on after a kill from the shards at hand.
@@ -104,6 +105,8 @@ def extract_features(
         `.npy` float32 (N, D) to write, with its ids (`.parquet`) beside it.
     state_root
         Folder for the shards; one sub-folder per combination of crops, weights and settings.
+    recipe_version
+        Of the rule; what other versions left unfinished is not taken up.
     settings
         How.
 
@@ -118,7 +121,7 @@ def extract_features(
     accelerator = extractor.accelerator
     own = lvm_weights if spec.is_lvm else spec.weights
     sources = [crops_path, *([own] if own and Path(own).exists() else [])]
-    folder = state_folder(state_root, [asdict(spec), asdict(settings)], sources)
+    folder = state_folder(state_root, recipe_version, [asdict(spec), asdict(settings)], sources)
     with CropStore(crops_path) as store:
         edges = _shards(len(store), settings.shard_crops)
         if not edges:

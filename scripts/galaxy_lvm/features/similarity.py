@@ -101,13 +101,17 @@ class SimilaritySearch:
                 best[part], rows[part] = _smallest(squared, labels, k)
         return rows, self._distance(best)
 
-    def build_index(self, state_root: str | os.PathLike, threads: int = 1) -> Path:
+    def build_index(
+        self, state_root: str | os.PathLike, recipe_version: int, threads: int = 1
+    ) -> Path:
         """Build the index, or take it from the state folder; goes on after a kill.
 
         Parameters
         ----------
         state_root
             Folder with one sub-folder per combination of features and settings.
+        recipe_version
+            Of the rule; what other versions left unfinished is not taken up.
         threads
             CPU threads.
 
@@ -118,7 +122,9 @@ class SimilaritySearch:
         """
         faiss.omp_set_num_threads(threads)
         layout = self.settings.metric, self.settings.n_components, self.settings.n_fit
-        folder = state_folder(state_root, [self.seed, layout], [self.store.path.resolve()])
+        folder = state_folder(
+            state_root, recipe_version, [self.seed, layout], [self.store.path.resolve()]
+        )
         path = folder / "index.faiss"
         if not path.exists():
             self._build(folder, path)

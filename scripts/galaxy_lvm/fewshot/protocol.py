@@ -37,6 +37,7 @@ def train_few_shot(
     settings: FewShotSettings,
     seeds: Sequence[int],
     state_root: str | os.PathLike,
+    recipe_version: int,
     metrics_path: str | os.PathLike,
     predictions_path: str | os.PathLike,
 ) -> None:
@@ -61,6 +62,8 @@ def train_few_shot(
         Repetitions to do here.
     state_root
         Folder for what is unfinished.
+    recipe_version
+        Of the rule; what other versions left unfinished is not taken up.
     metrics_path, predictions_path
         Long table (CSV) and class probabilities of every test galaxy (parquet) to write.
     """
@@ -72,7 +75,7 @@ def train_few_shot(
     sources = [splits_path, crops_path, features_path, lvm_path, spec.weights_file]
     # The seeds are in the key: jobs for other seeds run beside this one, and each removes its own.
     about = [asdict(spec), asdict(settings), [int(seed) for seed in seeds]]
-    folder = state_folder(state_root, about, sources)
+    folder = state_folder(state_root, recipe_version, about, sources)
     trainer = _trainer(spec, crops_path, features_path, lvm_path, settings, splits, class_names)
     rows, tables = [], []
     tasks = list(itertools.product(sizes, seeds))

@@ -118,7 +118,6 @@ class FieldFeed:
         """Return `images` and `targets` of a step, as `LensDetector.forward` takes them."""
         positions = local_share(self.sampler.positions(step), self.rank, self.world_size)
         seed = derive_seed(self.seed, "fields", step, self.rank)
-        torch.manual_seed(seed)  # the detector draws its proposals at random
         generator = torch.Generator().manual_seed(seed)
         images = to_float(self.images[positions], device)
         gain = 1 + self.settings.brightness * _symmetric(len(images), 1, generator)
@@ -138,6 +137,7 @@ def train_detector(
     settings: DetectorSettings,
     seed: int,
     state_root: str | os.PathLike,
+    recipe_version: int,
     weights_path: str | os.PathLike,
     history_path: str | os.PathLike,
     detections_path: str | os.PathLike,
@@ -160,6 +160,8 @@ def train_detector(
         Seed of this repetition.
     state_root
         Folder for checkpoints.
+    recipe_version
+        Of the rule; what other versions left unfinished is not taken up.
     weights_path, history_path, detections_path
         Weights (safetensors, with a card), losses per step (CSV), detections (parquet) to write.
 
@@ -173,14 +175,15 @@ def train_detector(
     rows = training_rows(store, n_train, derive_seed(seed, "lenses", "subset"))
     optim = OptimSettings(**(settings.optim or {}))
     accelerator = make_accelerator(optim.precision)
-    torch.manual_seed(derive_seed(seed, "lenses", backbone))
+    start_seed = derive_seed(seed, "lenses", backbone)
+    torch.manual_seed(start_seed)
     lvm = load_lvm(lvm_path) if backbone == "lvm" else None
     detector = LensDetector(detector_config(store, rows, backbone, lvm, settings))
     if lvm is not None:
         detector.levels.encoder.load_state_dict(lvm.encoder.state_dict())
     chosen = [backbone, n_train, asdict(settings), seed]
-    state = state_folder(state_root, chosen, [fields_path, lvm_path])
-    loop = TrainingLoop(detector, optim, state, accelerator)
+    state = state_folder(state_root, recipe_version, chosen, [fields_path, lvm_path])
+    loop = TrainingLoop(detector, optim, state, start_seed, accelerator)
     feed = FieldFeed(
         store,
         rows,

@@ -16,6 +16,7 @@ from galaxy_lvm.multitask.schedule import TaskSchedule, lag_of_f1, lag_of_mse
 from galaxy_lvm.report.metrics import classification_metrics
 from galaxy_lvm.training.augment import ViewRecipe, random_patches, random_views, to_float
 from galaxy_lvm.training.feed import Sampler, local_share
+from galaxy_lvm.training.launch import told_by_main_process
 from galaxy_lvm.training.predict import class_probabilities
 
 
@@ -158,6 +159,9 @@ def lags(scores: dict[str, float], n_classes: int) -> dict[str, float]:
 class ValidationMonitor:
     """Validates every so many steps, updates the shares and keeps the record of both.
 
+    Where several processes train, the main one judges and the others are told: scores that differ
+    in the last digit would give them other shares, and a step other tasks.
+
     Parameters
     ----------
     schedule
@@ -185,7 +189,7 @@ class ValidationMonitor:
         """Validate where it is due; to be called behind every update."""
         if (step + 1) % self.every_steps:
             return
-        scores = self.score()
+        scores = told_by_main_process(self.score)
         task_lags = lags(scores, self.n_classes)
         self.schedule.update(task_lags)
         self.records.append(

@@ -53,6 +53,7 @@ def train_reference(
     settings: FewShotSettings,
     seed: int,
     state_root: str | os.PathLike,
+    recipe_version: int,
     metrics_path: str | os.PathLike,
     per_galaxy_path: str | os.PathLike,
 ) -> None:
@@ -73,6 +74,8 @@ def train_reference(
         The run's seed.
     state_root
         Folder for checkpoints.
+    recipe_version
+        Of the rule; what other versions left unfinished is not taken up.
     metrics_path, per_galaxy_path
         Long table (CSV), and whether each test galaxy is right (parquet), to write.
     """
@@ -80,7 +83,9 @@ def train_reference(
     table = Splits(splits_path)
     splits, n_classes = table.all_labelled(), len(table.class_names)
     sources = [splits_path, crops_path, spec.weights_file]
-    folder = state_folder(state_root, [asdict(spec), asdict(settings), seed], sources)
+    folder = state_folder(
+        state_root, recipe_version, [asdict(spec), asdict(settings), seed], sources
+    )
     test = splits["test"]
     trainer = NetworkTrainer(spec, crops_path, None, settings, test, n_classes)
     fit = trainer.fit(splits["train"], splits["val"], seed, folder)

@@ -95,6 +95,7 @@ def train_multitask(
     lvm_path: str | os.PathLike,
     settings: MultitaskSettings,
     state_root: str | os.PathLike,
+    recipe_version: int,
     weights_path: str | os.PathLike,
     history_path: str | os.PathLike,
 ) -> None:
@@ -110,6 +111,8 @@ def train_multitask(
         What to train and how.
     state_root
         Folder for checkpoints; one sub-folder per combination of settings.
+    recipe_version
+        Of the rule; what other versions left unfinished is not taken up.
     weights_path, history_path
         Weights with their card, and the validation record (CSV: scores, lags, shares).
     """
@@ -135,8 +138,10 @@ def train_multitask(
         settings.multitask["validate_every_steps"],
         len(class_names),
     )
-    state = state_folder(state_root, vars(settings), [crops_path, splits_path, lvm_path])
-    loop = TrainingLoop(model, optim, state, accelerator, monitor)
+    state = state_folder(
+        state_root, recipe_version, vars(settings), [crops_path, splits_path, lvm_path]
+    )
+    loop = TrainingLoop(model, optim, state, seed, accelerator, monitor)
     feed = make_feed(train, schedule, settings, len(class_names), loop)
     log.info("%s: %d galaxies, %d steps", settings.strategy, len(train.labels), optim.steps)
     loop.run(feed.batch, monitor.after_step, desc=settings.strategy)

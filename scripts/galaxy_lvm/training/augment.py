@@ -121,14 +121,20 @@ def _resample(images: Tensor, recipe: ViewRecipe, generator: torch.Generator) ->
     theta[:, 1, 0], theta[:, 1, 1] = scale * sin * mirror, scale * cos * stretch
     theta[:, 0, 2] = _uniform(n, -shift, shift, generator, device)
     theta[:, 1, 2] = _uniform(n, -shift, shift, generator, device)
-    # Sample at twice the wanted side and average: bilinear sampling alone would alias.
-    factor = 2 if images.shape[-1] >= 2 * recipe.side_pix else 1
-    side = recipe.side_pix * factor
+    # Bilinear sampling alone would alias, and training would see other images than validation and
+    # test. So a crop is reduced first where it is more than twice as fine as a view, sampled at
+    # twice the view's side, and averaged.
+    fine = 2 * recipe.side_pix
+    if images.shape[-1] > fine:
+        images = functional.interpolate(
+            images, size=(fine, fine), mode="bilinear", antialias=True, align_corners=False
+        )
+    side = fine if images.shape[-1] > recipe.side_pix else recipe.side_pix
     grid = functional.affine_grid(theta, (n, 3, side, side), align_corners=False)
     views = functional.grid_sample(
         images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
-    return functional.avg_pool2d(views, factor) if factor > 1 else views
+    return resize(views, recipe.side_pix)
 
 
 def _blur(views: Tensor, fwhm_max_pix: float, generator: torch.Generator) -> Tensor:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.survey.crop_store import CropStore
 
 # Above this the crops stay in the file and every batch is read from it.
@@ -81,5 +82,18 @@ class Sampler:
 
 
 def local_share(items: np.ndarray, rank: int, world_size: int) -> np.ndarray:
-    """Return the part of a step's items that process `rank` of `world_size` works on."""
+    """Return the part of a step's items that process `rank` of `world_size` works on.
+
+    Raises
+    ------
+    ConfigError
+        If the parts would differ in size: their gradients are averaged with equal weight, so the
+        items of a smaller part would count for more.
+    """
+    if len(items) % world_size:
+        raise ConfigError(
+            f"a batch of {len(items)} cannot be shared equally by {world_size} processes: set the "
+            f"batch size (batch_size, image_batch_size) to a multiple of {world_size}, or `gpus` "
+            "to a divisor of it"
+        )
     return items[rank::world_size]

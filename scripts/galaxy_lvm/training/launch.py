@@ -3,9 +3,13 @@
 import os
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
+
+Result = TypeVar("Result")
 
 
 def launch(function: Callable[..., None], n_gpus: int, threads: int, **kwargs: Any) -> None:
@@ -47,6 +51,15 @@ def launch_processes(
     if not torch.cuda.is_available():
         os.environ["ACCELERATE_USE_CPU"] = "true"
     elastic_launch(config, _call)(function, threads, kwargs)
+
+
+def told_by_main_process(make: Callable[[], Result]) -> Result:
+    """Return what `make` returns in the main process, in every process; only that one calls it.
+
+    For decisions that all have to take alike, where each would come to its own.
+    """
+    made = [make() if PartialState().is_main_process else None]
+    return broadcast_object_list(made)[0]
 
 
 def _call(function: Callable[..., None], threads: int, kwargs: dict[str, Any]) -> None:

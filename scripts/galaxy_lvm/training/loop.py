@@ -12,16 +12,20 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import DistributedDataParallelKwargs, send_to_device, set_seed
 from torch import Tensor, nn
 
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.core.logs import progress
+from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import atomic_path
 
 log = logging.getLogger("galaxy_lvm")
 
 Losses = dict[str, Tensor]
+
+# Losses are brought from the device this many steps at a time: reading one waits for the device.
+STEPS_PER_FETCH = 16
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,11 @@ def make_accelerator(precision: str = "auto") -> Accelerator:
         precision = "bfloat16" if _computes_in_bfloat16() else "float32"
     return Accelerator(
         mixed_precision="bf16" if precision == "bfloat16" else "no",
-        # A multitask step leaves the other tasks' heads without gradient.
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        # A multitask step leaves the other tasks' heads without gradient. Buffers are averaged
+        # behind every step (`_average_buffers`), not overwritten by those of the main process.
+        kwargs_handlers=[
+            DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
+        ],
     )
 
 
@@ -84,8 +91,12 @@ class TrainingLoop:
     """Update a module for a number of steps; go on from the last checkpoint after a kill.
 
     The module's `forward(**batch)` returns a dict of losses with the key `loss`. What a step
-    trains on must be a function of the step alone (see `feed.Sampler`): then a run that was
-    killed and started again ends with the same weights.
+    trains on must be a function of the step alone (see `feed.Sampler`), and what its layers draw
+    is: the generators are seeded anew in front of every step. So a run that was killed and started
+    again ends with the same weights.
+
+    Several processes work on equal shares of one batch. Gradients, losses and the running
+    statistics of normalisations are averaged over them, so all end a step with equal weights.
 
     Parameters
     ----------
@@ -95,6 +106,8 @@ class TrainingLoop:
         How.
     state_dir
         Folder for the checkpoint, named after a hash of the settings; kept until `finish`.
+    seed
+        Seed of what layers draw in training: dropout, stochastic depth, proposals.
     accelerator
         Device and processes; made from `settings.precision` where None.
     extra_state
@@ -106,15 +119,17 @@ class TrainingLoop:
         module: nn.Module,
         settings: OptimSettings,
         state_dir: str | os.PathLike,
+        seed: int,
         accelerator: Accelerator | None = None,
         extra_state: Any = None,
     ) -> None:
-        self.settings = settings
+        self.settings, self.seed = settings, seed
         self.accelerator = accelerator or make_accelerator(settings.precision)
         self.module = module
         self.extra_state = extra_state
         self.checkpoint = Path(state_dir) / "checkpoint.pt"
         self.history: list[dict[str, float]] = []
+        self._unread: list[tuple[int, Losses]] = []
         optimizer = _make_optimizer(module, settings)
         compiled = torch.compile(module) if settings.compile else module
         self._wrapped, self.optimizer = self.accelerator.prepare(compiled, optimizer)
@@ -132,38 +147,71 @@ class TrainingLoop:
         for step in progress(
             range(self.step, self.settings.steps), self.settings.steps - self.step, desc, "steps"
         ):
-            losses = self._update(step, batch_of_step(step))
-            self.history.append({"step": step, **losses})
+            self._seed(step)
+            batch = send_to_device(batch_of_step(step), self.accelerator.device)
+            self._unread.append((step, self._update(step, batch)))
+            if len(self._unread) == STEPS_PER_FETCH:
+                self._fetch_losses()
             self.step = step + 1
             if after_step is not None:
                 after_step(step)
             if time.monotonic() - saved > self.settings.checkpoint_seconds:
                 self.save()
                 saved = time.monotonic()
+        self._fetch_losses()
 
-    def _update(self, step: int, batch: dict[str, Any]) -> dict[str, float]:
+    def _seed(self, step: int) -> None:
+        rank = self.accelerator.process_index
+        set_seed(derive_seed(self.seed, "step", step, rank) % 2**32)  # NumPy takes 32 bits
+
+    def _update(self, step: int, batch: dict[str, Any]) -> Losses:
         self._wrapped.train()
         factor = learning_rate_factor(step, self.settings.steps, self.settings.warmup_fraction)
         for group in self.optimizer.param_groups:
             group["lr"] = factor * group["peak"]
         with self.accelerator.autocast():
             losses: Losses = self._wrapped(**batch)
-        if not torch.isfinite(losses["loss"]):
-            raise FloatingPointError(
-                f"loss is {losses['loss'].item()} at step {step}: lower the learning rate or look "
-                f"at the crops; the last checkpoint is {self.checkpoint}"
-            )
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(losses["loss"])
         if self.settings.clip_norm:
             self.accelerator.clip_grad_norm_(self.module.parameters(), self.settings.clip_norm)
         self.optimizer.step()
+        self._average_buffers()
         if self._ema is not None:
             _average(self._ema, self.module, self.settings.ema_decay, step)
-        return {name: float(value.detach()) for name, value in losses.items()}
+        return self.accelerator.reduce({k: v.detach() for k, v in losses.items()}, "mean")
+
+    def _average_buffers(self) -> None:
+        """Let all processes go on with the mean of their running statistics."""
+        if self.accelerator.num_processes == 1:
+            return
+        buffers = [b for b in self.module.buffers() if b.is_floating_point()]
+        if buffers:
+            mean = self.accelerator.reduce(torch.cat([b.flatten() for b in buffers]), "mean")
+            for buffer, part in zip(buffers, mean.split([b.numel() for b in buffers]), strict=True):
+                buffer.copy_(part.view_as(buffer))
+
+    def _fetch_losses(self) -> None:
+        """Bring the losses of the last steps into the history.
+
+        Raises
+        ------
+        FloatingPointError
+            If a loss is not a finite number.
+        """
+        for step, losses in self._unread:
+            record = {name: float(value) for name, value in losses.items()}
+            if not math.isfinite(record["loss"]):
+                raise FloatingPointError(
+                    f"loss is {record['loss']} at step {step}: lower the learning rate or look "
+                    f"at the crops; the last checkpoint is {self.checkpoint}"
+                )
+            self.history.append({"step": step, **record})
+        self._unread.clear()
 
     def save(self) -> None:
         """Write the checkpoint; one process writes, under a temporary name first."""
+        self._fetch_losses()
         if not self.accelerator.is_main_process:
             return
         state = {
@@ -229,16 +277,26 @@ def _computes_in_bfloat16() -> bool:
     return bool(capabilities.get("avx512_bf16", False))
 
 
+def decays(name: str, parameter: nn.Parameter) -> bool:
+    """Return whether weight decay applies to a parameter: to matrices and filters alone.
+
+    Biases, scales of normalisations and slopes of activations are vectors; tables of positions
+    (`relative_position_bias_table` of a Swin Transformer, `pos_embed`) are not, but decay would
+    pull an offset towards 0 all the same. Matrices and filters are called `weight` throughout.
+    """
+    return parameter.ndim > 1 and name.endswith("weight")
+
+
 def _make_optimizer(module: nn.Module, settings: OptimSettings) -> torch.optim.Optimizer:
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            key = ("encoder" in name.split("."), parameter.ndim > 1)
+            key = ("encoder" in name.split("."), decays(name, parameter))
             groups.setdefault(key, []).append(parameter)
     listed = []
-    for (in_encoder, is_matrix), parameters in groups.items():
+    for (in_encoder, shrinks), parameters in groups.items():
         peak = settings.learning_rate * (1.0 if in_encoder else settings.head_factor)
-        decay = settings.weight_decay if is_matrix else 0.0
+        decay = settings.weight_decay if shrinks else 0.0
         listed.append({"params": parameters, "lr": peak, "peak": peak, "weight_decay": decay})
     kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
     # One pass over memory instead of ten: 11 instead of 71 ms for 20 M weights on a CPU.

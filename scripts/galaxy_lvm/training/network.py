@@ -173,11 +173,10 @@ class NetworkTrainer:
         module, optim = self._build(seed), self._optim(rate, len(train))
         interval = max(1, round(settings.validate_every_fraction * optim.steps))
         best, n_batch = BestWeights(), min(settings.batch_size, len(train))
-        loop = TrainingLoop(module, optim, state_dir, self.accelerator, best)
+        loop = TrainingLoop(module, optim, state_dir, seed, self.accelerator, best)
         sampler = Sampler(len(train), n_batch, seed)
 
         def batch(step: int) -> dict[str, Tensor]:
-            torch.manual_seed(derive_seed(seed, "dropout", step))  # a resumed run drops the same
             positions = sampler.positions(step)
             images = to_float(crops["t"].take(positions), device)
             generator = torch.Generator().manual_seed(derive_seed(seed, "views", step))

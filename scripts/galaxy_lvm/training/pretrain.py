@@ -82,6 +82,7 @@ def pretrain(
     settings: dict[str, Any],
     seed: int,
     state_root: str | os.PathLike,
+    recipe_version: int,
     weights_path: str | os.PathLike,
     history_path: str | os.PathLike,
 ) -> None:
@@ -99,6 +100,8 @@ def pretrain(
         The run's seed.
     state_root
         Folder for checkpoints; one sub-folder per combination of settings.
+    recipe_version
+        Of the rule; what other versions left unfinished is not taken up.
     weights_path, history_path
         Weights (safetensors, a card beside it) and losses per step (CSV) to write.
     """
@@ -110,8 +113,10 @@ def pretrain(
     optim = OptimSettings(**settings["optim"])
     accelerator = make_accelerator(optim.precision)
     n_rows = None if rows is None else len(rows)
-    state = state_folder(state_root, [lvm_settings, settings, seed, n_rows], [crops_path])
-    loop = TrainingLoop(objective, optim, state, accelerator)
+    state = state_folder(
+        state_root, recipe_version, [lvm_settings, settings, seed, n_rows], [crops_path]
+    )
+    loop = TrainingLoop(objective, optim, state, seed, accelerator)
     crops = CropImages(crops_path, rows)
     recipe = ViewRecipe(side_pix=settings["view_side_pix"], **settings["views"])
     feed = PretrainFeed(
