@@ -6,6 +6,7 @@ from pathlib import Path
 # The library lies beside the scripts; rules need its config check and class list.
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
+from galaxy_lvm.core.closure import code_hash
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.training.model_specs import model_specs, reference_specs
 from galaxy_lvm.core.config import check_config
@@ -88,6 +89,11 @@ wildcard_constraints:
     backbone="[a-z0-9_]+",
     n_train=r"\d+",
     part=r"\d+",
+
+
+def code_of(script):
+    """Return a hash of a script and all that it imports, as a param: its edits rerun the rule."""
+    return code_hash(Path(workflow.basedir) / "scripts" / f"{script}.py")
 
 
 def datasets_from(*sources):

@@ -2,7 +2,7 @@
 
 Inputs: features of the LVM, splits, catalogues; crops for figure 7 and for ResNet18.
 Outputs: metrics/hitl*.csv, tables/fig10_hitl.csv, tables/hitl_*.csv, figures 7, 8 and 10.
-Steps: simulate_hitl, simulate_discovery, train_resnet18, plot_hitl.
+Steps: simulate_hitl, simulate_discovery, train_resnet18; one rule for every figure.
 """
 
 
@@ -98,61 +98,77 @@ rule simulate_discovery:
         "../scripts/simulate_discovery.py"
 
 
-rule plot_hitl:
-    """Figures 7, 8 and 10, the searches and the sweep over alpha, from their metrics."""
+rule plot_hitl_targets:
+    """Figure 7: prompts and what the loop recommends after some rounds."""
     input:
-        hitl=f"{RUN}/metrics/hitl.csv",
-        resnet18=f"{RUN}/metrics/hitl_resnet18.csv",
-        discovery=f"{RUN}/metrics/hitl_discovery.csv",
         recommended=f"{RUN}/predictions/hitl_recommended.parquet",
         targets=f"{RUN}/tables/hitl_targets.csv",
         crops=f"{RUN}/data/{HITL_DISCOVERY}/crops.h5",
-        features=f"{RUN}/features/{HITL_DISCOVERY}/lvm.npy",
-        ids=f"{RUN}/features/{HITL_DISCOVERY}/lvm.parquet",
-        paper=workflow.source_path("../config/paper_values.csv"),
-        code=[
-            workflow.source_path("../scripts/galaxy_lvm/hitl/figures.py"),
-            workflow.source_path("../scripts/galaxy_lvm/hitl/diagram.py"),
-            workflow.source_path("../scripts/galaxy_lvm/hitl/tables.py"),
-            workflow.source_path("../scripts/galaxy_lvm/hitl/claims.py"),
-            workflow.source_path("../scripts/galaxy_lvm/report/differences.py"),
-            workflow.source_path("../scripts/galaxy_lvm/report/verdicts.py"),
-        ],
     output:
-        fig07=f"{RUN}/figures/fig07_hitl_targets.pdf",
-        fig07_png=report(
+        figure=f"{RUN}/figures/fig07_hitl_targets.pdf",
+        png=report(
             f"{RUN}/figures/fig07_hitl_targets.png",
             caption="../report/fig07.rst",
             category="8 Human in the loop",
             labels={"what": "Figure 7: prompts and recommended galaxies"},
         ),
-        fig08=f"{RUN}/figures/fig08_hitl_module.pdf",
-        fig08_png=report(
+    log:
+        f"{LOGS}/plot_hitl_targets.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_hitl_targets.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        code=code_of("plot_hitl_targets"),
+    script:
+        "../scripts/plot_hitl_targets.py"
+
+
+rule draw_hitl_module:
+    """Figure 8: the human in the loop, from the config alone."""
+    output:
+        figure=f"{RUN}/figures/fig08_hitl_module.pdf",
+        png=report(
             f"{RUN}/figures/fig08_hitl_module.png",
             caption="../report/fig08.rst",
             category="8 Human in the loop",
             labels={"what": "Figure 8: the module"},
         ),
-        fig10=f"{RUN}/figures/fig10_hitl.pdf",
-        fig10_png=report(
+    log:
+        f"{LOGS}/draw_hitl_module.log",
+    benchmark:
+        f"{RUN}/benchmarks/draw_hitl_module.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        lvm_settings=config["lvm"],
+        settings={key: config["hitl"][key] for key in ("alpha", "lower", "n_recommended", "ranker")},
+        code=code_of("draw_hitl_module"),
+    script:
+        "../scripts/draw_hitl_module.py"
+
+
+rule plot_hitl_comparison:
+    """Figure 10 and its table; whether the paper's claims on the loop hold here."""
+    input:
+        hitl=f"{RUN}/metrics/hitl.csv",
+        resnet18=f"{RUN}/metrics/hitl_resnet18.csv",
+        paper=workflow.source_path("../config/paper_values.csv"),
+    output:
+        figure=f"{RUN}/figures/fig10_hitl.pdf",
+        png=report(
             f"{RUN}/figures/fig10_hitl.png",
             caption="../report/fig10.rst",
             category="8 Human in the loop",
             labels={"what": "Figure 10: training sets"},
-        ),
-        discovery=f"{RUN}/figures/hitl_discovery.pdf",
-        discovery_png=report(
-            f"{RUN}/figures/hitl_discovery.png",
-            caption="../report/hitl_discovery.rst",
-            category="8 Human in the loop",
-            labels={"what": "searches by selection rule"},
-        ),
-        alpha=f"{RUN}/figures/hitl_alpha.pdf",
-        alpha_png=report(
-            f"{RUN}/figures/hitl_alpha.png",
-            caption="../report/hitl_alpha.rst",
-            category="8 Human in the loop",
-            labels={"what": "what alpha does"},
         ),
         table=f"{RUN}/tables/fig10_hitl.csv",
         table_html=report(
@@ -162,16 +178,10 @@ rule plot_hitl:
             labels={"what": "Table of figure 10"},
         ),
         claims=f"{RUN}/tables/hitl_claims.csv",
-        discovery_table=report(
-            f"{RUN}/tables/hitl_discovery.csv",
-            caption="../report/hitl_discovery_table.rst",
-            category="8 Human in the loop",
-            labels={"what": "Table of searches, beside the paper's precision"},
-        ),
     log:
-        f"{LOGS}/plot_hitl.log",
+        f"{LOGS}/plot_hitl_comparison.log",
     benchmark:
-        f"{RUN}/benchmarks/plot_hitl.tsv"
+        f"{RUN}/benchmarks/plot_hitl_comparison.tsv"
     conda:
         CPU_ENV
     threads: 1
@@ -179,6 +189,71 @@ rule plot_hitl:
         mem_mb=2000,
         runtime=20,
     params:
-        settings=config["hitl"],
+        sizes=config["hitl"]["comparison"],
+        code=code_of("plot_hitl_comparison"),
     script:
-        "../scripts/plot_hitl.py"
+        "../scripts/plot_hitl_comparison.py"
+
+
+rule plot_hitl_discovery:
+    """Searches by selection rule, and their table beside the paper's precision."""
+    input:
+        discovery=f"{RUN}/metrics/hitl_discovery.csv",
+        targets=f"{RUN}/tables/hitl_targets.csv",
+        paper=workflow.source_path("../config/paper_values.csv"),
+    output:
+        figure=f"{RUN}/figures/hitl_discovery.pdf",
+        png=report(
+            f"{RUN}/figures/hitl_discovery.png",
+            caption="../report/hitl_discovery.rst",
+            category="8 Human in the loop",
+            labels={"what": "searches by selection rule"},
+        ),
+        table=report(
+            f"{RUN}/tables/hitl_discovery.csv",
+            caption="../report/hitl_discovery_table.rst",
+            category="8 Human in the loop",
+            labels={"what": "Table of searches, beside the paper's precision"},
+        ),
+    log:
+        f"{LOGS}/plot_hitl_discovery.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_hitl_discovery.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        code=code_of("plot_hitl_discovery"),
+    script:
+        "../scripts/plot_hitl_discovery.py"
+
+
+rule plot_hitl_alpha:
+    """What alpha does: the sweep on figure 10's galaxies."""
+    input:
+        hitl=f"{RUN}/metrics/hitl.csv",
+    output:
+        figure=f"{RUN}/figures/hitl_alpha.pdf",
+        png=report(
+            f"{RUN}/figures/hitl_alpha.png",
+            caption="../report/hitl_alpha.rst",
+            category="8 Human in the loop",
+            labels={"what": "what alpha does"},
+        ),
+    log:
+        f"{LOGS}/plot_hitl_alpha.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_hitl_alpha.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        code=code_of("plot_hitl_alpha"),
+    script:
+        "../scripts/plot_hitl_alpha.py"

@@ -15,7 +15,7 @@ from galaxy_lvm.hitl.discovery import open_search, search_runs, targets_table, v
 from galaxy_lvm.hitl.figures import draw_alpha, draw_comparison, draw_searches, draw_targets
 from galaxy_lvm.hitl.measures import comparison_metrics, discovery_metrics, labels_to_find
 from galaxy_lvm.hitl.pools import Pool
-from galaxy_lvm.hitl.ranker import Ranker, RankerSettings, Whitening
+from galaxy_lvm.hitl.ranker import RankerSettings, Whitening
 from galaxy_lvm.hitl.settings import SessionSettings
 from galaxy_lvm.hitl.simulate import (
     Sizes,
@@ -313,10 +313,10 @@ def test_figure7_frames_what_is_right(task):
         draw_targets(shown, images, ["lens"])
 
 
-def test_figure8_tells_what_was_built(task):
+def test_figure8_tells_what_was_built():
     settings = load_config(DEMO)["hitl"]
-    ranker = Ranker(task.whitening, RankerSettings(hidden_dim=50))
-    canvas = module_canvas(ModuleParts.of(120, ranker), {**settings, "alpha": 0.3})
+    parts = ModuleParts.of(6, RankerSettings(hidden_dim=50))
+    canvas = module_canvas(parts, {**settings, "alpha": 0.3})
     text = " ".join(t.get_text() for _, texts in canvas.framed for t in texts)
     n_weights = 6 * 50 + 50 + 50 + 1
     assert f"6 → 6 → 50 → 1 {n_weights} weights" in text and "α = 0.3" in text

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
-from galaxy_lvm.hitl.ranker import Ranker
+from galaxy_lvm.hitl.ranker import Ranker, RankerSettings, Whitening
 from galaxy_lvm.hitl.selection import MIX, RULES
 from galaxy_lvm.hitl.store import LABEL_COLUMNS, VALUES
 from galaxy_lvm.report.boxes import FAINT, Box, Canvas, readable
@@ -19,20 +20,25 @@ _BOX_HEIGHT = 0.98
 
 @dataclass(frozen=True)
 class ModuleParts:
-    """What figure 8 names: sizes of the pool and of the built ranker."""
+    """What figure 8 names: sizes of the features and of the built ranker."""
 
-    n_pool: int
     feature_dim: int
     n_components: int
     hidden_dim: int
     n_weights: int
 
     @classmethod
-    def of(cls, n_pool: int, ranker: Ranker) -> "ModuleParts":
-        """Read them off a ranker."""
-        feature_dim, n_components = ranker.whitening.projection.shape
-        hidden_dim = ranker.settings.hidden_dim
-        return cls(n_pool, feature_dim, n_components, hidden_dim, ranker.n_weights)
+    def of(cls, feature_dim: int, settings: RankerSettings) -> "ModuleParts":
+        """Build the ranker for features of this length, as for a pool with room for all components.
+
+        A pool that spans fewer dimensions than `n_components` leaves fewer of them.
+        """
+        n_components = min(settings.n_components, feature_dim)
+        whitening = Whitening(
+            np.zeros(feature_dim, np.float32), np.zeros((feature_dim, n_components), np.float32)
+        )
+        n_weights = Ranker(whitening, settings).n_weights
+        return cls(feature_dim, n_components, settings.hidden_dim, n_weights)
 
 
 def draw_module(parts: ModuleParts, settings: Mapping[str, Any]) -> Figure:
@@ -43,7 +49,7 @@ def draw_module(parts: ModuleParts, settings: Mapping[str, Any]) -> Figure:
     parts
         Sizes.
     settings
-        The config's section `hitl`.
+        Of the config's section `hitl`: alpha, lower and n_recommended.
     """
     return module_canvas(parts, settings).figure
 
@@ -54,7 +60,7 @@ def module_canvas(parts: ModuleParts, settings: Mapping[str, Any]) -> Canvas:
     back, front = COLOURS["blue"], COLOURS["orange"]
     pool = canvas.box(
         Box(0.05, _TOP, 1.3, _BOX_HEIGHT), "Pool",
-        [f"{readable(parts.n_pool)} galaxies", "no labels"], COLOURS["grey"],
+        ["galaxies,", "no labels"], COLOURS["grey"],
     )  # fmt: skip
     encoder = canvas.box(
         Box(1.8, _TOP, 1.45, _BOX_HEIGHT), "LVM encoder",

@@ -1,0 +1,50 @@
+"""Draw figure 10, write its table and judge what the paper says of the loop."""
+
+from galaxy_lvm.core.logs import job_log, log
+from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.hitl.claims import claims_table
+from galaxy_lvm.hitl.figures import draw_comparison
+from galaxy_lvm.hitl.simulate import Sizes
+from galaxy_lvm.hitl.tables import comparison_html, comparison_table
+from galaxy_lvm.report.results import paper_values, read_results, write_table
+from galaxy_lvm.report.style import save
+
+
+def main(
+    metrics: list[str], paper_csv: str, sizes: dict, figure: str, table: str, claims: str
+) -> None:
+    """Draw the figure as PDF and PNG; write the table (CSV and HTML) and the claims (CSV).
+
+    Parameters
+    ----------
+    metrics
+        Long-format CSVs with the experiments hitl (of all networks) and alpha.
+    paper_csv
+        The paper's printed values.
+    sizes
+        The config's section `hitl.comparison`.
+    figure, table, claims
+        Files to write, ending in .pdf, .csv (an HTML page lies beside it) and .csv.
+    """
+    results = read_results(metrics)
+    target = results.loc[results["experiment"] == "hitl", "task"].iloc[0]
+    comparison = comparison_table(results, paper_values(paper_csv, "fig10"))
+    save(draw_comparison(comparison, target), figure)
+    judged = claims_table(results, Sizes.of(sizes))
+    write_table(table, comparison, comparison_html(comparison, judged, target))
+    with atomic_path(claims) as path:
+        judged.to_csv(path, index=False)
+    for row in judged.itertuples():
+        log.info("%s: %s, %s", row.claim, row.verdict, row.detail)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            metrics=[snakemake.input.hitl, snakemake.input.resnet18],  # noqa: F821
+            paper_csv=snakemake.input.paper,  # noqa: F821
+            sizes=snakemake.params.sizes,  # noqa: F821
+            figure=snakemake.output.figure,  # noqa: F821
+            table=snakemake.output.table,  # noqa: F821
+            claims=snakemake.output.claims,  # noqa: F821
+        )

@@ -1,0 +1,40 @@
+"""Draw the searches in a pool by selection rule, and table them beside the paper's precision."""
+
+import pandas as pd
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.hitl.figures import draw_searches
+from galaxy_lvm.hitl.tables import discovery_table
+from galaxy_lvm.report.results import paper_values, read_results
+from galaxy_lvm.report.style import save
+
+
+def main(metrics: str, targets: str, paper_csv: str, figure: str, table: str) -> None:
+    """Draw the figure as PDF and PNG; write the table.
+
+    Parameters
+    ----------
+    metrics
+        Long-format CSV with the experiment discovery.
+    targets
+        Targets in their order (CSV).
+    paper_csv
+        The paper's printed values.
+    figure, table
+        Files to write, ending in .pdf and .csv.
+    """
+    results = read_results([metrics])
+    save(draw_searches(results, pd.read_csv(targets)["target"].tolist()), figure)
+    with atomic_path(table) as path:
+        discovery_table(results, paper_values(paper_csv, "sec5c")).to_csv(path, index=False)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            metrics=snakemake.input.discovery,  # noqa: F821
+            targets=snakemake.input.targets,  # noqa: F821
+            paper_csv=snakemake.input.paper,  # noqa: F821
+            figure=snakemake.output.figure,  # noqa: F821
+            table=snakemake.output.table,  # noqa: F821
+        )
