@@ -80,12 +80,7 @@ def train_few_shot(
     rows, tables = [], []
     tasks = list(itertools.product(sizes, seeds))
     for size, seed in progress(tasks, desc=spec.label, unit="trainings"):
-        fit = _load_fit(folder / f"n{size}_seed{seed}.npz")
-        if fit is None:
-            subset = draw_subset(splits["train"], size, seed)
-            judges = draw_subset(splits["val"], size, seed)
-            fit = trainer.fit(subset, judges, seed, folder / f"n{size}_seed{seed}")
-            _save_fit(folder / f"n{size}_seed{seed}.npz", fit)
+        fit = _kept_fit(trainer, splits, size, seed, folder)
         scores = few_shot_scores(splits["test"].labels, fit.shares)
         log.info("%s, %d per class, seed %d: accuracy %.3f, validation loss %.3f, %s",
                  spec.label, size, seed, scores["accuracy"], fit.loss_val, fit.chosen)  # fmt: skip
@@ -96,6 +91,23 @@ def train_few_shot(
         pd.concat(tables, ignore_index=True).to_parquet(temporary, index=False)
     write_results(metrics_path, rows)
     shutil.rmtree(folder)
+
+
+def _kept_fit(
+    trainer: "NetworkTrainer | HeadTrainer | HogTrainer",
+    splits: dict[str, Galaxies],
+    size: int,
+    seed: int,
+    folder: Path,
+) -> Fit:
+    """Return the fit of one size and seed, from the folder if it was made before."""
+    path = folder / f"n{size}_seed{seed}.npz"
+    fit = _load_fit(path)
+    if fit is None:
+        subset, judges = (draw_subset(splits[name], size, seed) for name in ("train", "val"))
+        fit = trainer.fit(subset, judges, seed, path.with_suffix(""))
+        _save_fit(path, fit)
+    return fit
 
 
 def _trainer(
