@@ -1,7 +1,7 @@
 """What a script's code is: a hash over it and every module of the library that it imports.
 
 Cheap rules carry it as a param, so that an edit of a module reruns the rules that import it and no
-others. Comments, docstrings and layout do not count.
+others. Comments, layout and the wording of docstrings do not count.
 """
 
 import hashlib
