@@ -1,7 +1,9 @@
 """Lens detectors: shapes, targets, anchors, training that resumes, what is refused."""
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from importlib.util import find_spec
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -16,64 +18,32 @@ from galaxy_lvm.lenses.detector import (
     load_detector,
 )
 from galaxy_lvm.lenses.pyramid import LVMLevels, ResNetLevels, strides_pix
-from galaxy_lvm.lenses.train import DetectorSettings, FieldFeed, train_detector, training_rows
-from galaxy_lvm.lvm.model import LVM, PRESETS
-from galaxy_lvm.lvm.weights import load_lvm, save_lvm
-from galaxy_lvm.survey.fields import BOX_COLUMNS, FieldStore, box_of_mask, lens_row, write_fields
+from galaxy_lvm.lenses.train import DetectorSettings, FieldFeed, training_rows
+from galaxy_lvm.lvm.model import PRESETS
+from galaxy_lvm.lvm.weights import load_lvm
+from galaxy_lvm.survey.fields import BOX_COLUMNS, FieldStore, box_of_mask
+from ring_fields import OPTIM, SETTINGS, SIDE_PIX, train_on, write_ring_fields, write_small_lvm
 
-SIDE_PIX = 64
-OPTIM = {"steps": 6, "learning_rate": 1e-3, "ema_decay": 0.9, "precision": "float32"}
-SETTINGS = DetectorSettings(
-    batch_size=2, n_levels=2, fpn_dim=16, head_dim=32, rois_per_field=16, optim=OPTIM
-)
+# Detectron2's runs where it can be imported: make test-detectron2.
+BACKENDS_HERE = ["torchvision"] + ["detectron2"] * bool(find_spec("detectron2"))
+each_backend = pytest.mark.parametrize("backend", BACKENDS_HERE)
 
 
-def ring_field(rng: np.random.Generator, n_lenses: int) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return a noisy field and the masks of the bright rings in it."""
-    y, x = np.mgrid[:SIDE_PIX, :SIDE_PIX] + 0.5
-    light = rng.normal(0.1, 0.02, (SIDE_PIX, SIDE_PIX))
-    masks = []
-    for number in range(n_lenses):
-        radius = rng.uniform(6, 9)
-        centre = rng.uniform([12, 12], [20, 52]) + [28 * number, 0]
-        mask = np.abs(np.hypot(x - centre[0], y - centre[1]) - radius) < 2
-        light[mask] = 0.9
-        masks.append(mask)
-    image = np.clip(light, 0, 1)[..., None] * [0.5, 0.7, 1.0]
-    return (255 * image).astype(np.uint8), masks
+LOSSES = {"loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg", "loss_mask"}
+LOSSES |= {"loss"}
 
 
 @pytest.fixture
 def fields(tmp_path):
     """Write a store of 16 training, 4 validation and 6 test fields; every fourth is empty."""
-    rng = np.random.default_rng(3)
-    splits = ["train"] * 16 + ["val"] * 4 + ["test"] * 6
-    images, lenses = [], []
-    for row in range(len(splits)):
-        image, masks = ring_field(rng, 0 if row % 4 == 3 else 1 + row % 2)
-        images.append(image)
-        lenses += [lens_row(row, f"lens_{row}_{k}", mask) for k, mask in enumerate(masks)]
-    path = tmp_path / "fields.h5"
-    ids = [f"field_{row}" for row in range(len(splits))]
-    write_fields(path, np.stack(images), {"id": ids, "split": splits}, lenses)
-    return path
+    write_ring_fields(tmp_path / "fields.h5", 16, 4, 6)
+    return tmp_path / "fields.h5"
 
 
 @pytest.fixture
 def lvm_weights(tmp_path):
-    """Write the weights of a very small LVM."""
-    torch.manual_seed(0)
-    save_lvm(tmp_path / "lvm.safetensors", LVM(PRESETS["lvm_micro"]), {})
+    write_small_lvm(tmp_path / "lvm.safetensors")
     return tmp_path / "lvm.safetensors"
-
-
-def run(fields, folder, backbone="lvm", lvm=None, settings=SETTINGS, n_train=16):
-    """Train into a folder and return it."""
-    train_detector(
-        *(fields, backbone, n_train, lvm, settings, 1, folder / "state", 1),
-        *(folder / "weights.safetensors", folder / "history.csv", folder / "found.parquet"),
-    )
-    return folder
 
 
 @pytest.mark.parametrize("kind", ["lvm", "resnet18"])
@@ -90,16 +60,17 @@ def test_unknown_backbone_is_refused_with_the_known_ones():
         ResNetLevels("resnet51", 3)
 
 
+@each_backend
 @pytest.mark.parametrize("backbone", ["lvm", "resnet18"])
-def test_gradients_reach_every_weight_of_the_levels_in_use(backbone, fields, lvm_weights):
+def test_gradients_reach_every_weight_of_the_levels_in_use(backbone, backend, fields):
     torch.manual_seed(1)
     lvm = asdict(PRESETS["lvm_micro"]) if backbone == "lvm" else None
-    detector = LensDetector(DetectorConfig(backbone, (12.0, 20.0, 24.0), lvm, fpn_dim=16))
+    detector = LensDetector(DetectorConfig(backbone, (12.0, 20.0, 24.0), lvm, backend, fpn_dim=16))
     store = FieldStore(fields)
     batch = FieldFeed(store, store.rows("train"), DetectorSettings(batch_size=4), 1).batch(0)
     losses = detector.train()(**batch)
     losses["loss"].backward()
-    assert torch.isfinite(losses["loss"])
+    assert set(losses) == LOSSES and torch.isfinite(losses["loss"])
     idle = [n for n, p in detector.named_parameters() if p.grad is None or not p.grad.any()]
     assert idle == []
 
@@ -110,13 +81,16 @@ def test_fields_keep_their_scale():
     assert images.tensors.shape == (1, 3, SIDE_PIX, SIDE_PIX)
 
 
-def test_a_batch_without_any_lens_gives_a_finite_loss(fields):
+@each_backend
+def test_a_batch_without_any_lens_gives_a_finite_loss(backend, fields):
     store = FieldStore(fields)
     empty = np.array([row for row in store.rows("train") if row % 4 == 3])
     batch = FieldFeed(store, empty, DetectorSettings(batch_size=2), 1).batch(0)
     assert all(len(target["boxes"]) == 0 for target in batch["targets"])
     torch.manual_seed(1)
-    losses = LensDetector(DetectorConfig("resnet18", (12.0, 20.0), fpn_dim=16)).train()(**batch)
+    config = DetectorConfig("resnet18", (12.0, 20.0), backend=backend, fpn_dim=16)
+    losses = LensDetector(config).train()(**batch)
+    assert set(losses) == LOSSES
     assert torch.isfinite(losses["loss"]) and losses["loss"] > 0
 
 
@@ -150,9 +124,13 @@ def test_small_training_sets_are_part_of_larger_ones(fields):
         training_rows(store, 17, 7)
 
 
-def test_a_killed_training_ends_with_the_same_detector(fields, lvm_weights, tmp_path, monkeypatch):
-    whole = run(fields, tmp_path / "whole", lvm=lvm_weights)
-    settings = DetectorSettings(**{**asdict(SETTINGS), "optim": {**OPTIM, "checkpoint_seconds": 0}})
+@each_backend
+def test_a_killed_training_ends_with_the_same_detector(
+    backend, fields, lvm_weights, tmp_path, monkeypatch
+):
+    settings = replace(SETTINGS, backend=backend)
+    whole = train_on(fields, tmp_path / "whole", lvm=lvm_weights, settings=settings)
+    settings = replace(settings, optim={**OPTIM, "checkpoint_seconds": 0})
     original = FieldFeed.batch
 
     def killed(self, step, *args):
@@ -162,20 +140,21 @@ def test_a_killed_training_ends_with_the_same_detector(fields, lvm_weights, tmp_
 
     monkeypatch.setattr(FieldFeed, "batch", killed)
     with pytest.raises(KeyboardInterrupt):
-        run(fields, tmp_path / "parts", lvm=lvm_weights, settings=settings)
+        train_on(fields, tmp_path / "parts", lvm=lvm_weights, settings=settings)
     monkeypatch.setattr(FieldFeed, "batch", original)
-    parts = run(fields, tmp_path / "parts", lvm=lvm_weights, settings=settings)
+    parts = train_on(fields, tmp_path / "parts", lvm=lvm_weights, settings=settings)
     assert len(pd.read_csv(parts / "history.csv")) == OPTIM["steps"]
     states = [load_detector(f / "weights.safetensors").state_dict() for f in (whole, parts)]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
-def test_a_detector_learns_to_find_rings(fields, lvm_weights, tmp_path):
+@each_backend
+def test_a_detector_learns_to_find_rings(backend, fields, lvm_weights, tmp_path):
     settings = DetectorSettings(
-        batch_size=4, n_levels=2, fpn_dim=32, head_dim=64, rois_per_field=32, score_floor=0.3,
-        optim={**OPTIM, "steps": 90, "learning_rate": 3e-3},
+        backend=backend, batch_size=4, n_levels=2, fpn_dim=32, head_dim=64, rois_per_field=32,
+        score_floor=0.3, optim={**OPTIM, "steps": 90, "learning_rate": 3e-3},
     )  # fmt: skip
-    folder = run(fields, tmp_path, lvm=lvm_weights, settings=settings)
+    folder = train_on(fields, tmp_path, lvm=lvm_weights, settings=settings)
     store, found = FieldStore(fields), pd.read_parquet(folder / "found.parquet")
     assert set(found["split"]) == {"val", "test"}
     hits = 0
@@ -203,21 +182,38 @@ def test_levels_and_anchor_sides_must_agree():
         LVMLevels(PRESETS["lvm_micro"], 4)
 
 
+@each_backend
+def test_fields_of_any_size_are_searched_and_nothing_found_is_still_masks(backend):
+    torch.manual_seed(1)
+    lvm = asdict(PRESETS["lvm_micro"])
+    shape = {"backend": backend, "fpn_dim": 16}
+    for floor, n_found in ((0.0, 20), (1.0, 0)):
+        config = DetectorConfig("lvm", (12.0, 20.0), lvm, **shape, score_floor=floor)
+        noise = np.random.default_rng(0).integers(0, 255, (2, 70, 54, 3), dtype=np.uint8)
+        for found in LensDetector(config).detect(noise):
+            assert found.masks.dtype == bool and found.masks.shape == (n_found, 70, 54)
+            assert found.boxes.shape == (n_found, 4) and found.scores.shape == (n_found,)
+
+
+def replace_detectron2(monkeypatch, package):
+    """Let another package, or none, be imported as Detectron2."""
+    backend = "galaxy_lvm.lenses.mask_rcnn_detectron2"
+    for name in [name for name in sys.modules if name.startswith("detectron2.")] + [backend]:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "detectron2", package)
+
+
 def test_without_detectron2_the_error_names_the_environment(monkeypatch):
-    monkeypatch.setitem(sys.modules, "detectron2", None)
-    monkeypatch.delitem(sys.modules, "galaxy_lvm.lenses.mask_rcnn_detectron2", raising=False)
+    replace_detectron2(monkeypatch, None)
     with pytest.raises(ConfigError, match="envs/detectron2.yaml"):
         LensDetector(DetectorConfig("resnet18", (12.0, 20.0), backend="detectron2"))
 
 
-def test_detectron2_gives_losses_and_detections(fields):
-    pytest.importorskip("detectron2")
-    torch.manual_seed(1)
-    detector = LensDetector(DetectorConfig("resnet18", (12.0, 20.0), backend="detectron2"))
-    store = FieldStore(fields)
-    batch = FieldFeed(store, store.rows("train"), DetectorSettings(batch_size=4), 1).batch(0)
-    losses = detector.train()(**batch)
-    losses["loss"].backward()
-    assert torch.isfinite(losses["loss"])
-    found = detector.detect(store.images([0, 3]))
-    assert [item.masks.shape[1:] for item in found] == [(SIDE_PIX, SIDE_PIX)] * 2
+def test_a_detectron2_that_is_out_of_step_with_its_packages_is_named_too(monkeypatch, tmp_path):
+    """As release 0.6, which asks Pillow for a constant that newer ones no longer have."""
+    (tmp_path / "layers.py").write_text("from PIL import Image\n\nImage.LINEAR\n")
+    package = ModuleType("detectron2")
+    package.__path__ = [str(tmp_path)]
+    replace_detectron2(monkeypatch, package)
+    with pytest.raises(ConfigError, match="LINEAR.*docs/detectron2.md"):
+        LensDetector(DetectorConfig("resnet18", (12.0, 20.0), backend="detectron2"))

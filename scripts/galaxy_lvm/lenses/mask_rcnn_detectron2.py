@@ -28,10 +28,11 @@ try:
     from detectron2.modeling.meta_arch import GeneralizedRCNN
     from detectron2.structures import BitMasks, Boxes, Instances
     from detectron2.utils.events import EventStorage
-except ImportError as error:
+except (ImportError, AttributeError) as error:  # it may ask packages for what they lost
     raise ConfigError(
         f"lenses.detector.backend: detectron2 cannot be imported ({error}); make the environment "
-        "of envs/detectron2.yaml (conda), run Snakemake with --sdm conda, or set torchvision"
+        "of envs/detectron2.yaml (conda), run Snakemake with --sdm conda, or set torchvision; "
+        "other ways are in docs/detectron2.md"
     ) from error
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ if TYPE_CHECKING:
 # Weights of the box offsets in the losses, as Mask R-CNN has them in both libraries.
 PROPOSAL_WEIGHTS, BOX_WEIGHTS = (1.0, 1.0, 1.0, 1.0), (10.0, 10.0, 5.0, 5.0)
 ANCHORS_PER_FIELD = 256
+# The losses go by one name in the history, whichever library they come from.
+LOSS_NAMES = {
+    "loss_rpn_cls": "loss_objectness",
+    "loss_rpn_loc": "loss_rpn_box_reg",
+    "loss_cls": "loss_classifier",
+    "loss_box_reg": "loss_box_reg",
+    "loss_mask": "loss_mask",
+}
 
 
 class _BottomUp(backbone.Backbone):
@@ -102,7 +111,8 @@ class Detectron2Network(nn.Module):
             for item, image, target in zip(inputs, images, targets, strict=True):
                 item["instances"] = _instances(image, target)
             with EventStorage():  # Detectron2 logs into one; ours are in the losses
-                return self.rcnn(inputs)
+                losses = self.rcnn(inputs)
+            return {LOSS_NAMES[name]: loss for name, loss in losses.items()}
         found = [item["instances"] for item in self.rcnn(inputs)]
         return [
             {"boxes": item.pred_boxes.tensor, "scores": item.scores, "masks": item.pred_masks}
