@@ -28,17 +28,32 @@ def pinned_names():
     return {normal(line.split("==")[0]) for line in pins()}
 
 
-def imported_modules():
+def imports_of(path):
+    """Dotted names that a file imports, in functions as well."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module
+
+
+def imported_modules(paths=None):
     """Top-level modules that the scripts and the library import, their own left out."""
     own = {path.stem for path in (ROOT / "scripts").iterdir()}
-    found = set()
-    for path in (ROOT / "scripts").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                found |= {name.name.split(".")[0] for name in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                found.add(node.module.split(".")[0])
+    paths = (ROOT / "scripts").rglob("*.py") if paths is None else paths
+    found = {name.split(".")[0] for path in paths for name in imports_of(path)}
     return found - own - set(sys.stdlib_module_names)
+
+
+def closure(path):
+    """A script and the library's modules that it imports, directly or through others."""
+    found, waiting = set(), [path]
+    while waiting:
+        found.add(here := waiting.pop())
+        names = (ROOT / "scripts" / name.replace(".", "/") for name in imports_of(here))
+        modules = {name.with_suffix(".py") for name in names}
+        waiting += [module for module in modules - found if module.exists()]
+    return found
 
 
 @pytest.mark.parametrize("name", ["cpu.yaml", "gpu.yaml"])
@@ -61,3 +76,25 @@ def test_reports_can_be_made():
     wanted = [r for r in metadata.requires("snakemake") if 'extra == "reports"' in r]
     names = {normal(re.match(r"[\w.-]+", r)[0]) for r in wanted}
     assert names and names <= pinned_names()
+
+
+def test_the_detectron2_environment_has_what_its_rule_imports():
+    """Only train_detector runs in it."""
+    environment = yaml.safe_load((ROOT / "envs" / "detectron2.yaml").read_text())
+    listed = {normal(re.match(r"[\w.-]+", line)[0]) for line in environment["dependencies"]}
+    files = closure(ROOT / "scripts" / "train_detector.py")
+    assert ROOT / "scripts" / "galaxy_lvm" / "survey" / "fields.py" in files
+    distributions = metadata.packages_distributions()
+    names = {m: {normal(d) for d in distributions.get(m, [m])} for m in imported_modules(files)}
+    assert {"torch", "timm", "h5py"} <= set(names)
+    # detectron2 brings torch and numpy, as conda-forge builds it.
+    missing = {m for m, of in names.items() if not of & (listed | {"torch", "detectron2"})}
+    assert missing == set()
+
+
+@pytest.mark.parametrize("name", ["detectron2-test.txt", "detectron2-wheel.txt"])
+def test_the_environment_of_the_detectron2_tests_is_pinned(name):
+    lines = (ROOT / "envs" / name).read_text().splitlines()
+    wanted = [line for line in lines if not line.startswith("#")]
+    assert wanted and all("==" in line for line in wanted)
+    assert name == "detectron2-test.txt" or all("--hash=sha256:" in line for line in wanted)
