@@ -29,13 +29,13 @@ test: .venv/installed-dev lint
 	elif [ -n "$$CI" ]; then echo "test: $(DETECTRON2) cannot be made (see above); CI needs it" >&2; exit 1; \
 	else echo "test: the Detectron2 tests were SKIPPED: $(DETECTRON2) cannot be made (see above); later: make test-detectron2"; fi
 
-$(DETECTRON2)/installed: envs/detectron2-test.txt envs/detectron2-wheel.txt tests/detectron2/make_environment.sh .venv/installed-dev
+$(DETECTRON2)/installed: envs/detectron2-test.txt envs/detectron2-wheel.txt tests/lens_backends/make_environment.sh .venv/installed-dev
 	@echo "making $(DETECTRON2) (half a minute)"
-	@bash tests/detectron2/make_environment.sh $(RUN_PYTHON) $(DETECTRON2)
+	@bash tests/lens_backends/make_environment.sh $(RUN_PYTHON) $(DETECTRON2)
 	@touch $@
 
 test-detectron2: $(DETECTRON2)/installed
-	$(DETECTRON2)/bin/python -m pytest tests/detectron2 tests/unit/test_detectors.py -k "detectron2 or test_backends"
+	$(DETECTRON2)/bin/python -m pytest tests/lens_backends tests/unit/test_detectors.py -k "detectron2 or test_backends"
 
 lint: .venv/installed-dev
 	$(RUN_PYTHON) -m ruff check .
