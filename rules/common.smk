@@ -54,6 +54,8 @@ FIGURES = {
     "crops": f"{RUN}/figures/{config['tasks_dataset']}_adaptive_crops.pdf",
     "training": f"{RUN}/figures/multitask_training.pdf",
     "objectives": f"{RUN}/figures/objectives.pdf",
+    "confusion": f"{RUN}/figures/classification.pdf",
+    "disagreements": f"{RUN}/figures/label_disagreements.pdf",
 }
 
 EXTENSIONS = {

@@ -10,10 +10,6 @@ rule crop_cutouts:
     """Find the area that the galaxy occupies, cut it with a margin, resize it to 128 x 128."""
     input:
         cutouts=cutouts_of,
-        code=[
-            workflow.source_path("../scripts/galaxy_lvm/survey/crops.py"),
-            workflow.source_path("../scripts/galaxy_lvm/survey/colour.py"),
-        ],
     output:
         crops=f"{RUN}/data/{{dataset}}/crops.h5",
         rejected=f"{RUN}/data/{{dataset}}/rejected_crop.csv",
@@ -29,6 +25,7 @@ rule crop_cutouts:
         runtime=240,
     params:
         settings=crop_settings,
+        recipe_version=1,
     script:
         "../scripts/crop_cutouts.py"
 
@@ -72,10 +69,6 @@ rule plot_survey:
         cutouts=cutouts_of,
         crops=f"{RUN}/data/{{dataset}}/crops.h5",
         splits=f"{RUN}/data/{{dataset}}/splits.parquet",
-        code=[
-            workflow.source_path("../scripts/galaxy_lvm/survey/contact_sheet.py"),
-            workflow.source_path("../scripts/galaxy_lvm/survey/crop_pairs.py"),
-        ],
     output:
         contact_sheet=f"{RUN}/figures/{{dataset}}_contact_sheet.pdf",
         contact_sheet_png=report(
@@ -103,5 +96,6 @@ rule plot_survey:
         runtime=20,
     params:
         seed=config["seed"],
+        code=code_of("plot_survey"),
     script:
         "../scripts/plot_survey.py"

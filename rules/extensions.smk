@@ -3,8 +3,7 @@
 Inputs: features/{dataset}/lvm.npy, crops, splits and catalogue of the labelled dataset.
 Outputs: metrics/{parameters,outliers,similarity,feature_map}.csv, predictions, tables and figures
 of the same names.
-Steps: estimate_parameters, find_outliers, search_similar, map_features; plot_extensions shows
-them.
+Steps: estimate_parameters, find_outliers, search_similar, map_features; one rule for every figure.
 """
 
 
@@ -128,103 +127,201 @@ rule map_features:
         "../scripts/map_features.py"
 
 
-rule plot_extensions:
-    """Figures and tables of parameters, outliers, similar galaxies and the map."""
+rule plot_parameters:
+    """Parameters, predicted and true, and their table."""
     input:
-        parameters=f"{RUN}/metrics/parameters.csv",
-        outliers=f"{RUN}/metrics/outliers.csv",
-        similarity=f"{RUN}/metrics/similarity.csv",
-        map=f"{RUN}/metrics/feature_map.csv",
+        metrics=f"{RUN}/metrics/parameters.csv",
         predictions=f"{RUN}/predictions/parameters.parquet",
-        scores=f"{RUN}/predictions/outliers.parquet",
-        oddities=f"{RUN}/predictions/oddities.parquet",
-        neighbours=f"{RUN}/tables/similar_galaxies.csv",
-        places=f"{RUN}/predictions/feature_map.parquet",
-        crops=f"{TASKS_DATA}/crops.h5",
-        pool_crops=f"{RUN}/data/{SEARCH_DATASET}/crops.h5",
-        code=[
-            workflow.source_path("../scripts/galaxy_lvm/features/tables.py"),
-            workflow.source_path("../scripts/galaxy_lvm/report/mosaic.py"),
-            workflow.source_path("../scripts/galaxy_lvm/features/neighbour_figures.py"),
-            workflow.source_path("../scripts/galaxy_lvm/features/outlier_figures.py"),
-            workflow.source_path("../scripts/galaxy_lvm/features/parameter_figures.py"),
-        ],
     output:
-        parameters_figure=EXTENSIONS["parameters"],
-        parameters_png=report(
+        figure=EXTENSIONS["parameters"],
+        png=report(
             f"{RUN}/figures/parameters.png",
             caption="../report/parameters.rst",
             category="7 Features",
             labels={"what": "Parameters, predicted and true"},
         ),
-        parameters_table=f"{RUN}/tables/parameters.csv",
-        parameters_page=report(
+        table=f"{RUN}/tables/parameters.csv",
+        page=report(
             f"{RUN}/tables/parameters.html",
             caption="../report/parameters.rst",
             category="7 Features",
             labels={"what": "Table of parameters"},
         ),
-        outliers_figure=EXTENSIONS["outliers"],
-        outliers_png=report(
+    log:
+        f"{LOGS}/plot_parameters.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_parameters.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        parameters=config["extensions"]["parameters"],
+        code=code_of("plot_parameters"),
+    script:
+        "../scripts/plot_parameters.py"
+
+
+rule plot_outliers:
+    """How well oddities are found, and the table."""
+    input:
+        metrics=f"{RUN}/metrics/outliers.csv",
+    output:
+        figure=EXTENSIONS["outliers"],
+        png=report(
             f"{RUN}/figures/outliers.png",
             caption="../report/outliers.rst",
             category="7 Features",
             labels={"what": "How well oddities are found"},
         ),
-        outliers_table=f"{RUN}/tables/outliers.csv",
-        outliers_page=report(
+        table=f"{RUN}/tables/outliers.csv",
+        page=report(
             f"{RUN}/tables/outliers.html",
             caption="../report/outliers.rst",
             category="7 Features",
             labels={"what": "Table of outlier detection"},
         ),
-        oddities_figure=EXTENSIONS["oddities"],
-        oddities_png=report(
+    log:
+        f"{LOGS}/plot_outliers.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_outliers.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        code=code_of("plot_outliers"),
+    script:
+        "../scripts/plot_outliers.py"
+
+
+rule plot_oddities:
+    """Oddities put into test galaxies, with the best place that a method gives them."""
+    input:
+        oddities=f"{RUN}/predictions/oddities.parquet",
+        crops=f"{TASKS_DATA}/crops.h5",
+    output:
+        figure=EXTENSIONS["oddities"],
+        png=report(
             f"{RUN}/figures/oddities.png",
             caption="../report/oddities.rst",
             category="7 Features",
             labels={"what": "Oddities put into galaxies"},
         ),
-        unusual_figure=EXTENSIONS["unusual"],
-        unusual_png=report(
+    log:
+        f"{LOGS}/plot_oddities.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_oddities.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        seed=config["seed"],
+        code=code_of("plot_oddities"),
+    script:
+        "../scripts/plot_oddities.py"
+
+
+rule plot_unusual:
+    """The most unusual galaxies, and their list."""
+    input:
+        scores=f"{RUN}/predictions/outliers.parquet",
+        crops=f"{TASKS_DATA}/crops.h5",
+    output:
+        figure=EXTENSIONS["unusual"],
+        png=report(
             f"{RUN}/figures/unusual_galaxies.png",
             caption="../report/unusual.rst",
             category="7 Features",
             labels={"what": "The most unusual galaxies"},
         ),
-        unusual_table=f"{RUN}/tables/unusual_galaxies.csv",
-        similar_figure=EXTENSIONS["similar"],
-        similar_png=report(
+        table=f"{RUN}/tables/unusual_galaxies.csv",
+    log:
+        f"{LOGS}/plot_unusual.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_unusual.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        n_listed=config["extensions"]["outliers"]["n_listed"],
+        code=code_of("plot_unusual"),
+    script:
+        "../scripts/plot_unusual.py"
+
+
+rule plot_similar:
+    """Galaxies beside the most similar ones, and their page."""
+    input:
+        metrics=f"{RUN}/metrics/similarity.csv",
+        neighbours=f"{RUN}/tables/similar_galaxies.csv",
+        crops=f"{TASKS_DATA}/crops.h5",
+        pool_crops=f"{RUN}/data/{SEARCH_DATASET}/crops.h5",
+    output:
+        figure=EXTENSIONS["similar"],
+        png=report(
             f"{RUN}/figures/similar_galaxies.png",
             caption="../report/similar.rst",
             category="7 Features",
             labels={"what": "Similar galaxies"},
         ),
-        similar_page=report(
+        page=report(
             f"{RUN}/tables/similar_galaxies.html",
             caption="../report/similar.rst",
             category="7 Features",
             labels={"what": "Table of similar galaxies"},
         ),
-        map_figure=EXTENSIONS["map"],
-        map_png=report(
+    log:
+        f"{LOGS}/plot_similar.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_similar.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        code=code_of("plot_similar"),
+    script:
+        "../scripts/plot_similar.py"
+
+
+rule plot_feature_map:
+    """Map of the features, with galaxies drawn in."""
+    input:
+        metrics=f"{RUN}/metrics/feature_map.csv",
+        places=f"{RUN}/predictions/feature_map.parquet",
+        crops=f"{TASKS_DATA}/crops.h5",
+    output:
+        figure=EXTENSIONS["map"],
+        png=report(
             f"{RUN}/figures/feature_map.png",
             caption="../report/feature_map.rst",
             category="7 Features",
             labels={"what": "Map of the features"},
         ),
     log:
-        f"{LOGS}/plot_extensions.log",
+        f"{LOGS}/plot_feature_map.log",
     benchmark:
-        f"{RUN}/benchmarks/plot_extensions.tsv"
+        f"{RUN}/benchmarks/plot_feature_map.tsv"
     conda:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=2000,
+        runtime=20,
     params:
-        settings=config["extensions"],
-        seed=config["seed"],
+        code=code_of("plot_feature_map"),
     script:
-        "../scripts/plot_extensions.py"
+        "../scripts/plot_feature_map.py"

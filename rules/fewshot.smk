@@ -77,10 +77,6 @@ rule plot_fewshot:
             part=FEWSHOT_PARTS,
         ),
         predictions=FEWSHOT_PREDICTIONS,
-        code=[
-            workflow.source_path("../scripts/galaxy_lvm/fewshot/figures.py"),
-            workflow.source_path("../scripts/galaxy_lvm/fewshot/scores.py"),
-        ],
     output:
         metrics=f"{RUN}/metrics/fewshot.csv",
         table=f"{RUN}/tables/fewshot.csv",
@@ -125,5 +121,6 @@ rule plot_fewshot:
     params:
         models=config["fewshot"]["models"],
         sizes=config["fewshot"]["sizes"],
+        code=code_of("plot_fewshot"),
     script:
         "../scripts/plot_fewshot.py"

@@ -74,7 +74,6 @@ rule plot_fields:
     input:
         fields=f"{LENS_FIELDS}/fields.h5",
         lenses=f"{LENS_FIELDS}/fields.parquet",
-        code=workflow.source_path("../scripts/galaxy_lvm/lenses/field_figure.py"),
     output:
         figure=f"{RUN}/figures/lens_fields.pdf",
         figure_png=report(
@@ -95,6 +94,7 @@ rule plot_fields:
         runtime=10,
     params:
         seed=config["seed"],
+        code=code_of("plot_fields"),
     script:
         "../scripts/plot_fields.py"
 
@@ -170,12 +170,6 @@ rule evaluate_detectors:
         lenses=f"{LENS_FIELDS}/fields.parquet",
         detections=DETECTIONS,
         paper=workflow.source_path("../config/paper_values.csv"),
-        code=[
-            workflow.source_path("../scripts/galaxy_lvm/lenses/match.py"),
-            workflow.source_path("../scripts/galaxy_lvm/lenses/curves.py"),
-            workflow.source_path("../scripts/galaxy_lvm/lenses/scores.py"),
-            workflow.source_path("../scripts/galaxy_lvm/lenses/table.py"),
-        ],
     output:
         metrics=f"{RUN}/metrics/lenses.csv",
         curves=f"{RUN}/metrics/lenses_curves.csv",
@@ -200,7 +194,7 @@ rule evaluate_detectors:
         runs=LENS_RUNS,
         settings=config["lenses"]["evaluation"],
         seed=config["seed"],
-        recipe_version=1,
+        code=code_of("evaluate_detectors"),
     script:
         "../scripts/evaluate_detectors.py"
 
@@ -214,10 +208,6 @@ rule plot_detectors:
         metrics=f"{RUN}/metrics/lenses.csv",
         curves=f"{RUN}/metrics/lenses_curves.csv",
         table=f"{RUN}/tables/lens_detection.csv",
-        code=[
-            workflow.source_path("../scripts/galaxy_lvm/lenses/curve_figures.py"),
-            workflow.source_path("../scripts/galaxy_lvm/lenses/example_figure.py"),
-        ],
     output:
         fig06=f"{RUN}/figures/fig06_lens_detection.pdf",
         fig06_png=report(
@@ -246,6 +236,7 @@ rule plot_detectors:
     params:
         runs=LENS_RUNS,
         n_examples=config["lenses"]["evaluation"]["n_examples"],
+        code=code_of("plot_detectors"),
     script:
         "../scripts/plot_detectors.py"
 

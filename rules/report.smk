@@ -2,7 +2,7 @@
 
 Inputs: metrics/*.csv, trained weights, config/paper_values.csv.
 Outputs: tables/*, figures/*, shown by `snakemake --report`.
-Steps: make_tables, make_summary, draw_diagrams, plot_survey, plot_reconstruction, plot_training.
+Steps: make_tables, make_summary, one rule for every diagram and figure.
 """
 
 
@@ -12,14 +12,6 @@ rule make_tables:
         metrics=TABLE_METRICS,
         per_galaxy=TABLE_GALAXIES,
         paper=workflow.source_path("../config/paper_values.csv"),
-        code=[
-            workflow.source_path("../scripts/galaxy_lvm/report/tables.py"),
-            workflow.source_path("../scripts/galaxy_lvm/report/differences.py"),
-            workflow.source_path("../scripts/galaxy_lvm/report/verdicts.py"),
-            workflow.source_path("../scripts/galaxy_lvm/multitask/tables.py"),
-            workflow.source_path("../scripts/galaxy_lvm/multitask/claims.py"),
-            workflow.source_path("../scripts/galaxy_lvm/report/names.py"),
-        ],
     output:
         TABLES.values(),
         table1=report(
@@ -57,6 +49,8 @@ rule make_tables:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        code=code_of("make_tables"),
     script:
         "../scripts/make_tables.py"
 
@@ -73,17 +67,6 @@ rule make_summary:
         detectors=LENSES.get("lens_table", []),
         hitl=f"{RUN}/tables/fig10_hitl.csv",
         paper=workflow.source_path("../config/paper_values.csv"),
-        code=[
-            workflow.source_path("../scripts/galaxy_lvm/fewshot/claims.py"),
-            workflow.source_path("../scripts/galaxy_lvm/lenses/claims.py"),
-            workflow.source_path("../scripts/galaxy_lvm/hitl/claims.py"),
-            workflow.source_path("../scripts/galaxy_lvm/multitask/tables.py"),
-            workflow.source_path("../scripts/galaxy_lvm/report/differences.py"),
-            workflow.source_path("../scripts/galaxy_lvm/report/verdicts.py"),
-            workflow.source_path("../scripts/galaxy_lvm/report/summary.py"),
-            workflow.source_path("../scripts/galaxy_lvm/report/tables.py"),
-            workflow.source_path("../scripts/galaxy_lvm/report/names.py"),
-        ],
     output:
         text=f"{RUN}/tables/summary.md",
         page=report(
@@ -104,15 +87,13 @@ rule make_summary:
         runtime=10,
     params:
         few_shot_models=config["fewshot"]["models"],
+        code=code_of("make_summary"),
     script:
         "../scripts/make_summary.py"
 
 
-rule draw_diagrams:
-    """Figures 1 to 3: the LVM, its Swin layers and multitask training, from the built objects."""
-    input:
-        splits=f"{TASKS_DATA}/splits.parquet",
-        code=workflow.source_path("../scripts/galaxy_lvm/lvm/model.py"),
+rule draw_lvm:
+    """Figures 1 and 2: the LVM and two of its Swin layers, from the config alone."""
     output:
         fig01=f"{RUN}/figures/fig01_lvm.pdf",
         fig01_png=report(
@@ -128,17 +109,39 @@ rule draw_diagrams:
             category="3 Figures",
             labels={"what": "Figure 2: Swin layers"},
         ),
-        fig03=f"{RUN}/figures/fig03_multitask.pdf",
-        fig03_png=report(
+    log:
+        f"{LOGS}/draw_lvm.log",
+    benchmark:
+        f"{RUN}/benchmarks/draw_lvm.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        lvm_settings=config["lvm"],
+        code=code_of("draw_lvm"),
+    script:
+        "../scripts/draw_lvm.py"
+
+
+rule draw_multitask:
+    """Figure 3: multitask training; the splits tell how many classes there are."""
+    input:
+        splits=f"{TASKS_DATA}/splits.parquet",
+    output:
+        figure=f"{RUN}/figures/fig03_multitask.pdf",
+        png=report(
             f"{RUN}/figures/fig03_multitask.png",
             caption="../report/fig03.rst",
             category="3 Figures",
             labels={"what": "Figure 3: multitask training"},
         ),
     log:
-        f"{LOGS}/draw_diagrams.log",
+        f"{LOGS}/draw_multitask.log",
     benchmark:
-        f"{RUN}/benchmarks/draw_diagrams.tsv"
+        f"{RUN}/benchmarks/draw_multitask.tsv"
     conda:
         CPU_ENV
     threads: 1
@@ -148,8 +151,9 @@ rule draw_diagrams:
     params:
         lvm_settings=config["lvm"],
         sections=TASK_SECTIONS,
+        code=code_of("draw_multitask"),
     script:
-        "../scripts/draw_diagrams.py"
+        "../scripts/draw_multitask.py"
 
 
 rule plot_reconstruction:
@@ -186,63 +190,27 @@ rule plot_reconstruction:
     params:
         seed=config["seed"],
         baselines=config["baselines"],
+        code=code_of("plot_reconstruction"),
     script:
         "../scripts/plot_reconstruction.py"
 
 
-rule plot_training:
-    """Shares, lags and scores while training; objectives; confusion; labels to look at again."""
+rule plot_strategies:
+    """Shares, lags and scores of the tasks while training, by strategy."""
     input:
         strategies=expand(f"{RUN}/models/multitask/{{strategy}}_history.csv", strategy=STRATEGIES),
-        variants=expand(f"{RUN}/models/pretrain/{{variant}}/history.csv", variant=VARIANTS),
-        objectives=f"{RUN}/metrics/objectives.csv",
-        predictions=f"{RUN}/predictions/multitask.parquet",
-        crops=f"{TASKS_DATA}/crops.h5",
-        code=[
-            workflow.source_path("../scripts/galaxy_lvm/multitask/disagreement_figure.py"),
-            workflow.source_path("../scripts/galaxy_lvm/multitask/disagreements.py"),
-        ],
     output:
-        training=f"{RUN}/figures/multitask_training.pdf",
-        training_png=report(
+        figure=f"{RUN}/figures/multitask_training.pdf",
+        png=report(
             f"{RUN}/figures/multitask_training.png",
             caption="../report/training.rst",
             category="4 Training",
             labels={"what": "Shares and lags of the tasks"},
         ),
-        objectives=f"{RUN}/figures/objectives.pdf",
-        objectives_png=report(
-            f"{RUN}/figures/objectives.png",
-            caption="../report/objectives.rst",
-            category="4 Training",
-            labels={"what": "Pretraining objectives"},
-        ),
-        classification=f"{RUN}/figures/classification.pdf",
-        classification_png=report(
-            f"{RUN}/figures/classification.png",
-            caption="../report/classification.rst",
-            category="4 Training",
-            labels={"what": "Confusion and calibration"},
-        ),
-        disagreements=f"{RUN}/figures/label_disagreements.pdf",
-        disagreements_png=report(
-            f"{RUN}/figures/label_disagreements.png",
-            caption="../report/disagreements.rst",
-            category="4 Training",
-            labels={"what": "Labels to look at again"},
-        ),
-        disagreements_table=f"{RUN}/tables/label_disagreements.csv",
-        table=f"{RUN}/tables/objectives.csv",
-        table_html=report(
-            f"{RUN}/tables/objectives.html",
-            caption="../report/objectives.rst",
-            category="4 Training",
-            labels={"what": "Table of pretraining objectives"},
-        ),
     log:
-        f"{LOGS}/plot_training.log",
+        f"{LOGS}/plot_strategies.log",
     benchmark:
-        f"{RUN}/benchmarks/plot_training.tsv"
+        f"{RUN}/benchmarks/plot_strategies.tsv"
     conda:
         CPU_ENV
     threads: 1
@@ -251,7 +219,102 @@ rule plot_training:
         runtime=20,
     params:
         strategies=STRATEGIES,
+        code=code_of("plot_strategies"),
+    script:
+        "../scripts/plot_strategies.py"
+
+
+rule plot_objectives:
+    """What the pretraining objectives taught, and the table."""
+    input:
+        variants=expand(f"{RUN}/models/pretrain/{{variant}}/history.csv", variant=VARIANTS),
+        objectives=f"{RUN}/metrics/objectives.csv",
+    output:
+        figure=f"{RUN}/figures/objectives.pdf",
+        png=report(
+            f"{RUN}/figures/objectives.png",
+            caption="../report/objectives.rst",
+            category="4 Training",
+            labels={"what": "Pretraining objectives"},
+        ),
+        table=f"{RUN}/tables/objectives.csv",
+        table_html=report(
+            f"{RUN}/tables/objectives.html",
+            caption="../report/objectives.rst",
+            category="4 Training",
+            labels={"what": "Table of pretraining objectives"},
+        ),
+    log:
+        f"{LOGS}/plot_objectives.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_objectives.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
         variants=VARIANTS,
         in_use=MAIN_VARIANT,
+        code=code_of("plot_objectives"),
     script:
-        "../scripts/plot_training.py"
+        "../scripts/plot_objectives.py"
+
+
+rule plot_confusion:
+    """Confusion and calibration of the classifiers on test galaxies."""
+    input:
+        predictions=f"{RUN}/predictions/multitask.parquet",
+    output:
+        figure=f"{RUN}/figures/classification.pdf",
+        png=report(
+            f"{RUN}/figures/classification.png",
+            caption="../report/classification.rst",
+            category="4 Training",
+            labels={"what": "Confusion and calibration"},
+        ),
+    log:
+        f"{LOGS}/plot_confusion.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_confusion.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        code=code_of("plot_confusion"),
+    script:
+        "../scripts/plot_confusion.py"
+
+
+rule plot_disagreements:
+    """Test galaxies whose label the networks contradict, and their list."""
+    input:
+        predictions=f"{RUN}/predictions/multitask.parquet",
+        crops=f"{TASKS_DATA}/crops.h5",
+    output:
+        figure=f"{RUN}/figures/label_disagreements.pdf",
+        png=report(
+            f"{RUN}/figures/label_disagreements.png",
+            caption="../report/disagreements.rst",
+            category="4 Training",
+            labels={"what": "Labels to look at again"},
+        ),
+        table=f"{RUN}/tables/label_disagreements.csv",
+    log:
+        f"{LOGS}/plot_disagreements.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_disagreements.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        code=code_of("plot_disagreements"),
+    script:
+        "../scripts/plot_disagreements.py"

@@ -13,6 +13,11 @@ import pandas as pd
 from galaxy_lvm.core.errors import DataError
 
 
+def class_columns(predictions: pd.DataFrame) -> list[str]:
+    """Return the classes that a table of probabilities (columns `p_NAME`) tells apart."""
+    return [name[2:] for name in predictions.columns if name.startswith("p_")]
+
+
 def label_disagreements(predictions: pd.DataFrame, class_names: Sequence[str]) -> pd.DataFrame:
     """Return every test galaxy, the ones whose label is contradicted most first.
 

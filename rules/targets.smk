@@ -1,0 +1,242 @@
+"""One target for every table and figure: `snakemake NAME` makes what it needs, and no more."""
+
+
+localrules:
+    table1,
+    table2,
+    table3,
+    table4,
+    fig1,
+    fig2,
+    fig3,
+    fig4,
+    fig5,
+    fig6,
+    lenses,
+    fig7,
+    fig8,
+    fig10,
+    extensions,
+    survey,
+    crops,
+    training,
+    objectives,
+    confusion,
+    disagreements,
+    hitl_discovery,
+    hitl_alpha,
+    parameters,
+    outliers,
+    oddities,
+    unusual,
+    similar,
+    feature_map,
+    lens_table,
+    lens_curves,
+    lens_fields,
+    lens_masks,
+    summary,
+
+
+rule table1:
+    """Table 1: classification by training strategy."""
+    input:
+        TABLES["table1"],
+
+
+rule table2:
+    """Table 2: restoration of blurred, noisy images."""
+    input:
+        TABLES["table2"],
+
+
+rule table3:
+    """Table 3: reconstruction of masked images."""
+    input:
+        TABLES["table3"],
+
+
+rule table4:
+    """Table 4: reconstruction by patch size."""
+    input:
+        TABLES["table4"],
+
+
+rule fig1:
+    """Figure 1: the LVM."""
+    input:
+        FIGURES["fig1"],
+
+
+rule fig2:
+    """Figure 2: two Swin-Transformer layers."""
+    input:
+        FIGURES["fig2"],
+
+
+rule fig3:
+    """Figure 3: multitask training."""
+    input:
+        FIGURES["fig3"],
+
+
+rule fig4:
+    """Figure 4: reconstructed images by patch size and hidden share."""
+    input:
+        FIGURES["fig4"],
+
+
+rule fig5:
+    """Figure 5: few-shot classification by number of labels."""
+    input:
+        FIGURES["fig5"],
+
+
+rule fig6:
+    """Figure 6: strong lenses found on two backbones."""
+    input:
+        LENSES["fig6"] if LENSES else [],
+
+
+rule lenses:
+    """Strong lenses: fields, detectors, their scores and figure 6."""
+    input:
+        LENSES.values(),
+
+
+rule fig7:
+    """Figure 7: prompts and what the loop recommends after some rounds."""
+    input:
+        FIGURES["fig7"],
+
+
+rule fig8:
+    """Figure 8: the human in the loop."""
+    input:
+        FIGURES["fig8"],
+
+
+rule fig10:
+    """Figure 10: ResNet18, LVM and LVM with people in the loop by training set."""
+    input:
+        FIGURES["fig10"],
+
+
+rule extensions:
+    """Parameters, outliers, similar galaxies and the map, all from the same features."""
+    input:
+        EXTENSIONS.values(),
+
+
+rule survey:
+    """Contact sheet of the labelled galaxies."""
+    input:
+        FIGURES["survey"],
+
+
+rule crops:
+    """Cutouts beside their adaptive crops."""
+    input:
+        FIGURES["crops"],
+
+
+rule training:
+    """Shares, lags and scores of the tasks while training."""
+    input:
+        FIGURES["training"],
+
+
+rule objectives:
+    """What the pretraining objectives taught: figure and table."""
+    input:
+        FIGURES["objectives"],
+
+
+rule confusion:
+    """Confusion and calibration of the classifiers."""
+    input:
+        FIGURES["confusion"],
+
+
+rule disagreements:
+    """Test galaxies whose label the networks contradict."""
+    input:
+        FIGURES["disagreements"],
+
+
+rule hitl_discovery:
+    """Searches in a pool by selection rule."""
+    input:
+        FIGURES["hitl_discovery"],
+
+
+rule hitl_alpha:
+    """What alpha does."""
+    input:
+        FIGURES["hitl_alpha"],
+
+
+rule parameters:
+    """Parameters, predicted and true."""
+    input:
+        EXTENSIONS["parameters"],
+
+
+rule outliers:
+    """How well oddities put into galaxies are found."""
+    input:
+        EXTENSIONS["outliers"],
+
+
+rule oddities:
+    """Oddities put into test galaxies."""
+    input:
+        EXTENSIONS["oddities"],
+
+
+rule unusual:
+    """The most unusual galaxies."""
+    input:
+        EXTENSIONS["unusual"],
+
+
+rule similar:
+    """Galaxies beside the most similar ones."""
+    input:
+        EXTENSIONS["similar"],
+
+
+rule feature_map:
+    """Map of the features."""
+    input:
+        EXTENSIONS["map"],
+
+
+rule lens_table:
+    """Table of the lens detectors."""
+    input:
+        LENSES.get("lens_table", []),
+
+
+rule lens_curves:
+    """Purity and completeness of the lens detectors."""
+    input:
+        LENSES.get("lens_curves", []),
+
+
+rule lens_fields:
+    """Fields with strong lenses."""
+    input:
+        LENSES.get("lens_fields", []),
+
+
+rule lens_masks:
+    """Measured masks of lenses against true ones; simulated fields alone have them."""
+    input:
+        LENSES.get("lens_masks", []),
+
+
+rule summary:
+    """The paper and this run on one page."""
+    input:
+        f"{RUN}/tables/summary.md",

@@ -1,0 +1,43 @@
+"""Draw and list the most unusual galaxies."""
+
+import pandas as pd
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.features.outlier_figures import draw_unusual
+from galaxy_lvm.features.outliers import unusual_galaxies
+from galaxy_lvm.report.style import save
+from galaxy_lvm.survey.crop_store import read_crops
+
+N_SHOWN = 32
+
+
+def main(scores: str, crops: str, n_listed: int, figure: str, table: str) -> None:
+    """Draw the first of them as PDF and PNG; write the list.
+
+    Parameters
+    ----------
+    scores
+        Scores of find_outliers (parquet).
+    crops
+        Crops of the labelled dataset.
+    n_listed
+        Length of the list.
+    figure, table
+        Files to write, ending in .pdf and .csv.
+    """
+    unusual = unusual_galaxies(pd.read_parquet(scores), n_listed)
+    with atomic_path(table) as path:
+        unusual.to_csv(path, index=False)
+    shown = unusual.head(N_SHOWN)
+    save(draw_unusual(read_crops(crops, shown["index"]), shown), figure)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            scores=snakemake.input.scores,  # noqa: F821
+            crops=snakemake.input.crops,  # noqa: F821
+            n_listed=snakemake.params.n_listed,  # noqa: F821
+            figure=snakemake.output.figure,  # noqa: F821
+            table=snakemake.output.table,  # noqa: F821
+        )

@@ -1,0 +1,68 @@
+"""Every named target plans the jobs that it needs in a fresh folder, and no more.
+
+The kept list is tests/snapshots/targets.yaml: jobs by target. A job that appears there without need
+is a fault; one that a target really needs is written there by hand.
+"""
+
+import re
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+KEPT = yaml.safe_load((ROOT / "tests" / "snapshots" / "targets.yaml").read_text())
+
+
+def named_targets():
+    """Return the targets of rules/targets.smk."""
+    return re.findall(r"^rule (\w+):", (ROOT / "rules" / "targets.smk").read_text(), re.M)
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory):
+    """Return the jobs of every target, counted by rule, from one plan of all of them."""
+    folder = tmp_path_factory.mktemp("fresh")
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--directory", str(folder), "--dag", "--", *named_targets()]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rule_of = dict(re.findall(r'^\s*(\d+)\[label = "(\w+)', text, re.M))
+    needed = defaultdict(list)
+    for before, after in re.findall(r"^\s*(\d+) -> (\d+)", text, re.M):
+        needed[after].append(before)
+
+    def ancestors(job):
+        found, left = set(), [job]
+        while left:
+            job = left.pop()
+            if job not in found:
+                found.add(job)
+                left.extend(needed[job])
+        return found
+
+    return {
+        rule_of[job]: dict(Counter(rule_of[n] for n in ancestors(job) if n != job))
+        for job in rule_of
+        if rule_of[job] in named_targets()
+    }
+
+
+def test_every_target_has_its_place_in_the_kept_list(planned):
+    assert set(planned) == set(named_targets()) == set(KEPT)
+
+
+@pytest.mark.parametrize("target", KEPT)
+def test_jobs_of_a_target(planned, target):
+    assert planned[target] == KEPT[target]
+
+
+def test_diagrams_need_no_data(planned):
+    for target in ("fig1", "fig2", "fig8"):
+        assert sum(planned[target].values()) == 1
+
+
+def test_similar_galaxies_need_no_parameters_outliers_or_map(planned):
+    assert not {"estimate_parameters", "find_outliers", "map_features"} & set(planned["similar"])
