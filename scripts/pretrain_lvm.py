@@ -59,7 +59,7 @@ if __name__ == "__main__":
     with job_log(snakemake.log[0]):  # noqa: F821
         main(
             crops=snakemake.input.crops,  # noqa: F821
-            splits=snakemake.input.get("splits") or None,  # noqa: F821
+            splits=next(iter(snakemake.input.splits), None),  # noqa: F821
             weights=snakemake.output.weights,  # noqa: F821
             history=snakemake.output.history,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
