@@ -141,16 +141,20 @@ def test_same_seed_gives_the_same_tables(finished_run, tmp_path):
     pd.testing.assert_frame_equal(first, again)
 
 
-def has_begun(directory, rule):
-    """Return whether a job of a rule runs; one that trains says so when its steps begin."""
-    logs = (directory / "logs" / "test" / rule).glob("**/*.log")
-    return any(rule == "simulate_survey" or path.stat().st_size for path in logs)
+def may_be_killed(directory, rule):
+    """Return whether a job of a rule is under way, and beyond a checkpoint where it trains."""
+    if rule == "simulate_survey":
+        return any((directory / "logs" / "test" / rule).glob("**/*.log"))
+    return any((directory / "results" / "test" / "state" / rule).glob("*/checkpoint.pt"))
 
 
 def test_a_run_killed_again_and_again_ends_with_the_same_numbers(finished_run, tmp_path):
-    config = str(ROOT / "config" / "test.yaml")
+    # A checkpoint behind every step; it changes no number, but a kill meets one.
+    often = {"optim": {"checkpoint_seconds": 1e-9}}
+    (tmp_path / "often.yaml").write_text(json.dumps({"pretrain": often, "multitask": often}))
+    config = [str(ROOT / "config" / "test.yaml"), str(tmp_path / "often.yaml")]
     target = "results/test/metrics/multitask.csv"
-    arguments = ["--configfile", config, "--rerun-incomplete", "--", target]
+    arguments = ["--configfile", *config, "--rerun-incomplete", "--", target]
     for rule in ("simulate_survey", "pretrain_lvm", "train_multitask"):
         process = subprocess.Popen(
             command_line(tmp_path, *arguments), env=environment(), start_new_session=True,
@@ -158,15 +162,18 @@ def test_a_run_killed_again_and_again_ends_with_the_same_numbers(finished_run, t
         )  # fmt: skip
         # Not after some seconds: machines differ too much to meet a job by the clock.
         end = time.monotonic() + 300
-        while not has_begun(tmp_path, rule) and process.poll() is None and time.monotonic() < end:
-            time.sleep(0.02)
-        assert has_begun(tmp_path, rule)
-        assert process.poll() is None, "finished before it could be killed"
+        while not may_be_killed(tmp_path, rule):
+            assert process.poll() is None, "finished before it could be killed"
+            assert time.monotonic() < end, f"{rule} never came so far"
+            time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        assert may_be_killed(tmp_path, rule)  # a checkpoint is left: the training had not ended
         assert not (tmp_path / target).exists()
-        snakemake(tmp_path, "--configfile", config, "--unlock")
+        snakemake(tmp_path, "--configfile", *config, "--unlock")
     snakemake(tmp_path, *arguments)
+    logs = (tmp_path / "logs" / "test" / "train_multitask").glob("**/*.log")
+    assert any("continuing from step" in path.read_text() for path in logs)
     pd.testing.assert_frame_equal(
         pd.read_csv(finished_run / target), pd.read_csv(tmp_path / target)
     )
