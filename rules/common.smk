@@ -154,7 +154,7 @@ def needs_labels(wildcards):
 def pretrain_splits(wildcards):
     """Return the splits to respect in pretraining: those of the labelled dataset, if it is that."""
     if config["pretrain_dataset"] == config["tasks_dataset"]:
-        return f"{TASKS_DATA}/splits.parquet"
+        return [f"{TASKS_DATA}/splits.parquet"]
     return []
 
 
