@@ -30,6 +30,8 @@ HITL_DISCOVERY = config["hitl"]["discovery_dataset"] or config["tasks_dataset"]
 STRATEGIES = ["pre_train", "multi_uniform", "multi_active"]
 if config["multitask"]["from_scratch"]:
     STRATEGIES.append("from_scratch")
+# Repetitions of the trainings behind Tables 1 to 4.
+TRAINING_PARTS = range(config["multitask"]["n_seeds"])
 CPU_ENV = str(Path(workflow.basedir) / "envs" / "cpu.yaml")
 TRAIN_ENV = str(Path(workflow.basedir) / "envs" / ("gpu.yaml" if config["gpus"] else "cpu.yaml"))
 
@@ -174,8 +176,14 @@ def pretrain_settings(wildcards):
     return {**settings, "objective": wildcards.variant.split("_")[0]}
 
 
+# Not what a training reads: more repetitions or test images leave finished trainings alone.
 TASK_SECTIONS = {
-    name: config[name] for name in ("multitask", "classification", "restoration", "reconstruction")
+    name: {
+        key: value
+        for key, value in config[name].items()
+        if key not in ("n_seeds", "from_scratch", "n_test_images", "n_orientations", "zooms")
+    }
+    for name in ("multitask", "classification", "restoration", "reconstruction", "baselines")
 }
 MAIN_VARIANT = variant_name(config["pretrain"]["objective"], config["lvm"]["skip_connections"])
 VARIANTS = sorted({MAIN_VARIANT, *config["pretrain"]["compare"]})
@@ -220,12 +228,20 @@ REFERENCE_SECTIONS = {
 TABLE_METRICS = [
     f"{RUN}/metrics/baselines.csv",
     f"{RUN}/metrics/multitask.csv",
-    *expand(f"{RUN}/metrics/reference/{{model}}.csv", model=REFERENCE_SPECS),
+    *expand(
+        f"{RUN}/metrics/reference/{{model}}_{{part}}.csv",
+        model=REFERENCE_SPECS,
+        part=TRAINING_PARTS,
+    ),
 ]
 TABLE_GALAXIES = [
     f"{RUN}/predictions/baselines_per_galaxy.parquet",
     f"{RUN}/predictions/multitask_per_galaxy.parquet",
-    *expand(f"{RUN}/predictions/reference/{{model}}_per_galaxy.parquet", model=REFERENCE_SPECS),
+    *expand(
+        f"{RUN}/predictions/reference/{{model}}_{{part}}_per_galaxy.parquet",
+        model=REFERENCE_SPECS,
+        part=TRAINING_PARTS,
+    ),
 ]
 
 

@@ -1,11 +1,21 @@
 """Multitask training and its scores (paper III).
 
 Inputs: crops and splits of the labelled dataset, pretrained weights.
-Outputs: models/multitask/{strategy}.safetensors (+ .json card), metrics/multitask.csv,
-metrics/baselines.csv, metrics/reference/{model}.csv.
-Steps: train_multitask per strategy, evaluate_multitask, evaluate_baselines, and train_reference per
-network of `reference.models`.
+Outputs: models/multitask/{strategy}_{part}.safetensors (+ .json card), metrics/multitask.csv,
+metrics/baselines.csv, metrics/reference/{model}_{part}.csv.
+Steps: train_multitask and evaluate_multitask per strategy and repetition (`multitask.n_seeds`, side
+by side), gather_multitask, evaluate_baselines, and train_reference per network of
+`reference.models` and repetition. All repetitions start from one pretrained encoder.
 """
+
+
+localrules:
+    gather_multitask,
+
+
+def training_seed(wildcards):
+    """Return the seed of one repetition of a training."""
+    return config["seed"] + int(wildcards.part)
 
 
 rule train_multitask:
@@ -15,13 +25,13 @@ rule train_multitask:
         splits=f"{TASKS_DATA}/splits.parquet",
         lvm=LVM_WEIGHTS,
     output:
-        weights=f"{RUN}/models/multitask/{{strategy}}.safetensors",
-        card=f"{RUN}/models/multitask/{{strategy}}.json",
-        history=f"{RUN}/models/multitask/{{strategy}}_history.csv",
+        weights=f"{RUN}/models/multitask/{{strategy}}_{{part}}.safetensors",
+        card=f"{RUN}/models/multitask/{{strategy}}_{{part}}.json",
+        history=f"{RUN}/models/multitask/{{strategy}}_{{part}}_history.csv",
     log:
-        f"{LOGS}/train_multitask/{{strategy}}.log",
+        f"{LOGS}/train_multitask/{{strategy}}_{{part}}.log",
     benchmark:
-        f"{RUN}/benchmarks/train_multitask/{{strategy}}.tsv"
+        f"{RUN}/benchmarks/train_multitask/{{strategy}}_{{part}}.tsv"
     priority: 10
     conda:
         TRAIN_ENV
@@ -33,7 +43,7 @@ rule train_multitask:
     params:
         sections=TASK_SECTIONS,
         state_root=f"{STATE}/train_multitask",
-        seed=config["seed"],
+        seed=training_seed,
         n_gpus=config["gpus"],
         recipe_version=4,
     script:
@@ -41,19 +51,19 @@ rule train_multitask:
 
 
 rule evaluate_multitask:
-    """Score the three strategies on the test split."""
+    """Score one training on the test split."""
     input:
         crops=f"{TASKS_DATA}/crops.h5",
         splits=f"{TASKS_DATA}/splits.parquet",
-        weights=expand(f"{RUN}/models/multitask/{{strategy}}.safetensors", strategy=STRATEGIES),
+        weights=f"{RUN}/models/multitask/{{strategy}}_{{part}}.safetensors",
     output:
-        metrics=f"{RUN}/metrics/multitask.csv",
-        per_galaxy=f"{RUN}/predictions/multitask_per_galaxy.parquet",
-        predictions=f"{RUN}/predictions/multitask.parquet",
+        metrics=f"{RUN}/metrics/multitask/{{strategy}}_{{part}}.csv",
+        per_galaxy=f"{RUN}/predictions/multitask/{{strategy}}_{{part}}_per_galaxy.parquet",
+        predictions=f"{RUN}/predictions/multitask/{{strategy}}_{{part}}.parquet",
     log:
-        f"{LOGS}/evaluate_multitask.log",
+        f"{LOGS}/evaluate_multitask/{{strategy}}_{{part}}.log",
     benchmark:
-        f"{RUN}/benchmarks/evaluate_multitask.tsv"
+        f"{RUN}/benchmarks/evaluate_multitask/{{strategy}}_{{part}}.tsv"
     conda:
         CPU_ENV
     threads: config["threads"]
@@ -68,6 +78,42 @@ rule evaluate_multitask:
         recipe_version=2,
     script:
         "../scripts/evaluate_multitask.py"
+
+
+rule gather_multitask:
+    """One table of all trainings' scores, one of single galaxies, one of class probabilities."""
+    input:
+        metrics=expand(
+            f"{RUN}/metrics/multitask/{{strategy}}_{{part}}.csv",
+            strategy=STRATEGIES,
+            part=TRAINING_PARTS,
+        ),
+        per_galaxy=expand(
+            f"{RUN}/predictions/multitask/{{strategy}}_{{part}}_per_galaxy.parquet",
+            strategy=STRATEGIES,
+            part=TRAINING_PARTS,
+        ),
+        predictions=expand(
+            f"{RUN}/predictions/multitask/{{strategy}}_{{part}}.parquet",
+            strategy=STRATEGIES,
+            part=TRAINING_PARTS,
+        ),
+    output:
+        metrics=f"{RUN}/metrics/multitask.csv",
+        per_galaxy=f"{RUN}/predictions/multitask_per_galaxy.parquet",
+        predictions=f"{RUN}/predictions/multitask.parquet",
+    log:
+        f"{LOGS}/gather_multitask.log",
+    benchmark:
+        f"{RUN}/benchmarks/gather_multitask.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    script:
+        "../scripts/gather_multitask.py"
 
 
 rule evaluate_baselines:
@@ -106,12 +152,12 @@ rule train_reference:
         crops=f"{TASKS_DATA}/crops.h5",
         splits=f"{TASKS_DATA}/splits.parquet",
     output:
-        metrics=f"{RUN}/metrics/reference/{{model}}.csv",
-        per_galaxy=f"{RUN}/predictions/reference/{{model}}_per_galaxy.parquet",
+        metrics=f"{RUN}/metrics/reference/{{model}}_{{part}}.csv",
+        per_galaxy=f"{RUN}/predictions/reference/{{model}}_{{part}}_per_galaxy.parquet",
     log:
-        f"{LOGS}/train_reference/{{model}}.log",
+        f"{LOGS}/train_reference/{{model}}_{{part}}.log",
     benchmark:
-        f"{RUN}/benchmarks/train_reference/{{model}}.tsv"
+        f"{RUN}/benchmarks/train_reference/{{model}}_{{part}}.tsv"
     conda:
         TRAIN_ENV
     threads: config["threads"]
@@ -123,7 +169,7 @@ rule train_reference:
         model=reference_model,
         sections=REFERENCE_SECTIONS,
         state_root=f"{STATE}/train_reference",
-        seed=config["seed"],
+        seed=training_seed,
         recipe_version=2,
     script:
         "../scripts/train_reference.py"

@@ -161,7 +161,7 @@ rule plot_reconstruction:
     input:
         crops=f"{TASKS_DATA}/crops.h5",
         splits=f"{TASKS_DATA}/splits.parquet",
-        weights=f"{RUN}/models/multitask/multi_active.safetensors",
+        weights=f"{RUN}/models/multitask/multi_active_0.safetensors",
     output:
         figure=f"{RUN}/figures/fig04_reconstruction.pdf",
         figure_png=report(
@@ -198,7 +198,7 @@ rule plot_reconstruction:
 rule plot_strategies:
     """Shares, lags and scores of the tasks while training, by strategy."""
     input:
-        strategies=expand(f"{RUN}/models/multitask/{{strategy}}_history.csv", strategy=STRATEGIES),
+        strategies=expand(f"{RUN}/models/multitask/{{strategy}}_0_history.csv", strategy=STRATEGIES),
     output:
         figure=f"{RUN}/figures/multitask_training.pdf",
         png=report(

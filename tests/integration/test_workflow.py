@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -139,6 +140,25 @@ def test_same_seed_gives_the_same_tables(finished_run, tmp_path):
     first = pd.read_csv(finished_run / target)
     again = pd.read_csv(tmp_path / target)
     pd.testing.assert_frame_equal(first, again)
+
+
+def test_repeated_trainings_are_jobs_of_their_own(finished_run, tmp_path):
+    shutil.copytree(finished_run / "results", tmp_path / "results")
+    shutil.copytree(finished_run / ".snakemake", tmp_path / ".snakemake")
+    (tmp_path / "more.yaml").write_text("multitask: {n_seeds: 3}\n")
+    arguments = ["--configfile", str(ROOT / "config" / "test.yaml"), str(tmp_path / "more.yaml")]
+    _, text = snakemake(tmp_path, *arguments, "--dry-run", "--", "table1")
+    planned = re.search(r"^train_multitask +(\d+)$", text, re.MULTILINE)
+    assert int(planned[1]) == 4 * 2, "what is trained already is trained again"
+    target = "metrics/multitask/multi_uniform_1.csv"
+    snakemake(tmp_path, *arguments, "--", f"results/test/{target}")
+    rows = [
+        pd.read_csv(tmp_path / "results/test/metrics/multitask" / f"multi_uniform_{part}.csv")
+        for part in (0, 1)
+    ]
+    assert [set(table["seed"]) for table in rows] == [{1}, {2}]
+    psnr = [table.loc[table["metric"] == "psnr", "value"].to_numpy() for table in rows]
+    assert (psnr[0] != psnr[1]).all()
 
 
 def may_be_killed(directory, rule):

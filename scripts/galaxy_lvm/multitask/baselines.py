@@ -139,6 +139,41 @@ def reconstruction_baselines(
         yield _score("reconstruction", tuned.name, condition, whole, filled, ids, seed, extra)
 
 
+def classical_errors(
+    restoration: tuple[np.ndarray, BlurredSet],
+    reconstruction: tuple[np.ndarray, np.ndarray, np.ndarray],
+    settings: BaselineSettings,
+) -> dict[str, float]:
+    """Return the mean squared errors that classical methods reach where they know everything.
+
+    The Wiener filter knows each image's PSF and noise and the mean power of these very galaxies,
+    inpainting knows the mask; both are tuned on the images themselves. So no network is asked for
+    what the noise has destroyed.
+
+    Parameters
+    ----------
+    restoration
+        Reference images and blurred ones.
+    reconstruction
+        Reference images, masked images and masks.
+    settings
+        What to choose from.
+
+    Returns
+    -------
+    dict
+        `mse_classical_restoration` and `mse_classical_reconstruction`.
+    """
+    sharp, blurred = restoration
+    whole, masked, mask = reconstruction
+    restored = tune_wiener(sharp, blurred, settings).apply(blurred)
+    filled = tune_inpainting(whole, masked, mask, settings.inpainting_methods).apply(masked, mask)
+    return {
+        "mse_classical_restoration": float(np.mean((restored - sharp) ** 2)),
+        "mse_classical_reconstruction": float(np.mean((filled - whole) ** 2)),
+    }
+
+
 def _score(
     task: str,
     model: str,

@@ -1,7 +1,7 @@
 """Multitask training: what a step is fed, how the validation score steers the shares (III.A)."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch.nn import functional
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.multitask.degrade import BlurRecipe, MaskRecipe, blur_images, mask_images
 from galaxy_lvm.multitask.heads import TASKS, MultitaskModel, restored_images
-from galaxy_lvm.multitask.schedule import TaskSchedule, lag_of_f1, lag_of_mse
+from galaxy_lvm.multitask.schedule import TaskSchedule, task_lags
 from galaxy_lvm.report.metrics import classification_metrics
 from galaxy_lvm.training.augment import ViewRecipe, random_patches, random_views, to_float
 from galaxy_lvm.training.feed import Sampler, local_share
@@ -127,6 +127,8 @@ class ValidationSets:
     """Reference and blurred images (N, H, W, 3), float32 in [0, 1]."""
     reconstruction: tuple[np.ndarray, np.ndarray]
     """Reference and masked images (N, H, W, 3), float32 in [0, 1]."""
+    classical: Mapping[str, float] = field(default_factory=dict)
+    """`mse_classical_{task}` of the image tasks (`classical_errors`); empty if nobody asks."""
 
 
 def validate(
@@ -144,16 +146,7 @@ def validate(
         output = restored_images(model, task, degraded, **kwargs)
         result[f"mse_{task}"] = float(np.mean((output - reference) ** 2))
         result[f"mse_input_{task}"] = float(np.mean((degraded - reference) ** 2))
-    return result
-
-
-def lags(scores: dict[str, float], n_classes: int) -> dict[str, float]:
-    """Return the lag of every task from its validation scores."""
-    image = {
-        task: lag_of_mse(scores[f"mse_{task}"], scores[f"mse_input_{task}"])
-        for task in ("restoration", "reconstruction")
-    }
-    return {"classification": lag_of_f1(scores["f1"], n_classes), **image}
+    return result | dict(sets.classical)
 
 
 class ValidationMonitor:
@@ -172,6 +165,8 @@ class ValidationMonitor:
         Steps between validations.
     n_classes
         Number of classes.
+    lag
+        What a score lags behind: `paper`, `input` or `classical`; see `task_lags`.
     """
 
     def __init__(
@@ -180,8 +175,9 @@ class ValidationMonitor:
         score: Callable[[], dict[str, float]],
         every_steps: int,
         n_classes: int,
+        lag: str = "input",
     ) -> None:
-        self.schedule, self.score = schedule, score
+        self.schedule, self.score, self.lag = schedule, score, lag
         self.every_steps, self.n_classes = every_steps, n_classes
         self.records: list[dict[str, float]] = []
 
@@ -190,13 +186,13 @@ class ValidationMonitor:
         if (step + 1) % self.every_steps:
             return
         scores = told_by_main_process(self.score)
-        task_lags = lags(scores, self.n_classes)
-        self.schedule.update(task_lags)
+        lags = task_lags(scores, self.n_classes, self.lag)
+        self.schedule.update(lags)
         self.records.append(
             {
                 "step": step + 1,
                 **scores,
-                **{f"lag_{task}": value for task, value in task_lags.items()},
+                **{f"lag_{task}": value for task, value in lags.items()},
                 **{f"share_{task}": value for task, value in self.schedule.shares.items()},
             }
         )

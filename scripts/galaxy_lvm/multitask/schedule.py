@@ -13,9 +13,7 @@ FROM_SCRATCH = "from_scratch"
 class TaskSchedule:
     """Deals out the steps so that every task gets its share as exactly as whole steps allow.
 
-    The paper compares an F1 score with a mean squared error. Here each task's lag is put on one
-    scale first (see `lag_of_f1` and `lag_of_mse`): 1 is no better than doing nothing, 0 is
-    perfect. Lags come from the validation split, not from the test split as in the paper.
+    Lags (see `task_lags`) come from the validation split, not from the test split as in the paper.
 
     Parameters
     ----------
@@ -77,12 +75,42 @@ class TaskSchedule:
         self.counts = dict(state["counts"])
 
 
+def task_lags(scores: Mapping[str, float], n_classes: int, kind: str) -> dict[str, float]:
+    """Return how far every task lags, each in [0, 1], from its validation scores.
+
+    Parameters
+    ----------
+    scores
+        `f1` (macro F1) and, for both image tasks, `mse_{task}` and `mse_input_{task}`; for
+        `classical` also `mse_classical_{task}`.
+    n_classes
+        Number of classes.
+    kind
+        `paper`: 1 - F1 beside the mean squared errors as they are, the measures that the paper
+        names (III.A); it gives no formula. Errors of grey levels in [0, 1] are a hundred times
+        smaller, so all that `min_share` leaves free goes to classification.
+        `input`: every task on the scale from doing nothing (1: chance, the input itself) to
+        perfect (0). What noise has destroyed counts as lag for ever.
+        `classical`: as `input`, but an image task has no lag left where its error is that of the
+        best classical method that knows the PSF, the noise or the mask.
+    """
+    lags = {"classification": lag_of_f1(scores["f1"], n_classes)}
+    if kind == "paper":
+        lags["classification"] = 1 - scores["f1"]
+    for task in ("restoration", "reconstruction"):
+        error, error_input = scores[f"mse_{task}"], scores[f"mse_input_{task}"]
+        best = scores[f"mse_classical_{task}"] if kind == "classical" else 0.0
+        lags[task] = min(1.0, error) if kind == "paper" else lag_of_mse(error, error_input, best)
+    return lags
+
+
 def lag_of_f1(f1: float, n_classes: int) -> float:
     """Return the lag of a macro F1 score: 1 at chance level (1 / n_classes), 0 at a score of 1."""
     chance = 1 / n_classes
     return min(1.0, max(0.0, (1 - f1) / (1 - chance)))
 
 
-def lag_of_mse(mse: float, mse_input: float) -> float:
-    """Return the lag of an image task: its error as a share of the error of its own input."""
-    return min(1.0, max(0.0, mse / mse_input)) if mse_input > 0 else 0.0
+def lag_of_mse(mse: float, mse_input: float, mse_best: float = 0.0) -> float:
+    """Return the lag of an image task: 1 at the error of its own input, 0 at the best error."""
+    span = mse_input - mse_best
+    return min(1.0, max(0.0, (mse - mse_best) / span)) if span > 0 else 0.0

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -15,6 +15,8 @@ from galaxy_lvm.core.state import atomic_path, state_folder
 from galaxy_lvm.lvm.model import LVM, LVMConfig
 from galaxy_lvm.lvm.norms import follow_clean_images
 from galaxy_lvm.lvm.weights import load_into, load_lvm, read_card, save_weights
+from galaxy_lvm.multitask.baselines import classical_errors
+from galaxy_lvm.multitask.classical import BaselineSettings, BlurredSet
 from galaxy_lvm.multitask.degrade import BlurRecipe, MaskRecipe
 from galaxy_lvm.multitask.feed import (
     MultitaskFeed,
@@ -53,7 +55,9 @@ class MultitaskSettings:
     reconstruction: dict[str, Any]
     """Section `reconstruction`: fields of MaskRecipe."""
     seed: int
-    """The run's seed."""
+    """Seed of this training."""
+    baselines: dict[str, Any] = field(default_factory=dict)
+    """Section `baselines`: fields of BaselineSettings, for `lag: classical`."""
 
     def __post_init__(self) -> None:
         """Refuse an unknown strategy."""
@@ -137,6 +141,7 @@ def train_multitask(
         lambda: _score(loop, model, sets, settings, len(class_names)),
         settings.multitask["validate_every_steps"],
         len(class_names),
+        settings.multitask["lag"],
     )
     state = state_folder(
         state_root, recipe_version, vars(settings), [crops_path, splits_path, lvm_path]
@@ -191,12 +196,15 @@ def validation_sets(
     with CropStore(crops_path) as crops:
         images = crops.of(labelled)
         some = crops.of(image_galaxies(splits, "val", n_images, settings.seed))
-    reference, blurred, _ = restoration_test_set(some, settings.blur, settings.seed, "val")
-    masked_sets = reconstruction_test_sets(some, settings.mask, settings.seed, "val")
+    reference, blurred, table = restoration_test_set(some, settings.blur, settings.seed, "val")
+    whole, masked, mask, _ = reconstruction_test_sets(some, settings.mask, settings.seed, "val")[""]
+    classical: dict[str, float] = {}
+    if settings.multitask["lag"] == "classical" and settings.strategy == "multi_active":
+        known = BlurredSet.from_table(blurred, table, settings.blur)
+        choices = BaselineSettings(**settings.baselines)
+        classical = classical_errors((reference, known), (whole, masked, mask), choices)
     return ValidationSets(
-        TaskImages(images, labelled.labels),
-        (reference, blurred),
-        masked_sets[""][:2],
+        TaskImages(images, labelled.labels), (reference, blurred), (whole, masked), classical
     )
 
 

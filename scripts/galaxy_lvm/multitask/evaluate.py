@@ -1,0 +1,111 @@
+"""Scores of one multitask training on the test split: rows of Tables 1 to 4."""
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from galaxy_lvm.multitask.heads import restored_images
+from galaxy_lvm.multitask.tasks import image_galaxies, image_test_sets
+from galaxy_lvm.multitask.train import MultitaskSettings, load_multitask
+from galaxy_lvm.report.metrics import (
+    classification_scores,
+    image_metrics,
+    image_scores,
+    right_or_wrong,
+)
+from galaxy_lvm.report.results import long_rows, per_galaxy_rows
+from galaxy_lvm.survey.crop_store import CropStore
+from galaxy_lvm.survey.splits_table import Galaxies, Splits
+from galaxy_lvm.training.loop import make_accelerator
+from galaxy_lvm.training.predict import class_probabilities
+
+EXPERIMENT = "multitask"
+
+
+@dataclass(frozen=True)
+class TestSplit:
+    """What every training is scored on, read once."""
+
+    labelled: Galaxies
+    """Labelled test galaxies."""
+    images: np.ndarray
+    """Their crops, uint8 (n, H, W, 3)."""
+    drawn: Galaxies
+    """Those of the image tasks."""
+    drawn_images: np.ndarray
+    """Their crops."""
+    class_names: tuple[str, ...]
+    """Names in the order of the class numbers."""
+
+    @classmethod
+    def read(
+        cls, crops: str | os.PathLike, splits: str | os.PathLike, n_images: int, seed: int
+    ) -> "TestSplit":
+        """Read the test split; `n_images` galaxies serve the image tasks, drawn by `seed`."""
+        table = Splits(splits)
+        labelled = table.labelled("test")
+        drawn = image_galaxies(table, "test", n_images, seed)
+        with CropStore(crops) as store:
+            return cls(labelled, store.of(labelled), drawn, store.of(drawn), table.class_names)
+
+
+@dataclass
+class Scores:
+    """Scores of one training."""
+
+    rows: list[dict]
+    """Rows of the long table; `seed` is the training's."""
+    galaxies: list[pd.DataFrame]
+    """Scores of single galaxies (`per_galaxy_rows`)."""
+    probabilities: pd.DataFrame
+    """`p_<class>`, `id`, `label`, `model` and `seed` of every labelled test galaxy."""
+
+
+def evaluate_multitask(
+    weights: str | os.PathLike,
+    test: TestSplit,
+    n_orientations: int,
+    zooms: list[float],
+    seed: int,
+) -> Scores:
+    """Score one training on the test split.
+
+    Parameters
+    ----------
+    weights
+        Weights of the training.
+    test
+        The test split.
+    n_orientations, zooms
+        Views over which class probabilities are averaged; see `class_probabilities`.
+    seed
+        The run's seed: every training meets the same degraded images, resampled alike.
+    """
+    model, card = load_multitask(weights)
+    settings = MultitaskSettings(**card["settings"])
+    name, known = settings.strategy, test.labelled
+    # In the precision of the training: twice as fast where that is bfloat16.
+    autocast = make_accelerator(settings.multitask["optim"]["precision"]).autocast
+    side_pix = settings.classification["view_side_pix"]
+    shares = class_probabilities(
+        model, test.images, side_pix, n_orientations, zooms, autocast=autocast
+    )
+    table = pd.DataFrame(shares, columns=[f"p_{c}" for c in test.class_names])
+    found = Scores([], [], table.assign(id=known.ids, label=known.labels, model=name))
+    found.probabilities["seed"] = settings.seed
+
+    def add(task: str, condition: str, ids, scores: dict, single: pd.DataFrame) -> None:
+        found.rows += long_rows(EXPERIMENT, task, name, condition, settings.seed, scores)
+        of_galaxies = per_galaxy_rows(task, name, condition, settings.seed, ids, single)
+        found.galaxies.append(of_galaxies)
+
+    predicted = shares.argmax(axis=1)
+    scores = classification_scores(known.labels, predicted, len(test.class_names), seed)
+    add("classification", "", known.ids, scores, right_or_wrong(known.labels, predicted))
+    sets = image_test_sets(test.drawn_images, settings.blur, settings.mask, seed)
+    for task, condition, reference, degraded in sets:
+        result = image_metrics(reference, restored_images(model, task, degraded, autocast=autocast))
+        add(task, condition, test.drawn.ids, image_scores(result, seed), result)
+    return found
