@@ -20,7 +20,6 @@ MAX_MODULE_LINES, MAX_FUNCTION_LINES, MAX_SCRIPT_LINES = 400, 40, 120
 
 # What is still longer. These lists only get shorter: one that was mended must leave them.
 LONG_FUNCTIONS = {
-    "evaluate_multitask.py:main",
     "galaxy_lvm/hitl/diagram.py:module_canvas",
     "galaxy_lvm/lenses/train.py:train_detector",
     "galaxy_lvm/lvm/anatomy.py:describe_lvm",

@@ -78,7 +78,10 @@ def test_baselines_are_scored_on_all_classes_of_a_sorted_table(by_class, tmp_pat
 def test_images_that_steer_the_shares_are_of_all_classes(by_class):
     sections = {"classification": {}, "restoration": RESTORATION, "reconstruction": RECONSTRUCTION}
     settings = MultitaskSettings(
-        strategy="multi_active", multitask={"n_validation_images": 8}, seed=1, **sections
+        strategy="multi_active",
+        multitask={"n_validation_images": 8, "lag": "input"},
+        seed=1,
+        **sections,
     )
     sets = validation_sets(*by_class, settings)
     for reference in (sets.restoration[0], sets.reconstruction[0]):

@@ -44,7 +44,7 @@ def test_classical_errors_are_those_of_methods_that_know_everything():
     widths = np.linspace(3, 6, 6)[:, None, None]
     grey = 200 * np.exp(-(x**2 + y**2) / (2 * widths**2)) + 20
     images = np.repeat(grey[..., None], 3, axis=3).astype(np.uint8)
-    blur, mask = BlurRecipe(psf_side_pix=15), MaskRecipe(patch_sizes_pix=(4,))
+    blur, mask = BlurRecipe(fwhm_max_pix=4.0), MaskRecipe(patch_sizes_pix=(4,))
     sharp, blurred, table = restoration_test_set(images, blur, 1, "val")
     whole, masked, hidden, _ = reconstruction_test_sets(images, mask, 1, "val")[""]
     known = BlurredSet.from_table(blurred, table, blur)
