@@ -3,15 +3,12 @@
 snakemake --cores 2                                          the demo, on a laptop
 snakemake --cores 2 table1                                   one table or figure
 snakemake --cores 2 --configfile config/folder.yaml --config data_dir=PATH
-snakemake --profile slurm --configfile config/paper.yaml     the paper's sizes
+snakemake --profile slurm                                    the paper's sizes
 """
 
 from snakemake.utils import min_version
 
 min_version("9.0")
-
-
-configfile: workflow.source_path("config/config.yaml")
 
 
 report: "report/workflow.rst"

@@ -1,5 +1,6 @@
 """Config check, paths and helpers that the chapters share."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,10 +10,16 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from galaxy_lvm.core.closure import code_hash
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.training.model_specs import model_specs, reference_specs
-from galaxy_lvm.core.config import check_config
+from galaxy_lvm.core.config import resolve
+from galaxy_lvm.core.config.profile import check_profile, profiles_of
 
 try:
-    check_config(config)
+    if workflow.is_main_process:
+        profiles = profiles_of(sys.argv, os.environ)
+        check_profile(config, profiles, [Path(workflow.basedir), Path(workflow.workdir_init)])
+    complete = resolve(config, workflow.overwrite_configfiles)
+    config.clear()
+    config.update(complete)
     FEWSHOT_SPECS = {spec.label: spec for spec in model_specs(config["fewshot"]["models"])}
     REFERENCE_SPECS = {s.label: s for s in reference_specs(config["reference"]["models"])}
 except ConfigError as error:

@@ -85,8 +85,7 @@ def command_line() -> None:
     parser.add_argument("--pixel-scale", type=float, help="arcsec per pixel of JPEG and PNG images")
     parser.add_argument("--score-threshold", type=float, help="smallest score, 0 to 1")
     parser.add_argument("--metrics", help="metrics/lenses.csv of a run, for the threshold")
-    own = Path(__file__).parents[1] / "config" / "config.yaml"
-    parser.add_argument("--configfile", nargs="+", default=[own], help="other settings")
+    parser.add_argument("--configfile", nargs="+", default=[], help="settings; else the demo's")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     config = load_config(*options.configfile)

@@ -15,7 +15,7 @@ from galaxy_lvm.hitl.session import Session
 from galaxy_lvm.hitl.settings import SessionSettings, settings_from
 from sklearn.metrics import roc_auc_score
 
-DEMO = Path(__file__).parents[2] / "config" / "config.yaml"
+DEMO = Path(__file__).parents[2] / "config" / "demo.yaml"
 SMALL = RankerSettings(hidden_dim=64, steps=20, n_components=10)
 SETTINGS = SessionSettings(ranker=SMALL)
 

@@ -38,7 +38,7 @@ from galaxy_lvm.hitl.tables import (
 from galaxy_lvm.report.results import long_rows
 from galaxy_lvm.report.verdicts import FAILS, HOLDS, NOT_EVALUATED
 
-DEMO = Path(__file__).parents[2] / "config" / "config.yaml"
+DEMO = Path(__file__).parents[2] / "config" / "demo.yaml"
 SETTINGS = SessionSettings(ranker=RankerSettings(hidden_dim=32, steps=10, n_components=6))
 SIZES = Sizes(few_per_class=3, more_per_class=6, small_per_class=10, n_recommended=4, n_big=60)
 IDS = [f"g{i}" for i in range(400)]

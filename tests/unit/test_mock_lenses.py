@@ -265,7 +265,7 @@ def test_contact_sheet_runs_from_the_clearest_to_the_faintest(store: FieldStore)
 
 
 def test_defaults_of_the_schema_are_those_of_the_code() -> None:
-    config = load_config("config/config.yaml")
+    config = load_config()
     assert LensSettings.from_mapping(config["lenses"]["fields"]["mock"]) == LensSettings()
     assert set(config["lenses"]["fields"]["mock"]) == set(asdict(LensSettings()))
 

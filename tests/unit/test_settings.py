@@ -1,25 +1,62 @@
 """The config: complete, checked, and every mistake named with its path."""
 
+import json
 import re
-from pathlib import Path
+from dataclasses import fields
 
 import pytest
 import yaml
-from galaxy_lvm.core.config import SCHEMA_PATH, check_config, load_config
+from galaxy_lvm.core.config import RunConfig, check_config, load_config
+from galaxy_lvm.core.config.base import Section
+from galaxy_lvm.core.config.load import CONFIG_FOLDER, merge, sizes
+from galaxy_lvm.core.config.mistakes import section_in
+from galaxy_lvm.core.config.render import default_yaml, page, schema, schema_yaml
+from galaxy_lvm.core.config.snapshots import snapshot_yaml
 from galaxy_lvm.core.errors import ConfigError
 
-ROOT = Path(__file__).parents[2]
-DEMO = ROOT / "config" / "config.yaml"
+ROOT = CONFIG_FOLDER.parent
+NO_GALAXIES = dict.fromkeys(("elliptical", "edge_on", "spiral", "other"), 0)
+SMALLEST = {"run": "x", "datasets": {"galaxies": {"source": "mock"}}}
 
 
-@pytest.mark.parametrize("name", ["config", "test", "paper", "lenses", "fewshot", "discovery"])
-def test_shipped_configs_are_valid(name):
-    config = load_config(DEMO, ROOT / "config" / f"{name}.yaml")
-    assert config["run"] == {"config": "demo"}.get(name, name)
+def with_change(change):
+    config = json.loads(json.dumps(SMALLEST))
+    merge(config, change)
+    return config
+
+
+def nested(path, value):
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return value
+
+
+def all_sections(section=RunConfig, seen=None):
+    """Every section that a config may hold, this one among them."""
+    seen = {} if seen is None else seen
+    seen[section.__name__] = section
+    for field in section.model_fields.values():
+        inner = section_in(field.annotation)
+        if inner and inner.__name__ not in seen:
+            all_sections(inner, seen)
+    return seen
+
+
+@pytest.mark.parametrize("name", sorted(sizes()))
+def test_complete_config_of_every_size_is_the_one_that_is_kept(name):
+    """An intended change: make config-docs, and look at the difference of the snapshots."""
+    kept = (ROOT / "tests" / "snapshots" / "config" / f"{name}.yaml").read_text()
+    assert kept == snapshot_yaml(name)
+    assert yaml.safe_load(kept)["run"] == name
+
+
+def test_no_snapshot_is_left_of_a_size_that_is_gone():
+    kept = {path.stem for path in (ROOT / "tests" / "snapshots" / "config").glob("*.yaml")}
+    assert kept == set(sizes())
 
 
 def test_paper_config_is_the_papers():
-    config = load_config(DEMO, ROOT / "config" / "paper.yaml")
+    config = load_config(CONFIG_FOLDER / "paper.yaml")
     assert config["lvm"]["preset"] == "lvm_base"
     assert config["lvm"]["skip_connections"] is True
     assert config["pretrain"]["objective"] == "reconstruct"
@@ -28,33 +65,120 @@ def test_paper_config_is_the_papers():
     assert config["splits"]["n_train_per_class"] == 500
 
 
+def test_demo_values_do_not_leak_into_the_papers_run():
+    """docs/deviations.md: heads learn at the encoder's rate, the last weights are kept."""
+    config = load_config(CONFIG_FOLDER / "paper.yaml")
+    multitask = config["multitask"]
+    assert multitask["optim"]["head_factor"] == 1.0
+    assert multitask["optim"]["ema_decay"] == 0.0
+    assert multitask["image_batch_size"] is None
+    assert config["lenses"]["detector"]["optim"]["ema_decay"] == 0.0
+
+
+def test_folder_config_says_all_that_it_needs():
+    said = yaml.safe_load((CONFIG_FOLDER / "folder.yaml").read_text())
+    assert said["base"] is None
+    assert said["multitask"]["optim"]["head_factor"] == 2
+    assert said["pretrain"]["objective"] == "contrastive"
+    assert said["lvm"]["skip_connections"] is False
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"sed": 1}, r"sed: no such key; did you mean 'seed'\?"),
         ({"pretrain": {"optim": {"stepz": 3}}}, r"pretrain\.optim\.stepz: no such key"),
         ({"crop": {"margin": "wide"}}, r"crop\.margin: 'wide' is not of type 'number'"),
-        ({"seed": -1}, r"seed: -1 is less than the minimum"),
+        ({"seed": -1}, r"seed: -1 is less than the minimum of 0"),
+        ({"seed": True}, r"seed: True is not of type 'integer'"),
         ({"splits": {"train": 0.9}}, r"splits: train \+ val \+ test is 1\.2, expected 1"),
         ({"tasks_dataset": "stars"}, r"tasks_dataset: 'stars' is none of the datasets"),
+        ({"pretrain_dataset": "stars"}, r"pretrain_dataset: 'stars' is none of the datasets"),
+        ({"extensions": {"search_dataset": "s"}}, r"extensions\.search_dataset: 's' is none of"),
+        ({"hitl": {"comparison_dataset": "b"}}, r"hitl\.comparison_dataset: 'b' is none of"),
         ({"hitl": {"discovery_dataset": "bgs"}}, r"hitl\.discovery_dataset: 'bgs' is none of"),
         ({"hitl": {"comparison": {"target": "bar"}}}, r"hitl\.comparison\.target: 'bar' is none"),
-        ({"datasets": {"galaxies": {"source": "folder"}}}, r"datasets\.galaxies\.data_dir"),
+        ({"datasets": {"galaxies": {"source": "folder"}}}, r"datasets\.galaxies\.data_dir: needed"),
+        ({"datasets": {"galaxies": {"source": "ssl_legacysurvey"}}}, r"datasets\.galaxies\.path"),
+        ({"datasets": {"Mine": {"source": "mock"}}}, r"datasets\.Mine: 'Mine' does not match"),
         ({"fewshot": {"dataset": "bgs"}}, r"fewshot\.dataset: 'bgs' is none of the datasets"),
+        ({"fewshot": {"sizes": [10, 10]}}, r"fewshot\.sizes: names 10 twice"),
+        ({"fewshot": {"models": []}}, r"fewshot\.models: \[\] is too short, expected at least 1"),
+        ({"fewshot": {"models": [{"model": 1}]}}, r"fewshot\.models\.0\.model: 1 is not of type"),
         ({"mock": {"n_lenses": 900}}, r"mock\.n_lenses: 900 lenses among about 500 ellipticals"),
+        (
+            {"mock": {"class_fractions": NO_GALAXIES}},
+            r"mock\.class_fractions: the shares are all 0",
+        ),
         ({"multitask": {"optim": {"optimizer": "adam"}}}, r"multitask\.optim\.weight_decay: 0\.05"),
+        (
+            {"lenses": {"detector": {"optim": {"optimizer": "adam"}}}},
+            r"detector\.optim\.weight_decay",
+        ),
         (
             {"datasets": {"galaxies": {"source": "mock", "classes": "zoo"}}},
             r"datasets\.galaxies\.classes: 'zoo' is none of the class_schemes",
         ),
         ({"pretrain": {"view_side_pix": 70}}, r"pretrain\.view_side_pix: 70 is no multiple of 32"),
+        ({"classification": {"view_side_pix": 48}}, r"classification\.view_side_pix: 48 is no"),
+        ({"multitask": {"patch_side_pix": 40}}, r"multitask\.patch_side_pix: 40 is no multiple"),
+        ({"multitask": {"lag": "mine"}}, r"multitask\.lag: 'mine' is none of 'paper'"),
+        (
+            {"pretrain": {"views": {"zoom_min": 2}}},
+            r"pretrain\.views\.zoom_min: 2 is above zoom_max",
+        ),
+        (
+            {"restoration": {"fwhm_min_pix": 9}},
+            r"restoration\.fwhm_min_pix: 9 is above fwhm_max_pix",
+        ),
+        ({"restoration": {"noise_sigma_min": 20}}, r"restoration\.noise_sigma_min: 20 is above"),
+        ({"reconstruction": {"fraction_min": 0.8}}, r"reconstruction\.fraction_min: 0\.8 is above"),
+        (
+            {"lenses": {"fields": {"source": "candidates"}}},
+            r"lenses\.candidates\.tables: needed by",
+        ),
+        ({"lenses": {"detector": {"train_sizes": [999]}}}, r"lenses\.detector\.train_sizes: 999"),
+        ({"lenses": {"detector": {"anchor_sides_pix": [8]}}}, r"anchor_sides_pix: 1 sides for 3"),
+        (
+            {"lenses": {"fields": {"source": "none"}, "search": {"images": "x"}}},
+            r"lenses\.search: no",
+        ),
+        ({"lenses": {"search": {"images": "x", "positions": "y"}}}, r"lenses\.search: give images"),
+        (
+            {"lenses": {"search": {"backbone": "vgg"}}},
+            r"lenses\.search\.backbone: 'vgg' is none of",
+        ),
+        ({"lenses": {"search": {"overlap_pix": 99}}}, r"lenses\.search\.overlap_pix: 99 is above"),
+        (
+            {"lenses": {"fields": {"mock": {"einstein_radius_min_arcsec": 4}}}},
+            r"lenses\.fields\.mock\.einstein_radius_min_arcsec: 4 is not below",
+        ),
+        (
+            {"lenses": {"fields": {"mock": {"source_mag_r_faint": 21}}}},
+            r"lenses\.fields\.mock\.source_mag_r_bright: 22 is not below",
+        ),
+        (
+            {"lenses": {"candidates": {"empty_min_arcsec": 400}}},
+            r"candidates\.empty_min_arcsec: 400",
+        ),
+        ({"class_schemes": {"own": [{"clas": "a"}]}}, r"class_schemes\.own\.0\.clas: no such key"),
+        (
+            {"class_schemes": {"own": [{"class": "a", "where": [{"column": "c", "min": 1}]}] * 2}},
+            r"class_schemes\.own: a class occurs twice",
+        ),
+        (
+            {"hitl": {"targets": {"a": {"where": [{"column": "c"}]}}}},
+            r"where\.0: 'c' needs min, max",
+        ),
+        (
+            {"hitl": {"targets": {"a": {"where": [{"column": "c", "min": 2, "max": 1}]}}}},
+            r"hitl\.targets\.a\.where\.0\.min: 2 is above max, 1",
+        ),
     ],
-)
+)  # fmt: skip
 def test_mistakes_are_named_with_their_path(change, message):
-    config = yaml.safe_load("{run: x, datasets: {galaxies: {source: mock}}}")
-    config.update(change)
     with pytest.raises(ConfigError, match=message):
-        check_config(config)
+        check_config(with_change(change))
 
 
 def test_all_mistakes_are_listed_at_once():
@@ -63,22 +187,75 @@ def test_all_mistakes_are_listed_at_once():
     assert len(re.findall(r"^  ", str(caught.value), flags=re.M)) == 3
 
 
-def test_every_key_is_described_and_closed():
-    def walk(node, path):
-        if node.get("type") == "object":
-            assert "additionalProperties" in node, path
-        for key, part in node.get("properties", {}).items():
-            assert part.get("description"), f"{path}.{key}"
-            assert "default" in part or part.get("properties") or key in ("run", "datasets"), key
-            walk(part, f"{path}.{key}")
+def test_contradictions_of_sections_are_listed_beside_other_mistakes():
+    with pytest.raises(ConfigError) as caught:
+        check_config(with_change({"splits": {"train": 0.9}, "mock": {"n_lenses": 900}, "sed": 1}))
+    assert len(re.findall(r"^  ", str(caught.value), flags=re.M)) == 3
 
-    walk(yaml.safe_load(SCHEMA_PATH.read_text()), "")
+
+def test_own_class_schemes_stand_beside_those_that_every_config_has():
+    where = [{"column": "c", "min": 1}]
+    own = [{"class": "a", "where": where}, {"class": "b", "where": where}]
+    schemes = check_config(with_change({"class_schemes": {"mine": own}}))["class_schemes"]
+    assert schemes["mine"] == own
+    assert {"galaxy_zoo_decals", "galaxy_zoo_2", "simulated"} < set(schemes)
+
+
+def test_every_key_is_described_and_closed():
+    for name, section in all_sections().items():
+        assert issubclass(section, Section) and section.__doc__, name
+        assert section.model_config["extra"] == "forbid" and section.model_config["frozen"], name
+        for key, field in section.model_fields.items():
+            assert field.description and "\n" not in field.description, f"{name}.{key}"
+
+
+def test_defaults_are_within_their_limits():
+    """Pydantic does not look at defaults: given explicitly they have to pass as well."""
+    complete = check_config(SMALLEST)
+    assert check_config(complete) == complete
+
+
+def test_files_written_from_the_models_are_in_step():
+    """Mended by: make config-docs."""
+    assert (CONFIG_FOLDER / "config.schema.yaml").read_text() == schema_yaml()
+    assert (CONFIG_FOLDER / "defaults.yaml").read_text() == default_yaml()
+    assert (ROOT / "docs" / "config.md").read_text() == page()
+
+
+def test_default_file_is_a_config_with_every_default():
+    made = load_config(CONFIG_FOLDER / "defaults.yaml")
+    assert made == check_config({**SMALLEST, "run": made["run"]})
+
+
+def test_schema_for_editors_accepts_what_the_models_accept():
+    validator = pytest.importorskip("jsonschema").Draft202012Validator(schema())
+    for path in sizes().values():
+        assert not list(validator.iter_errors(yaml.safe_load(path.read_text()))), path
+    assert list(validator.iter_errors({"sed": 1}))
+    assert list(validator.iter_errors({"crop": {"centre_fraction": 0.5}}))
+
+
+@pytest.mark.parametrize("fraction", [0.005, 0.45])
+def test_allowed_reach_of_the_crops_centre_works_on_small_frames(fraction):
+    np = pytest.importorskip("numpy")
+    from galaxy_lvm.survey.crops import CropSettings, adaptive_box
+
+    settings = CropSettings(
+        **check_config(with_change(nested("crop.centre_fraction", fraction)))["crop"]
+    )
+    y, x = np.mgrid[:32, :32] - 16
+    frame = np.repeat(np.exp(-np.hypot(x, y) / 3)[..., None] * 200, 3, axis=2).astype(np.uint8)
+    assert adaptive_box(frame, settings) is not None
+
+
+@pytest.mark.parametrize("value", [0.5, 0.46, 0.004])
+def test_reach_of_the_crops_centre_that_leaves_the_frame_is_refused(value):
+    with pytest.raises(ConfigError, match=r"crop\.centre_fraction"):
+        check_config(with_change(nested("crop.centre_fraction", value)))
 
 
 def test_settings_match_the_classes_that_read_them():
-    """A key of the schema that no class reads, or the other way round, is a silent default."""
-    from dataclasses import fields
-
+    """A key of the config that no class reads, or the other way round, is a silent default."""
     from galaxy_lvm.multitask.degrade import BlurRecipe, MaskRecipe
     from galaxy_lvm.simulation.survey import MockSettings
     from galaxy_lvm.survey.crops import CropSettings
@@ -87,18 +264,17 @@ def test_settings_match_the_classes_that_read_them():
     from galaxy_lvm.training.augment import ViewRecipe
     from galaxy_lvm.training.loop import OptimSettings
 
-    schema = yaml.safe_load(SCHEMA_PATH.read_text())["properties"]
-    views = schema["pretrain"]["properties"]["views"]
+    config = check_config(SMALLEST)
     pairs = [
-        (schema["crop"], CropSettings, set()),
-        (schema["folder"], FolderSettings, set()),
-        (schema["mock"], MockSettings, set()),
-        (schema["splits"], SplitSettings, set()),
-        (schema["restoration"], BlurRecipe, set()),
-        (schema["reconstruction"], MaskRecipe, set()),
-        (schema["pretrain"]["properties"]["optim"], OptimSettings, set()),
-        (views, ViewRecipe, {"side_pix"}),
+        (config["crop"], CropSettings, set()),
+        (config["folder"], FolderSettings, set()),
+        (config["mock"], MockSettings, set()),
+        (config["splits"], SplitSettings, set()),
+        (config["restoration"], BlurRecipe, set()),
+        (config["reconstruction"], MaskRecipe, set()),
+        (config["pretrain"]["optim"], OptimSettings, set()),
+        (config["pretrain"]["views"], ViewRecipe, {"side_pix"}),
     ]
     for part, settings_class, elsewhere in pairs:
         names = {field.name for field in fields(settings_class)}
-        assert set(part["properties"]) == names - elsewhere, settings_class.__name__
+        assert set(part) == names - elsewhere, settings_class.__name__

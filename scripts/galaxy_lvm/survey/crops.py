@@ -103,7 +103,7 @@ class CropSettings:
             "min_side_pix": (4, 4096),
             "max_fraction": (0.05, 1.0),
             "default_fraction": (0.05, 1.0),
-            "centre_fraction": (0.005, 0.5),
+            "centre_fraction": (0.005, 0.45),
             "neighbour_growth": (1.0, 10.0),
             "max_bad_fraction": (0.0, 1.0),
         }

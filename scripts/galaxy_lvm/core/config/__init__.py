@@ -1,0 +1,6 @@
+"""The config: one model of every key, and how files become a complete config."""
+
+from galaxy_lvm.core.config.load import check_config, load_config, merge, parse_config, resolve
+from galaxy_lvm.core.config.run import RunConfig
+
+__all__ = ["RunConfig", "check_config", "load_config", "merge", "parse_config", "resolve"]

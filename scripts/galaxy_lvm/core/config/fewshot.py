@@ -1,0 +1,147 @@
+"""Features, and classification from few labels."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from galaxy_lvm.core.config.base import UNIQUE, Section, part
+from galaxy_lvm.core.config.tasks import Network
+from galaxy_lvm.core.config.training import Optim, Views
+
+
+class Features(Section):
+    """Feature vectors, extracted once for all that reads them."""
+
+    view_side_pix: int = Field(
+        64,
+        ge=16,
+        description=(
+            "side to which crops are resized; for the networks of the few-shot comparison too"
+        ),
+    )
+    n_orientations: int = Field(
+        2,
+        ge=1,
+        le=8,
+        description=(
+            "orientations over which vectors (and the networks' class probabilities) are averaged"
+        ),
+    )
+    batch_size: int = Field(32, ge=1, description="crops per call of the network")
+    block_crops: int = Field(512, ge=1, description="crops read at a time")
+    shard_crops: int = Field(50000, ge=1, description="crops per shard; what a kill may lose")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto computes in bfloat16 where the device does"
+    )
+
+
+class Head(Section):
+    """Fully connected head on frozen features; validation decides between one layer and two."""
+
+    hidden_dim: int = Field(256, ge=1, description="width of the hidden layer")
+    weight_decays: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        (0.01, 1.0), min_length=1, description="decays to choose from"
+    )
+    dropout: float = Field(
+        0.2, ge=0, lt=1, description="share of hidden units left out in training"
+    )
+    learning_rate: float = Field(0.001, gt=0, le=1, description="of AdamW")
+    steps: int = Field(150, ge=1, description="updates at most")
+
+
+class FewShotNetwork(Network):
+    """A classifier of figure 5; the LVM and its features as well."""
+
+    model: str = Field(
+        min_length=1,
+        description=(
+            "lvm_frozen, lvm_finetuned, lvm_scratch, alexnet, vgg16, resnet18, resnet50, "
+            "hog_logistic, or timm:NAME for any model of timm"
+        ),
+    )
+    weights: str = Field(
+        "none",
+        min_length=1,
+        description=(
+            "none, imagenet (downloaded), or the path of a weights file; for the LVM none means "
+            "this run's"
+        ),
+    )
+    frozen: bool = Field(
+        False, description="train a head on frozen features instead of the whole network"
+    )
+
+
+class FewShot(Section):
+    """Few-shot classification (paper IV.A, figure 5)."""
+
+    dataset: str | None = Field(
+        None, description="dataset with the labels; null takes that of the tasks"
+    )
+    models: tuple[FewShotNetwork, ...] = Field(
+        (
+            FewShotNetwork(model="lvm_frozen"),
+            FewShotNetwork(model="hog_logistic"),
+            FewShotNetwork(model="alexnet", learning_rates=(0.0003,)),
+            FewShotNetwork(model="resnet18"),
+        ),
+        min_length=1,
+        description="classifiers to compare, one a line",
+    )
+    sizes: Annotated[tuple[Annotated[int, Field(ge=1)], ...], UNIQUE] = Field(
+        (10, 30, 100), min_length=1, description="training galaxies per class"
+    )
+    n_seeds: int = Field(
+        3, ge=1, description="repetitions with other training sets and other starts"
+    )
+    seeds_per_job: int = Field(
+        3, ge=1, description="repetitions that one job does one after the other"
+    )
+    batch_size: int = Field(16, ge=2, description="galaxies per step")
+    min_epochs: float = Field(
+        3.0,
+        ge=0,
+        description=(
+            "how often a network sees every galaxy at least; the steps are optim.steps or more "
+            "for it"
+        ),
+    )
+    validate_every_fraction: float = Field(
+        0.2,
+        gt=0,
+        le=1,
+        description="share of the steps between validations; the best one's weights are kept",
+    )
+    learning_rates: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+        (0.001,),
+        min_length=1,
+        description="networks from scratch - peaks to choose from on validation",
+    )
+    finetune_learning_rates: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+        (0.0001,),
+        min_length=1,
+        description="pretrained networks - peaks to choose from on validation",
+    )
+    finetune_head_factor: float = Field(
+        1.0,
+        gt=0,
+        le=100,
+        description="pretrained networks - learning rate of the new layer in units of the others'",
+    )
+    logistic_c: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (0.0001, 0.001, 0.01, 0.1, 1.0),
+        min_length=1,
+        description=(
+            "single layer on frozen features or HOG - inverse strengths of its penalty to choose "
+            "from"
+        ),
+    )
+    dropout: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        description="share of the features left out in training before a network's last layer",
+    )
+    head: Head = part(Head)
+    views: Views = part(Views)
+    optim: Optim = part(Optim)

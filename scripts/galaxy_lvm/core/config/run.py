@@ -1,0 +1,132 @@
+"""The whole config of a run, and keys of different sections that do not go together."""
+
+from collections.abc import Iterator
+
+from pydantic import Field, field_validator
+
+from galaxy_lvm.core.config.base import Contradiction, Section, part
+from galaxy_lvm.core.config.extensions import Extensions
+from galaxy_lvm.core.config.fewshot import Features, FewShot
+from galaxy_lvm.core.config.hitl import Hitl, Name
+from galaxy_lvm.core.config.lenses import Lenses
+from galaxy_lvm.core.config.resources import Resources
+from galaxy_lvm.core.config.schemes import Scheme, own_schemes
+from galaxy_lvm.core.config.survey import Crop, Dataset, Folder, Mock, Service, Splits
+from galaxy_lvm.core.config.tasks import (
+    Baselines,
+    Blur,
+    Classification,
+    Mask,
+    Multitask,
+    Reference,
+)
+from galaxy_lvm.core.config.training import Lvm, Pretrain
+
+
+class RunConfig(Section):
+    """Everything that a run is told; `run` and `datasets` are the only keys that it needs."""
+
+    run: str = Field(
+        pattern="^[A-Za-z0-9_-]+$",
+        description="name of the run; everything is written below results/{run}",
+    )
+    seed: int = Field(1, ge=0, description="the one seed that all others are derived from")
+    threads: int = Field(
+        2, ge=1, description="CPU threads of a job that trains; SLURM and --cores may grant fewer"
+    )
+    gpus: int = Field(0, ge=0, description="GPUs of a job that trains; 0 trains on the CPU")
+    data_dir: str | None = Field(
+        None,
+        description=(
+            "short for the folder of every dataset of source 'folder' (--config data_dir=PATH)"
+        ),
+    )
+    tasks_dataset: str = Field(
+        "galaxies", description="dataset with the labels that the tasks are trained and tested on"
+    )
+    pretrain_dataset: str = Field(
+        "galaxies",
+        description=(
+            "dataset that the LVM is pretrained on (of the tasks' dataset only the training split)"
+        ),
+    )
+    datasets: dict[Name, Dataset] = Field(min_length=1, description="datasets by name")
+    mock: Mock = part(Mock)
+    folder: Folder = part(Folder)
+    legacysurvey: Service = part(Service)
+    crop: Crop = part(Crop)
+    class_schemes: dict[str, Scheme] = Field(
+        default_factory=own_schemes,
+        description=(
+            "classes by columns of a catalogue; a dataset names its scheme under 'classes', and a "
+            "galaxy that fits no class or two is not used; your own stand beside "
+            "galaxy_zoo_decals, galaxy_zoo_2 and simulated"
+        ),
+    )
+    splits: Splits = part(Splits)
+    lvm: Lvm = part(Lvm)
+    pretrain: Pretrain = part(Pretrain)
+    multitask: Multitask = part(Multitask)
+    classification: Classification = part(Classification)
+    restoration: Blur = part(Blur)
+    reconstruction: Mask = part(Mask)
+    baselines: Baselines = part(Baselines)
+    reference: Reference = part(Reference)
+    features: Features = part(Features)
+    fewshot: FewShot = part(FewShot)
+    extensions: Extensions = part(Extensions)
+    hitl: Hitl = part(Hitl)
+    lenses: Lenses = part(Lenses)
+    resources: Resources = part(Resources)
+
+    @field_validator("class_schemes")
+    @classmethod
+    def _with_own_schemes(cls, given: dict[str, Scheme]) -> dict[str, Scheme]:
+        return own_schemes() | given
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Yield what no section can see by itself."""
+        yield from self._unknown_datasets()
+        for name, dataset in self.datasets.items():
+            if dataset.source == "folder" and not (dataset.data_dir or self.data_dir):
+                yield (
+                    f"datasets.{name}.data_dir",
+                    "needed by source 'folder' (or --config data_dir=...)",
+                )
+            if dataset.classes not in (None, *self.class_schemes):
+                known = ", ".join(self.class_schemes)
+                yield (
+                    f"datasets.{name}.classes",
+                    f"{dataset.classes!r} is none of the class_schemes {known}",
+                )
+        for name, rules in self.class_schemes.items():
+            classes = [rule.class_ for rule in rules]
+            if len(set(classes)) < len(classes):
+                yield f"class_schemes.{name}", f"a class occurs twice in {classes}"
+        yield from self._uneven_sides()
+
+    def _unknown_datasets(self) -> Iterator[Contradiction]:
+        """Yield names that stand for none of the datasets."""
+        chosen = {
+            "tasks_dataset": self.tasks_dataset,
+            "pretrain_dataset": self.pretrain_dataset,
+            "fewshot.dataset": self.fewshot.dataset,
+            "extensions.search_dataset": self.extensions.search_dataset,
+            "hitl.comparison_dataset": self.hitl.comparison_dataset,
+            "hitl.discovery_dataset": self.hitl.discovery_dataset,
+        }
+        for path, name in chosen.items():
+            if name not in (None, *self.datasets):
+                yield path, f"{name!r} is none of the datasets {sorted(self.datasets)}"
+
+    def _uneven_sides(self) -> Iterator[Contradiction]:
+        """Yield sides of views that are no whole number of the network's coarsest tokens."""
+        coarsest = self.lvm.coarsest_pix
+        sides = {
+            "pretrain.view_side_pix": self.pretrain.view_side_pix,
+            "classification.view_side_pix": self.classification.view_side_pix,
+            "multitask.patch_side_pix": self.multitask.patch_side_pix,
+        }
+        for path, side in sides.items():
+            if side % coarsest:
+                yield path, f"{side} is no multiple of {coarsest} pixels"

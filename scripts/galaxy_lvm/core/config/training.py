@@ -1,0 +1,170 @@
+"""The network, how it is trained, and what it sees."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from galaxy_lvm.core.config.base import UNIQUE, Contradiction, Section, order, part
+
+
+class Lvm(Section):
+    """Shape of the large vision model (paper II.A)."""
+
+    preset: Literal["lvm_base", "lvm_tiny", "lvm_micro"] = Field(
+        "lvm_tiny",
+        description=(
+            "lvm_base is the paper's (100 M weights), lvm_tiny for two CPU cores, lvm_micro for "
+            "tests"
+        ),
+    )
+    embed_dim: int | None = Field(
+        None, ge=8, description="channels after the patch embedding; null keeps the preset's"
+    )
+    depths: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
+        None,
+        min_length=2,
+        max_length=5,
+        description="Swin layers of each encoder stage; null keeps the preset's",
+    )
+    head_dim: int | None = Field(
+        None, ge=4, description="channels of one attention head; null keeps the preset's"
+    )
+    window: int | None = Field(
+        None, ge=2, description="side of an attention window in tokens; null keeps the preset's"
+    )
+    image_side_pix: int | None = Field(
+        None, ge=32, description="nominal image side; null keeps the preset's 128"
+    )
+    conv: Literal["none", "stage", "block", "layer"] | None = Field(
+        None,
+        description=(
+            "3 x 3 convolutions in a stage - none, one depthwise per stage, a full one per pair "
+            "of layers (block) or per layer; null keeps the preset's"
+        ),
+    )
+    norm: Literal["layer", "batch"] | None = Field(
+        None,
+        description=(
+            "normalisation of the encoder's convolutions - layer (per token) or batch (with "
+            "statistics for each kind of image); null keeps the preset's"
+        ),
+    )
+    skip_connections: bool = Field(
+        True,
+        description=(
+            "whether the LVM's decoder sees the encoder's finer maps and the image (the paper's "
+            "U-Net) while pretraining"
+        ),
+    )
+
+    @property
+    def coarsest_pix(self) -> int:
+        """Side of the coarsest token in pixels; images are a multiple of it."""
+        n_stages = len(self.depths) if self.depths else 3 if self.preset == "lvm_micro" else 4
+        return 4 * 2 ** (n_stages - 1)
+
+
+class Views(Section):
+    """Random views (flips, rotations, crops, levels); galaxies have no preferred direction."""
+
+    zoom_min: float = Field(0.85, gt=0, le=4, description="smallest magnification")
+    zoom_max: float = Field(1.25, gt=0, le=8, description="largest magnification")
+    shift: float = Field(0.08, ge=0, le=0.5, description="largest shift as a fraction of the side")
+    stretch: float = Field(
+        0.05, ge=0, le=0.5, description="largest relative change of the axis ratio"
+    )
+    brightness: float = Field(0.2, ge=0, le=1, description="largest relative change of brightness")
+    colour: float = Field(0.1, ge=0, le=1, description="largest relative change of one channel")
+    contrast: float = Field(
+        0.0, ge=0, le=0.9, description="largest change of the exponent of the grey levels"
+    )
+    noise_sigma: float = Field(
+        0.02, ge=0, le=0.5, description="largest sigma of added noise, grey levels in [0, 1]"
+    )
+    blur_fwhm_max_pix: float = Field(
+        0.0, ge=0, le=10, description="largest FWHM of an extra blur in pixels of the view"
+    )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Yield an empty range."""
+        yield from order("zoom_min", self.zoom_min, "zoom_max", self.zoom_max)
+
+
+class Optim(Section):
+    """How weights are updated."""
+
+    steps: int = Field(300, ge=1, description="number of updates")
+    learning_rate: float = Field(0.001, gt=0, le=1, description="peak of the cosine schedule")
+    head_factor: float = Field(
+        1.0,
+        gt=0,
+        le=100,
+        description="multitask - factor on the learning rate of the heads that start from nothing",
+    )
+    optimizer: Literal["adam", "adamw"] = Field("adamw", description="adam is the paper's")
+    weight_decay: float = Field(0.05, ge=0, le=1, description="adamw only")
+    warmup_fraction: float = Field(
+        0.05, ge=0, le=1, description="share of the steps with a rising learning rate"
+    )
+    ema_decay: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description=(
+            "decay of the running average of the weights that is kept; 0 keeps the last ones"
+        ),
+    )
+    clip_norm: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 sets no limit")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto computes in bfloat16 where the device does"
+    )
+    compile: bool = Field(False, description="compile the network (long runs on a GPU)")
+    checkpoint_seconds: float = Field(60.0, gt=0, description="time between checkpoints")
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Yield a decay that the optimiser does not know."""
+        if self.optimizer == "adam" and self.weight_decay:
+            yield "weight_decay", f"{self.weight_decay} needs optimizer 'adamw'; 0?"
+
+
+class Pretrain(Section):
+    """Pretraining without labels (paper II.B)."""
+
+    objective: Literal["reconstruct", "masked", "contrastive"] = Field(
+        "reconstruct", description="reconstruct (the paper's), masked or contrastive"
+    )
+    compare: Annotated[
+        tuple[
+            Literal[
+                "reconstruct_skips",
+                "reconstruct_noskips",
+                "masked_skips",
+                "masked_noskips",
+                "contrastive_noskips",
+            ],
+            ...,
+        ],
+        UNIQUE,
+    ] = Field(
+        (),
+        description=(
+            "objectives to compare with the one in use, by frozen features; with skip connections"
+            " where named so"
+        ),
+    )
+    batch_size: int = Field(128, ge=2, description="galaxies per step, over all GPUs")
+    view_side_pix: int = Field(
+        64,
+        ge=16,
+        description="side of the views that the network sees; a multiple of its coarsest token",
+    )
+    mask_fraction: float = Field(
+        0.6, gt=0, lt=1, description="masked - share of squares that is hidden"
+    )
+    mask_patch_pix: int = Field(8, ge=2, description="masked - side of a hidden square")
+    temperature: float = Field(
+        0.2, gt=0, description="contrastive - softmax temperature on cosine similarities"
+    )
+    views: Views = part(Views)
+    optim: Optim = part(Optim)
