@@ -1,0 +1,32 @@
+"""Sections handed from the config to a script: every key, and no other."""
+
+import pytest
+from galaxy_lvm.core.config import load_config, part_of, section
+from galaxy_lvm.core.config.tasks import Blur
+from galaxy_lvm.core.config.training import Optim
+from galaxy_lvm.core.errors import ConfigError
+
+
+def test_a_section_arrives_as_it_was_written():
+    config = load_config()
+    optim = section(Optim, config["multitask"]["optim"])
+    assert (optim.steps, optim.head_factor, optim.ema_decay) == (300, 10, 0.97)
+
+
+def test_no_default_steps_in_for_a_key_that_was_forgotten():
+    given = dict(load_config()["restoration"])
+    del given["fwhm_max_pix"]
+    with pytest.raises(ConfigError, match="restoration: fwhm_max_pix not handed on"):
+        section(Blur, given, "restoration")
+
+
+def test_only_the_keys_of_the_model_are_handed_on():
+    config = load_config()["restoration"] | {"of_another_script": 1}
+    assert section(Blur, part_of(Blur, config)) == Blur()
+    with pytest.raises(ConfigError, match="restoration.of_another_script: no such key"):
+        section(Blur, config, "restoration")
+
+
+def test_values_are_checked_on_arrival():
+    with pytest.raises(ConfigError, match="restoration.fwhm_min_pix: 9.* is above fwhm_max_pix"):
+        section(Blur, {**load_config()["restoration"], "fwhm_min_pix": 9.0}, "restoration")
