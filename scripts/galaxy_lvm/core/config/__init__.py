@@ -14,12 +14,3 @@ __all__ = [
     "resolve",
     "section",
 ]
-    "RunConfig",
-    "check_config",
-    "load_config",
-    "merge",
-    "parse_config",
-    "part_of",
-    "resolve",
-    "section",
-]
