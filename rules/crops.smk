@@ -6,6 +6,30 @@ Steps: crop_cutouts, make_splits, plot_survey.
 """
 
 
+def crop_settings(wildcards):
+    """Return the config's section `crop` with what differs for a dataset."""
+    return {**config["crop"], **config["datasets"][wildcards.dataset]["crop"]}
+
+
+def earlier_rejections(wildcards):
+    """Return the tables of what the import (of sources with files) and the crops rejected."""
+    folder = f"{RUN}/data/{wildcards.dataset}"
+    imported = config["datasets"][wildcards.dataset]["source"] in ("folder", "legacysurvey")
+    stages = ["import", "crop"] if imported else ["crop"]
+    return [f"{folder}/rejected_{stage}.csv" for stage in stages]
+
+
+def needs_labels(wildcards):
+    """Return whether tasks are trained on this dataset."""
+    return wildcards.dataset in (config["tasks_dataset"], FEWSHOT_DATASET, HITL_COMPARISON)
+
+
+def class_scheme(wildcards):
+    """Return the name and the rules of a dataset's class scheme, or None for plain labels."""
+    name = config["datasets"][wildcards.dataset]["classes"]
+    return name and {"scheme": name, "schemes": config["class_schemes"]}
+
+
 rule crop_cutouts:
     """Find the area that the galaxy occupies, cut it with a margin, resize it to 128 x 128."""
     input:

@@ -7,6 +7,34 @@ legacysurvey).
 """
 
 
+def datasets_from(*sources):
+    """Return a wildcard constraint that matches the datasets of these sources only."""
+    names = [n for n, d in config["datasets"].items() if d["source"] in sources]
+    return "|".join(names) or "(?!)"
+
+
+def dataset_folder(wildcards):
+    """Return the user's folder of a dataset of source `folder`."""
+    return config["datasets"][wildcards.dataset]["data_dir"] or config["data_dir"]
+
+
+def dataset_table(wildcards):
+    """Return the user's table of a dataset of source `folder`."""
+    dataset = config["datasets"][wildcards.dataset]
+    return str(Path(dataset_folder(wildcards) or "") / dataset["table"])
+
+
+def cutout_side_pix(wildcards):
+    """Return the side of the cutouts to fetch for a dataset of source `legacysurvey`."""
+    return config["datasets"][wildcards.dataset]["side_pix"]
+
+
+def folder_settings(wildcards):
+    """Return the config's section `folder`; classes by votes take the place of a label column."""
+    by_columns = config["datasets"][wildcards.dataset]["classes"] is not None
+    return {**config["folder"], **({"label_column": ""} if by_columns else {})}
+
+
 rule simulate_survey:
     """Render the embedded survey with GalSim: g, r, z cutouts and their true parameters."""
     output:

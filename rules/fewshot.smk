@@ -6,6 +6,48 @@ predictions/fewshot/*.parquet, figure 5 and its companions, tables/fewshot.csv.
 Steps: extract_features once per encoder, train_fewshot per model, plot_fewshot.
 """
 
+FEWSHOT_SECTIONS = {name: config[name] for name in ("fewshot", "features")}
+
+FEWSHOT_PARTS = range(-(-config["fewshot"]["n_seeds"] // config["fewshot"]["seeds_per_job"]))
+
+FEWSHOT_PREDICTIONS = expand(
+    f"{RUN}/predictions/fewshot/{{model}}_{{part}}.parquet",
+    model=FEWSHOT_SPECS,
+    part=FEWSHOT_PARTS,
+)
+
+
+def fewshot_model(wildcards):
+    """Return the config's entry of a model of the few-shot comparison."""
+    return config["fewshot"]["models"][list(FEWSHOT_SPECS).index(wildcards.model)]
+
+
+def fewshot_sources(wildcards):
+    """Return the features or the weights that a model of the few-shot comparison needs."""
+    spec = FEWSHOT_SPECS[wildcards.model]
+    if spec.frozen:
+        return {"features": f"{RUN}/features/{FEWSHOT_DATASET}/{spec.features_label}.npy"}
+    return {"lvm": spec.weights_path(LVM_WEIGHTS)} if spec.is_lvm else own_weights(spec)
+
+
+def fewshot_seeds(wildcards):
+    """Return the seeds of one job of the few-shot comparison."""
+    settings = config["fewshot"]
+    first = int(wildcards.part) * settings["seeds_per_job"]
+    numbers = range(first, min(first + settings["seeds_per_job"], settings["n_seeds"]))
+    return [config["seed"] + number for number in numbers]
+
+
+def features_model(wildcards):
+    """Return the entry of the model whose features are wanted; `lvm` is the run's own encoder."""
+    return {"model": "lvm_frozen"} if wildcards.model == "lvm" else fewshot_model(wildcards)
+
+
+def features_sources(wildcards):
+    """Return the weights that an extraction needs: those of the run, for the LVM alone."""
+    spec = model_specs([features_model(wildcards)])[0]
+    return {"lvm": spec.weights_path(LVM_WEIGHTS)} if spec.is_lvm else {}
+
 
 rule extract_features:
     """Turn every crop into a feature vector, in shards; resumes after a kill."""

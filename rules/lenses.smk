@@ -7,6 +7,56 @@ Steps: simulate_fields or import_fields, plot_fields, train_detector per backbon
 fields, evaluate_detectors, plot_detectors; detect_lenses on the user's own images.
 """
 
+DETECTOR, LENS_SEARCH = config["lenses"]["detector"], config["lenses"]["search"]
+
+
+def candidate_tables(wildcards):
+    """Return the tables of lens candidates that lie on this machine; others are downloaded."""
+    tables = config["lenses"]["candidates"]["tables"]
+    return [table for table in tables if not table.startswith(("http://", "https://"))]
+
+
+def detector_weights(wildcards):
+    """Return the LVM's weights for a detector on its encoder; other backbones need none."""
+    return {"lvm": DETECTOR["lvm_weights"] or LVM_WEIGHTS} if wildcards.backbone == "lvm" else {}
+
+
+LENS_RUNS = [
+    {"model": backbone, "n_train": n_train, "seed": config["seed"] + part}
+    for backbone in DETECTOR["backbones"]
+    for n_train in DETECTOR["train_sizes"]
+    for part in range(DETECTOR["n_seeds"])
+]
+
+LENS_FIELD_SETTINGS = {
+    key: value for key, value in config["lenses"]["fields"].items() if key != "source"
+}
+
+# Seeing, depth and what else is in the sky are those of the simulated survey.
+LENS_SURVEY = {
+    key: value
+    for key, value in config["mock"].items()
+    if key not in ("n_galaxies", "class_fractions", "distant_red_share", "n_lenses")
+}
+
+LENS_SEARCH_WEIGHTS = (
+    f"{RUN}/models/lenses/{LENS_SEARCH['backbone']}_{max(DETECTOR['train_sizes'])}_0.safetensors"
+)
+
+DETECTOR_ENV = (
+    str(Path(workflow.basedir) / "envs" / "detectron2.yaml")
+    if DETECTOR["backend"] == "detectron2"
+    else TRAIN_ENV
+)
+
+DETECTIONS = expand(
+    f"{RUN}/predictions/lenses/{{backbone}}_{{n_train}}_{{part}}.parquet",
+    backbone=DETECTOR["backbones"],
+    n_train=DETECTOR["train_sizes"],
+    part=range(DETECTOR["n_seeds"]),
+)
+
+
 if config["lenses"]["fields"]["source"] == "mock":
 
     rule simulate_fields:
@@ -155,7 +205,7 @@ rule train_detector:
         gpu=config["gpus"],
     params:
         settings=DETECTOR,
-        seed=detector_seed,
+        seed=training_seed,
         state_root=f"{STATE}/train_detector",
         n_gpus=config["gpus"],
         recipe_version=2,

@@ -8,14 +8,63 @@ by side), gather_multitask, evaluate_baselines, and train_reference per network 
 `reference.models` and repetition. All repetitions start from one pretrained encoder.
 """
 
+# Not what a training reads: more repetitions or test images leave finished trainings alone.
+TASK_SECTIONS = {
+    name: {
+        key: value
+        for key, value in config[name].items()
+        if key not in ("n_seeds", "from_scratch", "n_test_images", "n_orientations", "zooms")
+    }
+    for name in ("multitask", "classification", "restoration", "reconstruction", "baselines")
+}
+
+REFERENCE_SECTIONS = {
+    "reference": {key: value for key, value in config["reference"].items() if key != "models"},
+    "classification": {
+        key: config["classification"][key] for key in ("label_smoothing", "view_side_pix", "views")
+    },
+    "multitask": {key: config["multitask"][key] for key in ("n_orientations", "zooms")},
+}
+
+# What Tables 1 to 4 show.
+TABLE_METRICS = [
+    f"{RUN}/metrics/baselines.csv",
+    f"{RUN}/metrics/multitask.csv",
+    *expand(
+        f"{RUN}/metrics/reference/{{model}}_{{part}}.csv",
+        model=REFERENCE_SPECS,
+        part=TRAINING_PARTS,
+    ),
+]
+
+TABLE_GALAXIES = [
+    f"{RUN}/predictions/baselines_per_galaxy.parquet",
+    f"{RUN}/predictions/multitask_per_galaxy.parquet",
+    *expand(
+        f"{RUN}/predictions/reference/{{model}}_{{part}}_per_galaxy.parquet",
+        model=REFERENCE_SPECS,
+        part=TRAINING_PARTS,
+    ),
+]
+
+
+def reference_model(wildcards):
+    """Return the config's entry of a network of Table 1."""
+    return config["reference"]["models"][list(REFERENCE_SPECS).index(wildcards.model)]
+
+
+def own_weights(spec):
+    """Return the weights file that the config names for a network, as an input."""
+    return {"weights": spec.weights_file} if spec.weights_file else {}
+
+
+def reference_sources(wildcards):
+    """Return the weights that a network of Table 1 starts from."""
+    return own_weights(REFERENCE_SPECS[wildcards.model])
+
 
 localrules:
     gather_multitask,
-
-
-def training_seed(wildcards):
-    """Return the seed of one repetition of a training."""
-    return config["seed"] + int(wildcards.part)
 
 
 rule train_multitask:

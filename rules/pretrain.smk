@@ -7,6 +7,36 @@ evaluate_objectives on frozen features.
 """
 
 
+def variant_name(objective, skips):
+    """Return the name of a pretraining variant."""
+    return f"{objective}_{'skips' if skips else 'noskips'}"
+
+
+MAIN_VARIANT = variant_name(config["pretrain"]["objective"], config["lvm"]["skip_connections"])
+
+VARIANTS = sorted({MAIN_VARIANT, *config["pretrain"]["compare"]})
+
+LVM_WEIGHTS = f"{RUN}/models/pretrain/{MAIN_VARIANT}/lvm.safetensors"
+
+
+def pretrain_splits(wildcards):
+    """Return the splits to respect in pretraining: those of the labelled dataset, if it is that."""
+    if config["pretrain_dataset"] == config["tasks_dataset"]:
+        return [f"{TASKS_DATA}/splits.parquet"]
+    return []
+
+
+def lvm_settings(wildcards):
+    """Return the config's section `lvm` for a variant."""
+    return {**config["lvm"], "skip_connections": wildcards.variant.endswith("_skips")}
+
+
+def pretrain_settings(wildcards):
+    """Return the config's section `pretrain` for a variant."""
+    settings = {k: v for k, v in config["pretrain"].items() if k != "compare"}
+    return {**settings, "objective": wildcards.variant.split("_")[0]}
+
+
 rule pretrain_lvm:
     """Train the LVM without labels; resumes from its checkpoint after a kill."""
     input:
