@@ -4,14 +4,14 @@ CORES ?= 2
 RUN_PYTHON := .venv/bin/python
 DETECTRON2 := .venv-detectron2
 
-.PHONY: help demo test test-detectron2 lint config-docs benchmark clean
+.PHONY: help demo test test-detectron2 lint docs benchmark clean
 
 help:
 	@echo "make demo       set up .venv, run the demo on $(CORES) cores, write results/demo/report.html"
 	@echo "make test       set up .venv, run linters, unit tests and the whole workflow in miniature"
 	@echo "make test-detectron2  the second Mask R-CNN alone, in .venv-detectron2"
 	@echo "make lint       ruff, snakefmt and snakemake --lint only"
-	@echo "make config-docs  write schema, default file, page and snapshots from the config's models"
+	@echo "make docs       write what follows from the code: config schema, defaults, page, snapshots, table of rules"
 	@echo "make benchmark  measure speeds into benchmarks/results/"
 
 .venv/installed-%: envs/%.txt envs/cpu.txt
@@ -44,8 +44,9 @@ lint: .venv/installed-dev
 	.venv/bin/snakefmt --check Snakefile rules
 	.venv/bin/snakemake --lint
 
-config-docs: .venv/installed-dev
+docs: .venv/installed-dev
 	PYTHONPATH=scripts $(RUN_PYTHON) -m galaxy_lvm.core.config
+	PYTHONPATH=scripts $(RUN_PYTHON) -m galaxy_lvm.core.architecture
 
 benchmark: .venv/installed-dev
 	@for script in benchmarks/bench_*.py; do echo $$script; PYTHONPATH=scripts $(RUN_PYTHON) $$script || exit 1; done

@@ -161,6 +161,8 @@ rule gather_multitask:
     resources:
         mem_mb=2000,
         runtime=10,
+    params:
+        code=code_of("gather_multitask"),
     script:
         "../scripts/gather_multitask.py"
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from galaxy_lvm.core.architecture import PAGE, page_with_table
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 LIBRARY = SCRIPTS / "galaxy_lvm"
@@ -138,3 +139,11 @@ def test_every_rule_with_unfinished_state_keys_it_by_its_recipe():
         assert re.search(r"^ +recipe_version=\d+,$", body, flags=re.M), name
         handed_on = "recipe_version=snakemake.params.recipe_version"
         assert handed_on in (SCRIPTS / script).read_text(encoding="utf-8"), script
+
+
+def test_the_page_lists_every_rule_with_the_modules_of_its_script():
+    """Written anew by `make docs`."""
+    page = PAGE.read_text()
+    assert page == page_with_table(page)
+    for rule in ("train_multitask", "plot_similar", "make_tables"):
+        assert f"| `{rule}` |" in page

@@ -44,7 +44,7 @@ def all_sections(section=RunConfig, seen=None):
 
 @pytest.mark.parametrize("name", sorted(sizes()))
 def test_complete_config_of_every_size_is_the_one_that_is_kept(name):
-    """An intended change: make config-docs, and look at the difference of the snapshots."""
+    """An intended change: make docs, and look at the difference of the snapshots."""
     kept = (ROOT / "tests" / "snapshots" / "config" / f"{name}.yaml").read_text()
     assert kept == snapshot_yaml(name)
     assert yaml.safe_load(kept)["run"] == name
@@ -216,7 +216,7 @@ def test_defaults_are_within_their_limits():
 
 
 def test_files_written_from_the_models_are_in_step():
-    """Mended by: make config-docs."""
+    """Mended by: make docs."""
     assert (CONFIG_FOLDER / "config.schema.yaml").read_text() == schema_yaml()
     assert (CONFIG_FOLDER / "defaults.yaml").read_text() == default_yaml()
     assert (ROOT / "docs" / "config.md").read_text() == page()

@@ -11,7 +11,7 @@ import yaml
 from galaxy_lvm.core.config.load import check_config
 from galaxy_lvm.core.config.run import RunConfig
 
-ORIGIN = "Written from the models in scripts/galaxy_lvm/core/config: make config-docs"
+ORIGIN = "Written from the models in scripts/galaxy_lvm/core/config: make docs"
 EXAMPLE = {"run": "my_run", "datasets": {"galaxies": {"source": "mock"}}}
 """The keys without a default, in the default file."""
 BASE = {

@@ -7,7 +7,7 @@ import yaml
 
 from galaxy_lvm.core.config.load import resolve, sizes
 
-ORIGIN = "# Complete config of config/{}.yaml; written again by: make config-docs\n"
+ORIGIN = "# Complete config of config/{}.yaml; written again by: make docs\n"
 USERS_FOLDER = {"folder": {"data_dir": "PATH"}}
 """What a size needs from the command line."""
 
