@@ -199,6 +199,31 @@ def test_a_run_killed_again_and_again_ends_with_the_same_numbers(finished_run, t
     )
 
 
+def test_an_edit_reruns_what_imports_it_and_nothing_else(tmp_path):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for name in ("Snakefile", "rules", "scripts", "config", "report", "envs"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tree / name)
+    config = str(tree / "config" / "test.yaml")
+    arguments = ["--snakefile", str(tree / "Snakefile"), "--configfile", config]
+
+    def planned():
+        _, text = snakemake(tmp_path, *arguments, "--dry-run", "--", "fig1", "fig8")
+        return set(re.findall(r"^((?:draw|train|pretrain)_\w+) +\d+$", text, re.MULTILINE))
+
+    snakemake(tmp_path, *arguments, "--", "fig1", "fig8")
+    assert planned() == set()
+    module = tree / "scripts/galaxy_lvm/hitl/diagram.py"
+    module.write_text(module.read_text() + "\n# a comment changes nothing\n")
+    assert planned() == set()
+    module.write_text(module.read_text() + "\nEDITED = True\n")
+    assert planned() == {"draw_hitl_module"}
+    loop = tree / "scripts/galaxy_lvm/training/loop.py"
+    loop.write_text(loop.read_text() + "\nEDITED = True\n")
+    assert "pretrain_lvm" not in planned()
+
+
 def test_mistake_in_the_config_stops_before_any_job(tmp_path):
     code, text = snakemake(tmp_path, "--config", "seeed=3", check=False)
     assert code != 0
