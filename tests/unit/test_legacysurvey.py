@@ -1,10 +1,14 @@
 """The cutout service: what is asked for, what is asked for again, kept, refused, given up."""
 
 import io
+import json
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
 import httpx
@@ -45,7 +49,7 @@ class Survey:
     a status, a status with headers, bytes, or an array in place of the usual cube."""
 
     def __init__(self):
-        self.asked, self.answers, self.times = [], {}, []
+        self.asked, self.answers, self.times, self.delay_s = [], {}, [], 0.0
         survey = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -63,6 +67,7 @@ class Survey:
         query = {key: value[0] for key, value in parse_qs(urlparse(request.path).query).items()}
         self.asked.append(query)
         self.times.append(time.monotonic())
+        time.sleep(self.delay_s)
         ra, dec = float(query["ra"]), float(query["dec"])
         waiting = self.answers.get(ra, [])
         answer = waiting.pop(0) if waiting else flux_at(ra, dec, int(query["size"]))
@@ -365,3 +370,38 @@ def test_one_cutout_needs_no_cache(survey):
     with httpx.Client() as client:
         cube = fetch_cutout(client, 3.0, 1.0, 24, ServiceSettings(survey.url, **QUICK))
     assert cube.shape == (3, 24, 24)
+
+
+def test_a_download_that_is_killed_thrice_comes_out_as_an_undisturbed_one(survey, tmp_path):
+    n, rng = 150, np.random.default_rng(0)
+    faults = [500, 503, (429, {"Retry-After": "0"}), as_fits(flux_at(0.0, 0.0))[:3000]]
+    survey.delay_s = 0.005
+    table = table_of(tmp_path, [f"g{ra},{ra},1.5" for ra in range(n)], "id,ra,dec")
+    settings = {"base_url": survey.url, **QUICK, "requests_per_second": 2000.0, "n_workers": 2}
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    download(table, whole / "c.h5", whole / "r.csv", tmp_path / "cache1", settings, 16)
+    survey.answers = {
+        float(ra): [faults[rng.integers(4)]] for ra in range(n) if rng.uniform() < 0.17
+    }
+    n_faults = len(survey.answers)
+    arguments = [str(table), str(killed / "c.h5"), str(killed / "r.csv"), str(tmp_path / "cache2")]
+    code = "import json, sys\nfrom download_cutouts import main\n"
+    code += "main(*sys.argv[1:5], json.loads(sys.argv[5]), 16)"
+    command = [sys.executable, "-c", code, *arguments, json.dumps(settings)]
+    for n_asked in (30, 60, 90):
+        process = subprocess.Popen(command, cwd=Path(__file__).parents[2] / "scripts")
+        deadline = time.monotonic() + 60
+        while len(survey.asked) < n + n_asked and time.monotonic() < deadline:
+            time.sleep(0.002)
+        assert process.poll() is None and len(survey.asked) < 2 * n
+        process.kill()
+        process.wait()
+        assert [name.suffix for name in killed.iterdir()] == [".h5"]  # the unfinished store
+    subprocess.run(command, cwd=Path(__file__).parents[2] / "scripts", check=True)
+    assert sorted(path.name for path in killed.iterdir()) == ["c.h5", "r.csv"]
+    leftover = [path for path in (tmp_path / "cache2").rglob("*") if path.name.startswith(".")]
+    assert not leftover and 15 <= n_faults <= 40 and not any(survey.answers.values())
+    with CutoutStore(whole / "c.h5") as first, CutoutStore(killed / "c.h5") as second:
+        np.testing.assert_array_equal(first.images[:], second.images[:])
+        pd.testing.assert_frame_equal(first.catalogue(), second.catalogue())
+    assert len(survey.asked) <= 2 * n + n_faults + 3 * 2  # a kill loses what is under way

@@ -4,6 +4,9 @@ import contextlib
 import hashlib
 import json
 import os
+import re
+import socket
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,16 +16,39 @@ from typing import Any
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it on success, remove it on failure.
 
-    A reader, or a run started again after a kill, never sees half a file.
+    A reader, or a run started again after a kill, never sees half a file. What killed processes of
+    this host left of the same output is removed first; of another host on a shared disk nobody
+    here can tell whether its process still writes. Threads may write one output at a time each.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    head = f".{path.stem}.{socket.gethostname()}-"
+    _remove_orphans(path, head)
+    temporary = path.with_name(f"{head}{os.getpid()}-{threading.get_ident()}{path.suffix}")
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_orphans(path: Path, head: str) -> None:
+    """Remove unfinished files of an output whose processes are dead."""
+    pattern = re.compile(f"{re.escape(head)}([0-9]+)-[0-9]+{re.escape(path.suffix)}")
+    for name in os.listdir(path.parent):
+        found = pattern.fullmatch(name)
+        if found and not _is_running(int(found[1])):
+            path.with_name(name).unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)  # sends nothing
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user
+        return True
+    return True
 
 
 def file_version(path: str | os.PathLike) -> tuple[str, int, int]:

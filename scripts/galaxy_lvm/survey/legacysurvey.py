@@ -9,7 +9,6 @@ import hashlib
 import io
 import logging
 import os
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -174,11 +173,8 @@ def fetch_cutout(
 
     content = fetch(client, settings.base_url, settings, pace, params, whole)
     if cached is not None:
-        # The name is unique to the thread: a table may hold the same position twice.
-        temporary = cached.with_suffix(f".{threading.get_ident()}")
-        with atomic_path(temporary) as unfinished:
+        with atomic_path(cached) as unfinished:
             unfinished.write_bytes(content)
-        os.replace(temporary, cached)
     cube = read_cube(content, side_pix)
     check_coverage(cube, settings.max_bad_fraction)
     return cube
