@@ -137,7 +137,7 @@ def main() -> None:
             results = {
                 "what": "multi_active by what its lags are measured by, demo; half of the "
                 "validation galaxies steers, these scores are of the other half",
-                "commit": commit.stdout.strip(),
+                "commit": commit,
                 "variants": found,
             }
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")

@@ -1,0 +1,136 @@
+"""Where a FITS frame lies on the sky: the one place that asks a header."""
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.io import fits
+from astropy.io.fits.verify import VerifyError
+from astropy.wcs import WCS
+from astropy.wcs.utils import proj_plane_pixel_scales
+
+from galaxy_lvm.core.errors import DataError
+
+# What astropy raises for headers that it cannot make sense of; `astropy.wcs` derives its own errors
+# from ValueError, RuntimeError and MemoryError.
+_HEADER_ERRORS = (ValueError, TypeError, KeyError, AttributeError, RuntimeError, MemoryError)
+HEADER_ERRORS = (*_HEADER_ERRORS, VerifyError)
+# What an axis without a scale has by default: no image of galaxies has pixels of a degree.
+_UNSET_DEG = 1.0
+# Area of a pixel as a share of that of a square with its sides.
+_SMALLEST_AREA = 1e-3
+
+
+@dataclass(frozen=True)
+class SkyFrame:
+    """A frame on the sky.
+
+    Attributes
+    ----------
+    scale_arcsec
+        Geometric mean of a pixel's sides at the reference pixel.
+    ra, dec
+        Centre of the frame in degrees, ICRS; NaN where the header gives no position.
+    wcs
+        Celestial WCS of the frame's pixels, for `at`; None where there is no position.
+    """
+
+    scale_arcsec: float
+    ra: float = math.nan
+    dec: float = math.nan
+    wcs: WCS | None = None
+
+    def at(self, pixels: np.ndarray) -> np.ndarray:
+        """Return ra and dec (n, 2) in degrees, ICRS, of pixels (n, 2) as (x, y), the first 0.
+
+        NaN where the header gives no position, or none for a pixel.
+        """
+        return positions(self.wcs, pixels)
+
+
+def positions(wcs: WCS | None, pixels: np.ndarray) -> np.ndarray:
+    """Return ra and dec (n, 2) in degrees, ICRS, of pixels (n, 2); see `SkyFrame.at`."""
+    if wcs is None or not len(pixels):
+        return np.full((len(pixels), 2), np.nan)
+    # The header's order of axes and its frame (Galactic, FK4, FK5) are astropy's business.
+    sky = wcs.pixel_to_world(*np.asarray(pixels, float).T).icrs
+    return np.column_stack([sky.ra.deg, sky.dec.deg])
+
+
+def sky_frame(header: fits.Header, shape: tuple[int, int]) -> SkyFrame | None:
+    """Return where a frame lies, None where its header has no pixel scale.
+
+    Parameters
+    ----------
+    header
+        Of the image; further axes, such as bands, are left aside.
+    shape
+        Height and width in pixels.
+
+    Raises
+    ------
+    DataError
+        If the header says something of the sky that makes no sense.
+    """
+    # Keys are read first: a card that cannot be parsed speaks up only when it is asked for.
+    try:
+        with warnings.catch_warnings():
+            # Deprecated forms, which astropy mends.
+            warnings.simplefilter("ignore")
+            wcs = _two_axes(header)
+            frame = None if wcs is None else _frame(header, wcs, shape)
+    except HEADER_ERRORS as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            f"has a header whose place on the sky (WCS) cannot be read: {text[:200]}; mend or "
+            "remove its cards (CTYPE, CRVAL, CD, PC, CDELT, CUNIT)"
+        ) from error
+    return frame
+
+
+def _two_axes(header: fits.Header) -> WCS | None:
+    """Return the WCS of the image's two axes; None where the header has none."""
+    keys = ("CD1_1", "CD2_2", "CDELT1", "CDELT2", "PC1_1", "CTYPE1")
+    if not any(key in header for key in keys):
+        return None
+    # A third axis, of bands, may be singular (CDELT3 = 0); it says nothing of the sky.
+    return WCS(header, naxis=2)
+
+
+def _frame(header: fits.Header, wcs: WCS, shape: tuple[int, int]) -> SkyFrame | None:
+    if not wcs.has_celestial:
+        return _scale_only(wcs)
+    scales = proj_plane_pixel_scales(wcs)
+    # proj_plane_pixel_scales gives degrees once the units are converted, which WCS does.
+    scale = 3600.0 * math.sqrt(float(scales[0] * scales[1]))
+    if not (math.isfinite(scale) and scale > 0):
+        raise ValueError(f"pixels of {scale} arcsec")
+    area = abs(float(np.linalg.det(wcs.pixel_scale_matrix)))
+    if area < _SMALLEST_AREA * float(scales[0] * scales[1]):
+        raise ValueError("the matrix of its axes is singular")
+    if not all(_is_number(header.get(f"CRVAL{axis}")) for axis in (1, 2)):
+        return SkyFrame(scale)
+    height, width = shape
+    middle = np.array([[(width - 1) / 2, (height - 1) / 2]])
+    ra, dec = positions(wcs, middle)[0]
+    if not (np.isfinite([ra, dec]).all() and _is_on_sky(wcs)):
+        raise ValueError(f"CRVAL {list(wcs.wcs.crval)} and the centre are no position on the sky")
+    return SkyFrame(scale, float(ra), float(dec), wcs)
+
+
+def _scale_only(wcs: WCS) -> SkyFrame | None:
+    """Return the scale of a header that has a matrix but names no celestial axes."""
+    area_deg2 = abs(float(np.linalg.det(wcs.pixel_scale_matrix)))
+    if not (math.isfinite(area_deg2) and 0 < area_deg2 < _UNSET_DEG):
+        return None
+    return SkyFrame(3600.0 * math.sqrt(area_deg2))
+
+
+def _is_on_sky(wcs: WCS) -> bool:
+    latitude = wcs.wcs.crval[wcs.wcs.lat]
+    return -90.0 <= float(latitude) <= 90.0
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
