@@ -22,6 +22,8 @@ from galaxy_lvm.report.style import save
 from galaxy_lvm.survey.rejected import write_rejected
 
 GALLERY_SIDE_PIX = 64
+# As in rules/lenses.smk: a search that was interrupted goes on only under the same one.
+RECIPE_VERSION = 1
 
 
 def main(
@@ -96,9 +98,17 @@ def command_line() -> None:
     out = options.output
     with job_log(out / "detect_lenses.log"):
         main(
-            options.weights, out / "lenses.csv", out / "rejected.csv", out / "gallery.pdf",
-            settings, out / "state", options.metrics, config.get("legacysurvey"), options.threads,
-        )  # fmt: skip
+            weights=options.weights,
+            table=out / "lenses.csv",
+            rejected=out / "rejected.csv",
+            gallery=out / "gallery.pdf",
+            settings=settings,
+            state_root=out / "state",
+            recipe_version=RECIPE_VERSION,
+            metrics=options.metrics,
+            service=config["legacysurvey"],
+            threads=options.threads,
+        )
 
 
 if __name__ == "__main__" and "snakemake" not in globals():

@@ -35,7 +35,10 @@ def write_fits(path, cube, scale_arcsec=0.262, **cards):
     if scale_arcsec:
         header["CD1_1"], header["CD2_2"] = -scale_arcsec / 3600, scale_arcsec / 3600
         header["CD1_2"] = header["CD2_1"] = 0.0
+        header["CTYPE1"], header["CTYPE2"] = "RA---TAN", "DEC--TAN"
         header["CRVAL1"], header["CRVAL2"] = 150.0, 2.0
+        # The position is that of the frame's centre.
+        header["CRPIX1"], header["CRPIX2"] = (np.array(np.shape(cube))[:-3:-1] + 1) / 2
     header.update(cards)
     fits.writeto(path, np.asarray(cube, np.float32), header, overwrite=True)
 
@@ -238,7 +241,7 @@ def test_fits_at_the_native_scale_is_cut_without_change(tmp_path):
     write_fits(tmp_path / "a.fits", cube)
     images, table, _ = run(tmp_path, ["1,a.fits,other"])
     np.testing.assert_array_equal(images[0], cube[:, 24:176, 14:166])
-    assert table.loc[0, ["ra", "dec"]].tolist() == [150.0, 2.0]
+    assert table.loc[0, ["ra", "dec"]].tolist() == pytest.approx([150.0, 2.0])
 
 
 @pytest.mark.parametrize("scale", [0.131, 0.2, 0.4, 0.524])

@@ -1,14 +1,12 @@
 """Read whole images for the search: colours at 0.262 arcsec per pixel, and where they are."""
 
 import math
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
-from astropy.io import fits
-from astropy.wcs import WCS, FITSFixedWarning
+from astropy.wcs import WCS
 
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.survey.colour import grz_to_rgb
@@ -18,9 +16,9 @@ from galaxy_lvm.survey.readers import (
     band_planes,
     decode_rgb,
     kind_of,
-    pixel_scale,
     read_cube,
 )
+from galaxy_lvm.survey.sky_frame import positions, sky_frame
 from galaxy_lvm.survey.store import BANDS, PIXEL_SCALE_ARCSEC
 
 # Holes are interpolated up to this distance from good pixels; what is deeper is shown as sky.
@@ -88,12 +86,10 @@ class SkyImage:
         return boxes / np.tile(self.zoom, 2)
 
     def sky(self, boxes: np.ndarray) -> np.ndarray:
-        """Return ra and dec (n, 2) in degrees of the centres of boxes of `rgb`; NaN if unknown."""
-        if self.wcs is None or not len(boxes):
-            return np.full((len(boxes), 2), np.nan)
+        """Return ra and dec (n, 2), ICRS degrees, of the centres of boxes; NaN if unknown."""
         edges = self.in_file(boxes)
         # Edges count from the first pixel's outer side, a WCS from its middle.
-        return self.wcs.all_pix2world((edges[:, :2] + edges[:, 2:]) / 2 - 0.5, 0)
+        return positions(self.wcs, (edges[:, :2] + edges[:, 2:]) / 2 - 0.5)
 
 
 def read_sky_image(path: Path, settings: ImageSettings) -> SkyImage:
@@ -144,18 +140,12 @@ def tangent_wcs(ra: float, dec: float, side_pix: int) -> WCS:
 def _read_fluxes(path: Path, settings: ImageSettings) -> SkyImage:
     cube, header = read_cube(path)
     cube = cube[band_planes(header, len(cube))]
-    scale = pixel_scale(header) or settings.pixel_scale_arcsec
+    frame = sky_frame(header, cube.shape[1:])
+    scale = frame.scale_arcsec if frame else settings.pixel_scale_arcsec
     _check_scale(scale, cube.shape[1:], settings)
     if settings.flux_unit == "per_own_pixel":
         cube = cube * (PIXEL_SCALE_ARCSEC / scale) ** 2
-    return from_fluxes(cube, scale, _celestial(header))
-
-
-def _celestial(header: fits.Header) -> WCS | None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FITSFixedWarning)
-        wcs = WCS(header, naxis=2)
-    return wcs if wcs.has_celestial else None
+    return from_fluxes(cube, scale, frame.wcs if frame else None)
 
 
 def _read_colours(path: Path, settings: ImageSettings) -> SkyImage:

@@ -1,6 +1,8 @@
 """Read one image file of a user: a JPEG or PNG in colour, or a FITS cube with g, r and z."""
 
+import gzip
 import math
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.survey.pixels import missing_pixels
+from galaxy_lvm.survey.sky_frame import HEADER_ERRORS, sky_frame
 from galaxy_lvm.survey.store import BANDS, CUTOUT_SIDE_PIX, PIXEL_SCALE_ARCSEC
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -23,6 +26,7 @@ _SAME_SIZE = 0.02
 _SAME_SCALE = 1e-3
 # A FITS frame has to cover this share of the cutout's side; the rest is mirrored.
 _SMALLEST_COVER = 0.5
+_GZIP_BLOCK_BYTES = 1 << 20
 
 
 @dataclass
@@ -177,7 +181,8 @@ def read_grz(
     cube, header = read_cube(path)
     cube = cube[band_planes(header, len(cube))]
     height, width = cube.shape[1:]
-    scale = pixel_scale(header) or pixel_scale_arcsec
+    frame = sky_frame(header, (height, width))
+    scale = frame.scale_arcsec if frame else pixel_scale_arcsec
     if scale is None:
         raise DataError("has no pixel scale in its header (CD or CDELT); set pixel_scale_arcsec")
     if scale > max_pixel_scale_arcsec:
@@ -200,22 +205,44 @@ def read_grz(
         notes.append("smaller than a cutout: edges mirrored")
     missing = missing_pixels(cube, zero_is_missing)
     planes = [_resample(*pair, zoom) for pair in zip(cube, missing, strict=True)]
-    columns = {"ra": header.get("CRVAL1"), "dec": header.get("CRVAL2")}
-    columns = {name: float(value) for name, value in columns.items() if value is not None}
+    known = frame is not None and math.isfinite(frame.ra)
+    columns = {"ra": frame.ra, "dec": frame.dec} if known else {}
     return ReadImage(np.stack(planes), width, height, tuple(notes), columns)
 
 
 def read_cube(path: Path) -> tuple[np.ndarray, fits.Header]:
-    """Return the first 3-D image of a FITS file as float32, and its header."""
+    """Return the first 3-D image of a FITS file as float32, and its header.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged, a compressed one also where its checksum does not agree with its
+        content, or holds no such image.
+    """
     try:
+        _check_gzip(path)
         with fits.open(path, memmap=False) as hdus:
             for hdu in hdus:
                 if hdu.is_image and hdu.header.get("NAXIS", 0) == 3:
                     return np.asarray(hdu.data, np.float32), hdu.header
             shapes = [hdu.shape for hdu in hdus if hdu.is_image]
-    except (OSError, TypeError, ValueError, EOFError) as error:
-        raise DataError(f"is damaged or cut short ({error}); fetch the file again") from error
+    except (OSError, EOFError, zlib.error, *HEADER_ERRORS) as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"is damaged or cut short ({text[:200]}); fetch the file again") from error
     raise DataError(f"holds no (bands, H, W) image, but {shapes}; three planes g, r, z are needed")
+
+
+def _check_gzip(path: Path) -> None:
+    """Read a gzip file to its end: only there does its checksum say whether the pixels are right.
+
+    Readers of its first part get damaged pixels without a word.
+    """
+    with open(path, "rb") as file:
+        if file.read(2) != b"\x1f\x8b":
+            return
+    with gzip.open(path) as stream:
+        while stream.read(_GZIP_BLOCK_BYTES):
+            continue
 
 
 def band_planes(header: fits.Header, planes: int) -> list[int]:
@@ -232,18 +259,6 @@ def band_planes(header: fits.Header, planes: int) -> list[int]:
             "(fetch it with bands=grz, or name the planes in the header key BANDS)"
         )
     return [bands.index(band) for band in BANDS]
-
-
-def pixel_scale(header: fits.Header) -> float | None:
-    """Return the geometric mean of a pixel's sides in arcsec; None without a WCS."""
-    if "CD1_1" in header:
-        cd = [header.get(key, 0.0) for key in ("CD1_1", "CD1_2", "CD2_1", "CD2_2")]
-        area = abs(cd[0] * cd[3] - cd[1] * cd[2])
-    elif "CDELT1" in header and "CDELT2" in header:
-        area = abs(header["CDELT1"] * header["CDELT2"])
-    else:
-        return None
-    return 3600.0 * math.sqrt(area) if area > 0 else None
 
 
 def _resample(plane: np.ndarray, missing: np.ndarray, zoom: float) -> np.ndarray:

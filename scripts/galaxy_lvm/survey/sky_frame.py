@@ -1,7 +1,6 @@
 """Where a FITS frame lies on the sky: the one place that asks a header."""
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,20 +72,15 @@ def sky_frame(header: fits.Header, shape: tuple[int, int]) -> SkyFrame | None:
     DataError
         If the header says something of the sky that makes no sense.
     """
-    # Keys are read first: a card that cannot be parsed speaks up only when it is asked for.
     try:
-        with warnings.catch_warnings():
-            # Deprecated forms, which astropy mends.
-            warnings.simplefilter("ignore")
-            wcs = _two_axes(header)
-            frame = None if wcs is None else _frame(header, wcs, shape)
+        wcs = _two_axes(header)
+        return None if wcs is None else _frame(header, wcs, shape)
     except HEADER_ERRORS as error:
         text = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
             f"has a header whose place on the sky (WCS) cannot be read: {text[:200]}; mend or "
             "remove its cards (CTYPE, CRVAL, CD, PC, CDELT, CUNIT)"
         ) from error
-    return frame
 
 
 def _two_axes(header: fits.Header) -> WCS | None:
