@@ -40,7 +40,7 @@ def snakemake(directory, *arguments, check=True):
     """Run the project's Snakefile on a folder of its own."""
     result = subprocess.run(
         command_line(directory, *arguments),
-        capture_output=True, text=True, env=environment(), check=False,
+        capture_output=True, text=True, env=environment(), check=False, cwd=ROOT,
     )  # fmt: skip
     text = result.stdout + result.stderr
     if check and result.returncode:
@@ -231,7 +231,9 @@ def test_mistake_in_the_config_stops_before_any_job(tmp_path):
     assert not (tmp_path / "results").exists()
 
 
-def test_paper_config_plans_the_papers_run(tmp_path):
+@pytest.fixture
+def papers_data(tmp_path):
+    """A folder with empty stand-ins for the files that the paper's run needs on disk."""
     data = tmp_path / "data"
     (data / "galaxy_zoo_2").mkdir(parents=True)
     (data / "galaxy_zoo_2" / "labels.csv").write_text("id,file,label\n")
@@ -242,13 +244,48 @@ def test_paper_config_plans_the_papers_run(tmp_path):
     (data / "ssl_legacysurvey").mkdir()
     with h5py.File(data / "ssl_legacysurvey" / "images.h5", "w") as file:
         file["images"] = np.zeros((1, 3, 152, 152), dtype=np.float32)
+    return tmp_path
+
+
+def test_paper_config_plans_the_papers_run(papers_data):
     config = str(ROOT / "config" / "paper.yaml")
-    _, text = snakemake(tmp_path, "--configfile", config, "--dry-run", "--printshellcmds")
+    _, text = snakemake(papers_data, "--configfile", config, "--dry-run", "--printshellcmds")
     assert "results/paper/models/pretrain/reconstruct_skips/lvm.safetensors" in text
     assert "gpu=8" in text
     assert "results/paper/models/lenses/resnet50_1000_2.safetensors" in text
     assert "rule import_fields" in text and "rule simulate_fields" not in text
     assert "results/paper/data/bright_galaxies/cutouts.h5" in text  # fetched, 192 pixels wide
+
+
+@pytest.mark.parametrize(
+    ("arguments", "run"),
+    [
+        ([], "paper"),
+        (["--configfile", "mine.yaml"], "mine"),
+        (["--config", "seed=3"], "paper"),
+        (["--configfile", "mine.yaml", "--config", "seed=3", "default_base=paper"], "mine"),
+    ],
+)
+def test_an_overlay_on_a_profile_keeps_the_profiles_size(papers_data, arguments, run):
+    """Snakemake replaces a profile's config files by those of the command line."""
+    pytest.importorskip("snakemake_executor_plugin_slurm")
+    mine = papers_data / "mine.yaml"
+    mine.write_text("{run: mine, seed: 5}")
+    arguments = [str(mine) if argument == "mine.yaml" else argument for argument in arguments]
+    target = f"results/{run}/models/lenses/resnet50_1000_0.safetensors"
+    options = ["--profile", "slurm", *arguments, "--dry-run"]
+    _, text = snakemake(papers_data, *options, "--", target)
+    assert "rule train_detector" in text and "gpu=8" in text
+    assert f"results/{run}/data/lens_fields/fields.h5" in text and "import_fields" in text
+
+
+def test_a_size_that_the_command_line_replaces_is_asked_for(papers_data):
+    pytest.importorskip("snakemake_executor_plugin_slurm")
+    mine = papers_data / "mine.yaml"
+    mine.write_text("{run: mine}")
+    arguments = ["--profile", "slurm", "--configfile", str(mine), "--config", "seed=3", "-n"]
+    code, text = snakemake(papers_data, *arguments, check=False)
+    assert code != 0 and "add default_base=paper behind --config" in text
 
 
 def own_images(folder, n_images, labelled=True):

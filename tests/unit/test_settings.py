@@ -1,5 +1,6 @@
 """The config: complete, checked, and every mistake named with its path."""
 
+import ast
 import json
 import re
 from dataclasses import fields
@@ -207,6 +208,15 @@ def test_every_key_is_described_and_closed():
         assert section.model_config["extra"] == "forbid" and section.model_config["frozen"], name
         for key, field in section.model_fields.items():
             assert field.description and "\n" not in field.description, f"{name}.{key}"
+
+
+def test_no_section_says_a_key_twice():
+    """Python takes the last of two fields of one name without a word."""
+    for path in sorted((ROOT / "scripts/galaxy_lvm/core/config").glob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                said = [n.target.id for n in node.body if isinstance(n, ast.AnnAssign)]
+                assert len(said) == len(set(said)), f"{path.name}: {node.name}"
 
 
 def test_defaults_are_within_their_limits():

@@ -64,16 +64,6 @@ class Multitask(Section):
     drop_path: float = Field(
         0.1, ge=0, le=0.8, description="stochastic-depth rate of the deepest encoder layer"
     )
-    n_seeds: int = Field(
-        1, ge=1, description="trainings of every strategy, each with other starts and batches"
-    )
-    lag: Literal["paper", "input", "classical"] = Field(
-        "input",
-        description=(
-            "multi_active - what a task's lag is counted from: as in the paper, from the degraded "
-            "input (or chance), or from what a classical method reaches"
-        ),
-    )
     min_share: float = Field(
         0.15,
         ge=0,
