@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.features.store import FeatureStore
+from galaxy_lvm.hitl.fingerprint import fingerprint_of
 from galaxy_lvm.hitl.ranker import Features
 from galaxy_lvm.survey.classes import Condition, class_order
 from galaxy_lvm.survey.splits_table import COLUMNS, Splits
@@ -78,6 +80,11 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self._ids)
+
+    @cached_property
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells these galaxies and features from others; see `fingerprint_of`."""
+        return fingerprint_of(self._ids, self.features)
 
     def ids_of(self, rows: np.ndarray) -> list[str]:
         """Return the ids of rows."""

@@ -44,11 +44,15 @@ class Session:
         Who labels.
     whitening
         Of the pool's features where it is known already; measured otherwise.
+    new_features
+        Go on with other features than those that the session was started with. Labels belong to
+        galaxies and stay; the change is kept with its time, and open rounds are closed.
 
     Raises
     ------
     DataError
-        If the store has labels of galaxies that are not in the pool.
+        If the store has labels of galaxies that are not in the pool, or was used with other
+        features and `new_features` does not say that this is meant.
     ConfigError
         If the store was started with other settings.
 
@@ -66,17 +70,18 @@ class Session:
         settings: SessionSettings | None = None,
         annotator: str = "me",
         whitening: Whitening | None = None,
+        new_features: bool = False,
     ) -> None:
         self.pool, self.annotator = pool, annotator
         self.store = store if isinstance(store, LabelStore) else LabelStore(store)
-        self.settings = self._open(settings)
+        self.settings = self._open(settings, new_features)
         self._whitening = whitening
         self._ranker: Ranker | None = None
         self._scores: np.ndarray | None = None
         self._usable: np.ndarray | None = None
         self._version = ""
 
-    def _open(self, settings: SessionSettings | None) -> SessionSettings:
+    def _open(self, settings: SessionSettings | None, new_features: bool) -> SessionSettings:
         labelled = self.store.current()["id"].unique()
         if len(labelled):
             self.pool.rows_of(labelled)
@@ -85,6 +90,7 @@ class Session:
             kept = {**kept, "ranker": RankerSettings(**kept["ranker"])} if kept else {}
             settings = SessionSettings(**kept)
         self.store.keep_settings(asdict(settings))
+        self.store.keep_features(self.pool.fingerprint, self.annotator, new_features)
         return settings
 
     # Labels
@@ -168,7 +174,7 @@ class Session:
         positive, negative = (table.loc[table["value"] == v, "id"] for v in (POSITIVE, NEGATIVE))
         # Unsure and tied galaxies teach nothing, but are not assumed to be negatives any more.
         about = [sorted(positive), sorted(negative), sorted(table["id"]), asdict(self.settings)]
-        version = config_hash(about)
+        version = config_hash([*about, self.pool.fingerprint])
         if version == self._version:
             return version
         if positive.empty:
@@ -268,8 +274,9 @@ class Session:
     def suggest(self, k: int, reserved_minutes: float = RESERVED_MINUTES) -> list[str]:
         """Return the galaxies to label next, most wanted first; this starts a round.
 
-        A round that is not finished is returned again, without the galaxies that have a label by
-        now: call it again after a restart and nothing is asked twice.
+        A round that is not finished is returned again, without the galaxies that have a label, or
+        are with another annotator, by now: call it again after a restart and nothing is asked
+        twice.
 
         Parameters
         ----------
@@ -283,26 +290,35 @@ class Session:
         Raises
         ------
         DataError
-            If k is below 1, or the rule needs scores and no galaxy is labelled positive.
+            If k is below 1, the rule needs scores and no galaxy is labelled positive, or the
+            store has gone on with other features.
         """
         if k < 1:
             raise DataError(f"{k} galaxies asked for, expected 1 or more")
-        labelled = self.store.current()["id"].unique()
-        asked = self.store.last_suggestion(self.annotator)
-        still_open = [i for i in asked.ids if i not in set(labelled)] if asked else []
+        still_open = self.store.take_up(self.annotator, reserved_minutes, self.pool.fingerprint)
         if still_open:
             return still_open[:k]
+        labelled = self.pool.rows_of(self.store.current()["id"].unique())
         while True:
             others = self.store.reserved(self.annotator, reserved_minutes)
-            ids = self._choose(k, self.pool.rows_of(labelled), others)
+            ids = self._choose(k, labelled, others)
             if not ids:
                 return []
+            version = self._version or config_hash(self.pool.fingerprint)
             made = self.store.suggest(
-                self.annotator, ids, self.settings.rule, self._version, reserved_minutes
-            )
+                self.annotator, ids, self.settings.rule, version, reserved_minutes,
+                self.pool.fingerprint,
+            )  # fmt: skip
             if made is not None:
                 return ids
             # Another annotator was faster: what is theirs is left out now.
+
+    def release(self) -> list[str]:
+        """Hand back what is left of this annotator's open round; return it.
+
+        Others may be asked about these galaxies at once instead of when the reservation ends.
+        """
+        return self.store.release(self.annotator)
 
     def _choose(self, k: int, labelled: np.ndarray, others: set[str]) -> list[str]:
         state = self._state(labelled)

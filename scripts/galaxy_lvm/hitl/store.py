@@ -1,53 +1,21 @@
 """The label store: an append-only SQLite file that all annotators and processes share."""
 
-import datetime
 import json
-import os
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.hitl.fingerprint import differences
+from galaxy_lvm.hitl.store_file import FEATURES, OLDER, RELEASE, RENEWAL, StoreFile
+
+log = logging.getLogger("galaxy_lvm.hitl")
 
 POSITIVE, NEGATIVE, UNSURE = "positive", "negative", "unsure"
 VALUES = (POSITIVE, NEGATIVE, UNSURE)
-# A process that holds the lock writes a few rows; one that waits longer meets a broken disk.
-BUSY_TIMEOUT_S = 30.0
-SCHEMA_VERSION = 1
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS labels (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL,
-    value TEXT NOT NULL,
-    annotator TEXT NOT NULL,
-    time TEXT NOT NULL,
-    round INTEGER NOT NULL,
-    model_version TEXT NOT NULL,
-    sequence INTEGER NOT NULL,
-    retracts INTEGER UNIQUE REFERENCES labels (number),
-    UNIQUE (id, annotator, sequence)
-);
-CREATE TABLE IF NOT EXISTS suggestions (
-    annotator TEXT NOT NULL,
-    round INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    id TEXT NOT NULL,
-    rule TEXT NOT NULL,
-    model_version TEXT NOT NULL,
-    time TEXT NOT NULL,
-    UNIQUE (annotator, round, position)
-);
-CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TRIGGER IF NOT EXISTS labels_stay BEFORE UPDATE ON labels
-    BEGIN SELECT RAISE(ABORT, 'labels are only ever added'); END;
-CREATE TRIGGER IF NOT EXISTS labels_remain BEFORE DELETE ON labels
-    BEGIN SELECT RAISE(ABORT, 'labels are only ever added'); END;
-"""
 _RETRACTION = ""
 LABEL_COLUMNS = ("number", "id", "value", "annotator", "time", "round", "model_version")
 
@@ -62,8 +30,17 @@ class Suggestion:
     model_version: str
 
 
-class LabelStore:
-    """Labels, suggestions and settings of a session, in one SQLite file.
+@dataclass(frozen=True)
+class _OpenRound:
+    """The galaxies that an annotator holds, and since when."""
+
+    round: int
+    time: str
+    ids: list[str]
+
+
+class LabelStore(StoreFile):
+    """Labels, suggestions, settings and features of a session, in one SQLite file.
 
     Nothing is ever changed or removed: an undo is a row that retracts another, a second label of
     the same galaxy by the same annotator replaces the first in `current`, and both remain in
@@ -82,46 +59,6 @@ class LabelStore:
     DataError
         If the file is no label store.
     """
-
-    def __init__(self, path: str | os.PathLike) -> None:
-        self.path = str(path)
-        try:
-            # A web server calls from several threads, one at a time.
-            self._db = sqlite3.connect(
-                self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-            )
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._prepare()
-        except sqlite3.DatabaseError as error:
-            raise DataError(f"{self.path}: cannot be used as a label store: {error}") from None
-
-    def _prepare(self) -> None:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version == SCHEMA_VERSION:
-            return
-        names = [row[0] for row in self._db.execute("SELECT name FROM sqlite_master")]
-        if version or (names and "labels" not in names):
-            raise sqlite3.DatabaseError(f"version {version} with tables {names}")
-        with self._transaction():
-            for statement in _statements(_TABLES):
-                self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
-    def close(self) -> None:
-        """Close the file; nothing is lost without it."""
-        self._db.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        # IMMEDIATE takes the lock first: what is read within cannot change before it is written.
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
     def append(
         self,
@@ -191,7 +128,7 @@ class LabelStore:
             "INSERT INTO labels (id, value, annotator, time, round, model_version, sequence, "
             "retracts) SELECT ?, ?, ?, ?, ?, ?, 1 + COALESCE(MAX(sequence), 0), ? FROM labels "
             "WHERE id = ? AND annotator = ?",
-            (str(name), value, annotator, _now(), int(round_number), model_version, retracts,
+            (str(name), value, annotator, self._now(), int(round_number), model_version, retracts,
              str(name), annotator),
         )  # fmt: skip
 
@@ -221,37 +158,104 @@ class LabelStore:
         rule: str,
         model_version: str,
         reserved_minutes: float = 0.0,
+        features: Mapping[str, Any] | None = None,
     ) -> Suggestion | None:
         """Keep what an annotator is asked next, under the next number of a round.
 
         None, and nothing is kept, where another annotator was handed one of the galaxies since
         they were chosen: choose again without what is `reserved`.
+
+        Raises
+        ------
+        DataError
+            If the store's features are no longer those, by their fingerprint, that the galaxies
+            were chosen by; None asks for no check.
         """
         with self._transaction():
+            self._refuse_others(features)
             if reserved_minutes and not self.reserved(annotator, reserved_minutes).isdisjoint(ids):
                 return None
-            last = self._db.execute(
-                "SELECT COALESCE(MAX(round), 0) FROM suggestions WHERE annotator = ?", (annotator,)
-            ).fetchone()[0]
-            made = Suggestion(last + 1, tuple(str(i) for i in ids), rule, model_version)
+            last = self.last_suggestion(annotator)
+            number = last.round + 1 if last else 1
+            made = Suggestion(number, tuple(str(i) for i in ids), rule, model_version)
             self._db.executemany(
                 "INSERT INTO suggestions VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (annotator, made.round, position, name, rule, model_version, _now())
+                    (annotator, made.round, position, name, rule, model_version, self._now())
                     for position, name in enumerate(made.ids)
                 ],
             )
         return made
 
+    def take_up(
+        self,
+        annotator: str,
+        reserved_minutes: float = 0.0,
+        features: Mapping[str, Any] | None = None,
+    ) -> list[str]:
+        """Return what is left to label of an annotator's open round, in its order.
+
+        Galaxies that another annotator was handed meanwhile are theirs. Where the round has
+        expired, what is left is reserved anew. Parameters and errors as for `suggest`.
+        """
+        with self._transaction():
+            self._refuse_others(features)
+            mine = self._open_rounds().get(annotator)
+            if mine is None:
+                return []
+            gone = set(self.current()["id"])
+            if reserved_minutes:
+                gone |= self.reserved(annotator, reserved_minutes)
+            left = [name for name in mine.ids if name not in gone]
+            if left and reserved_minutes and mine.time <= self._now(reserved_minutes):
+                self._add_event(RENEWAL, annotator, mine.round, left)
+        return left
+
+    def _refuse_others(self, features: Mapping[str, Any] | None) -> None:
+        if features is not None and self.features() != features:
+            raise DataError(
+                f"{self.path}: the features of the session changed since this session was "
+                "opened; open it again with the new features to be asked more"
+            )
+
+    def release(self, annotator: str) -> list[str]:
+        """Close an annotator's open round; return what was left of it, free for others now."""
+        left = self.take_up(annotator)
+        with self._transaction():
+            mine = self._open_rounds().get(annotator)
+            if mine is not None:
+                self._add_event(RELEASE, annotator, mine.round, left)
+        return left
+
     def reserved(self, annotator: str, minutes: float) -> set[str]:
-        """Return the galaxies of the latest rounds of others, handed out less than so long ago."""
-        since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=minutes)
-        rows = self._db.execute(
-            "SELECT id FROM suggestions AS s WHERE annotator != ? AND time > ? AND round = "
-            "(SELECT MAX(round) FROM suggestions WHERE annotator = s.annotator)",
-            (annotator, since.isoformat(timespec="microseconds")),
-        )
-        return {row[0] for row in rows}
+        """Return the galaxies of the open rounds of others, handed out less than so long ago."""
+        since = self._now(minutes)
+        return {
+            name
+            for other, held in self._open_rounds().items()
+            if other != annotator and held.time > since
+            for name in held.ids
+        }
+
+    def _open_rounds(self) -> dict[str, "_OpenRound"]:
+        """Return the latest round of every annotator, unless it was handed back."""
+        rounds: dict[str, _OpenRound] = {}
+        for who, number, name, time in self._db.execute(
+            "SELECT annotator, round, id, time FROM suggestions AS s WHERE round = (SELECT "
+            "MAX(round) FROM suggestions WHERE annotator = s.annotator) ORDER BY position"
+        ):
+            rounds.setdefault(who, _OpenRound(number, time, [])).ids.append(name)
+        for kind, who, number, time, value in self._db.execute(
+            "SELECT kind, annotator, round, time, value FROM events WHERE kind IN (?, ?) "
+            "ORDER BY number",
+            (RELEASE, RENEWAL),
+        ):
+            if who in rounds and rounds[who].round == number:
+                if kind == RELEASE:
+                    del rounds[who]
+                else:
+                    rounds[who] = _OpenRound(number, time, json.loads(value))
+        return rounds
 
     def last_suggestion(self, annotator: str) -> Suggestion | None:
         """Return what an annotator was asked last, None if nothing yet."""
@@ -289,16 +293,53 @@ class LabelStore:
                     )
                 self._db.execute("INSERT OR IGNORE INTO settings VALUES (?, ?)", (key, text))
 
+    def features(self) -> dict[str, Any] | None:
+        """Return the fingerprint of the features in use, None where none was kept yet."""
+        row = self._db.execute(
+            "SELECT value FROM events WHERE kind = ? ORDER BY number DESC LIMIT 1", (FEATURES,)
+        ).fetchone()
+        return json.loads(row[0]) if row else None
 
-def _statements(script: str) -> Iterator[str]:
-    """Yield the statements of a script; `executescript` would end the transaction."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
+    def keep_features(
+        self, fingerprint: Mapping[str, Any], annotator: str, changed: bool = False
+    ) -> None:
+        """Keep the fingerprint of the features in a new store; in one that has another, refuse.
 
+        A store of the version that kept none takes over the features that it is first used with.
 
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
+        Parameters
+        ----------
+        fingerprint
+            Of `Pool.fingerprint`.
+        annotator
+            Who opens the session.
+        changed
+            Take over other features on purpose: the change is kept with its time, labels stay,
+            and all open rounds are closed, since the old features chose them.
+
+        Raises
+        ------
+        DataError
+            If the store was used with other features, saying what differs.
+        """
+        with self._transaction():
+            known = self.features()
+            if known == fingerprint:
+                return
+            if known is not None and not changed:
+                raise DataError(
+                    f"{self.path}: the session was started with other features: "
+                    f"{differences(known, fingerprint)}. Open the features that it was started "
+                    "with, start another store, or go on by intent with Session(..., "
+                    "new_features=True): all labels stay, scores and rounds start anew"
+                )
+            if known is not None:
+                log.info("%s: new features: %s", self.path, differences(known, fingerprint))
+                for other, held in self._open_rounds().items():
+                    self._add_event(RELEASE, other, held.round, held.ids)
+            elif self._db.execute("SELECT 1 FROM events WHERE kind = ?", (OLDER,)).fetchone():
+                log.info(
+                    "%s: no fingerprint of its features was kept by an older version; it belongs "
+                    "to the features of this pool from now on", self.path,
+                )  # fmt: skip
+            self._add_event(FEATURES, annotator, None, dict(fingerprint))
