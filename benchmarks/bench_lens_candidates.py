@@ -22,11 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import torch  # noqa: E402
+from galaxy_lvm.core.config.lenses import ImageReading, Tiles  # noqa: E402
 from galaxy_lvm.lenses.detector import load_detector  # noqa: E402
-from galaxy_lvm.lenses.images import ImageSettings
 from galaxy_lvm.lenses.search import find_threshold, search_items
 from galaxy_lvm.lenses.sources import Item, load_files
-from galaxy_lvm.lenses.tiles import TileSettings
 from galaxy_lvm.lvm.weights import read_card  # noqa: E402
 from galaxy_lvm.survey.fields import BOX_COLUMNS  # noqa: E402
 from galaxy_lvm.survey.readers import image_size  # noqa: E402
@@ -68,10 +67,10 @@ def measure(folder: Path, weights: Path, threshold: float, radius_arcsec: float)
     # Of two candidates with one image nobody says which is in its centre.
     labels = listed[~listed["file"].duplicated(keep=False)].reset_index(drop=True)
     detector = load_detector(weights).to("cuda" if torch.cuda.is_available() else "cpu")
-    settings = ImageSettings(pixel_scale_arcsec=PIXEL_SCALE_ARCSEC)
+    settings = ImageReading(pixel_scale_arcsec=PIXEL_SCALE_ARCSEC)
     items = [Item(name, "") for name in labels["file"]]
     load = partial(load_files, folder=folder, settings=settings)
-    found, rejected = search_items(detector, items, load, TileSettings(), SEARCH_FLOOR)
+    found, rejected = search_items(detector, items, load, Tiles(), SEARCH_FLOOR)
     central = found[centre_distance_arcsec(found, folder) <= radius_arcsec]
     best = labels["file"].map(central.groupby("file")["score"].max()).fillna(0.0).to_numpy()
     refused = {line["file"] for line in rejected}

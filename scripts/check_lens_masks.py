@@ -2,10 +2,12 @@
 
 import numpy as np
 import pandas as pd
+from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.lenses import ArcMask
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.lenses.mask_figure import draw_lens_masks
 from galaxy_lvm.lenses.mask_scores import METHOD, mask_quality, quality_rows
-from galaxy_lvm.lenses.masks import MaskSettings, NoMaskError, measure_mask
+from galaxy_lvm.lenses.masks import NoMaskError, measure_mask
 from galaxy_lvm.report.results import write_results
 from galaxy_lvm.report.style import save
 from galaxy_lvm.survey.fields import BOX_COLUMNS, FieldStore
@@ -41,7 +43,7 @@ def main(
     max_lenses
         Lenses of each split at most.
     """
-    store, how = FieldStore(fields), MaskSettings(**settings)
+    store, how = FieldStore(fields), section(ArcMask, settings, "lenses.candidates.mask")
     table = mask_quality(store, how, ("val", "test"), max_lenses)
     write_results(metrics, quality_rows(table, seed))
     test = table[table["split"] == "test"]
@@ -51,7 +53,7 @@ def main(
     save(draw_lens_masks(test, examples), figure_pdf)
 
 
-def _example(store: FieldStore, row: pd.Series, how: MaskSettings) -> dict[str, object]:
+def _example(store: FieldStore, row: pd.Series, how: ArcMask) -> dict[str, object]:
     """Return a lens's surroundings with both masks."""
     image, lenses = store.images([row["field"]])[0], store.lenses_in(row["field"])
     number = int(np.flatnonzero(lenses["id"] == row["id"])[0])

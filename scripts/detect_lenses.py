@@ -9,14 +9,14 @@ import argparse
 from pathlib import Path
 
 import torch
-from galaxy_lvm.core.config import load_config
+from galaxy_lvm.core.config import load_config, section
+from galaxy_lvm.core.config.lenses import Search
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.state import atomic_path, state_folder
 from galaxy_lvm.lenses.detector import load_detector
 from galaxy_lvm.lenses.gallery import draw_gallery
 from galaxy_lvm.lenses.search import find_threshold, gallery_images, search_items
 from galaxy_lvm.lenses.sources import open_source
-from galaxy_lvm.lenses.tiles import TileSettings
 from galaxy_lvm.lvm.weights import read_card
 from galaxy_lvm.report.style import save
 from galaxy_lvm.survey.rejected import write_rejected
@@ -58,18 +58,16 @@ def main(
         CPU threads; a GPU is used where there is one.
     """
     torch.set_num_threads(threads)
-    threshold = settings["score_threshold"]
-    if threshold is None:
+    search = section(Search, settings, "lenses.search")
+    if (threshold := search.score_threshold) is None:
         threshold = find_threshold(weights, read_card(weights), metrics)
-    tiles = TileSettings(**{k: settings[k] for k in TileSettings.__dataclass_fields__})
-    items, load, rejections = open_source(settings, Path(state_root) / "cutouts", service)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    items, load, rejections = open_source(search, Path(state_root) / "cutouts", service)
     # Another release or another tolerance for missing pixels gives other images.
     folder = state_folder(state_root, recipe_version, [threshold, settings, service], [weights])
-    detector = load_detector(weights).to(device)
-    found, refused = search_items(detector, items, load, tiles, threshold, folder / "found.jsonl")
-    best = found.head(settings["n_gallery"])
-    pictures = gallery_images(best, items, load, GALLERY_SIDE_PIX)
+    detector = load_detector(weights).to("cuda" if torch.cuda.is_available() else "cpu")
+    found, refused = search_items(detector, items, load, search, threshold, folder / "found.jsonl")
+    best = found.head(search.n_gallery)
+    pictures = gallery_images(best, items, load, side_pix=64)
     save(draw_gallery(pictures, best, len(found)), gallery)
     write_rejected(rejected, [*rejections, *refused])
     with atomic_path(table) as temporary:
@@ -98,17 +96,10 @@ def command_line() -> None:
     out = options.output
     with job_log(out / "detect_lenses.log"):
         main(
-            weights=options.weights,
-            table=out / "lenses.csv",
-            rejected=out / "rejected.csv",
-            gallery=out / "gallery.pdf",
-            settings=settings,
-            state_root=out / "state",
-            recipe_version=RECIPE_VERSION,
-            metrics=options.metrics,
-            service=config["legacysurvey"],
-            threads=options.threads,
-        )
+            options.weights, out / "lenses.csv", out / "rejected.csv", out / "gallery.pdf",
+            settings, out / "state", RECIPE_VERSION, metrics=options.metrics,
+            service=config["legacysurvey"], threads=options.threads,
+        )  # fmt: skip
 
 
 if __name__ == "__main__" and "snakemake" not in globals():

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.lenses import Evaluation
 from galaxy_lvm.core.logs import job_log, log, progress
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.lenses.curves import resample_fields
 from galaxy_lvm.lenses.match import RUN_COLUMNS, check_runs, of_run, read_detections
-from galaxy_lvm.lenses.scores import EvaluationSettings, difference_rows, score_run
+from galaxy_lvm.lenses.scores import difference_rows, score_run
 from galaxy_lvm.lenses.table import detector_table, detectors_html
 from galaxy_lvm.report.results import paper_values, read_results, write_results, write_table
 from galaxy_lvm.survey.fields import FieldStore
@@ -44,7 +46,7 @@ def main(
     table
         CSV to write; an HTML page lies beside it.
     """
-    how, store = EvaluationSettings(**settings), FieldStore(fields)
+    how, store = section(Evaluation, settings, "lenses.evaluation"), FieldStore(fields)
     found = read_detections(detections, store)
     check_runs(found, runs)
     weights = resample_fields(store, "test", how.n_bootstrap, derive_seed(seed, "lens fields"))

@@ -1,15 +1,11 @@
 """Cut wide fields around published lens candidates, and fields without one, from the survey."""
 
 import numpy as np
+from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.lenses import Candidates
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.lenses.candidates import (
-    CandidateSettings,
-    local_table,
-    plan_fields,
-    read_candidates,
-)
+from galaxy_lvm.lenses.candidates import local_table, plan_fields, read_candidates
 from galaxy_lvm.lenses.field_import import Quotas, import_fields
-from galaxy_lvm.lenses.masks import MaskSettings
 from galaxy_lvm.survey.fields import SPLITS, write_fields
 from galaxy_lvm.survey.legacysurvey import CutoutService
 from galaxy_lvm.survey.rejected import write_rejected
@@ -45,16 +41,14 @@ def main(
     DataError
         If a table cannot be read, the service does not answer, or a split remains without lenses.
     """
-    masks = MaskSettings(**candidate_settings["mask"])
-    settings = {key: value for key, value in candidate_settings.items() if key != "mask"}
-    settings = CandidateSettings(**settings)
+    settings = section(Candidates, candidate_settings, "lenses.candidates")
     side_pix, empty_share = field_settings["side_pix"], field_settings["empty_share"]
     quotas = Quotas({split: field_settings[f"n_{split}"] for split in SPLITS}, empty_share)
     with CutoutService(ServiceSettings(**service_settings), cache_dir) as service:
         paths = [local_table(address, cache_dir, service) for address in settings.tables]
         candidates, rejections = read_candidates(paths, settings)
         plan = plan_fields(candidates, settings, side_pix, seed)
-        result = import_fields(plan, candidates, service, side_pix, quotas, masks)
+        result = import_fields(plan, candidates, service, side_pix, quotas, settings.mask)
     columns = {name: [row[name] for row in result.columns] for name in result.columns[0]}
     attributes = {"source": "candidates", "layer": service.settings.layer, "seed": seed}
     # Astronomers' order: the first row is the south.

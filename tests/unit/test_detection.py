@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import plot_detectors
 import pytest
+from galaxy_lvm.core.config.lenses import Evaluation
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.lenses.curves import (
     average_precisions,
@@ -30,11 +31,7 @@ from galaxy_lvm.lenses.match import (
     of_run,
     read_detections,
 )
-from galaxy_lvm.lenses.scores import (
-    EvaluationSettings,
-    difference_rows,
-    score_run,
-)
+from galaxy_lvm.lenses.scores import difference_rows, score_run
 from galaxy_lvm.lenses.table import detector_table, detectors_html
 from galaxy_lvm.report.results import paper_values
 from galaxy_lvm.survey.fields import (
@@ -283,7 +280,7 @@ def test_detections_of_other_fields_are_refused_with_their_row(store, tmp_path):
 
 
 def scored(store, runs_and_detections, **settings):
-    settings = EvaluationSettings(n_bootstrap=40, n_bins=2, **settings)
+    settings = Evaluation(n_bootstrap=40, n_bins=2, **settings)
     weights = resample_fields(store, "test", 40, 1)
     scores = {
         tuple(run.values()): score_run(store, found, run, settings, weights)
@@ -371,7 +368,7 @@ def test_the_scripts_from_files_to_figures(tmp_path):
     made = {name: str(tmp_path / f"{name}.csv") for name in ("metrics", "curves", "table")}
     evaluate_detectors.main(
         str(tmp_path / "fields.h5"), paths, str(PAPER), [RUN, other],
-        {"n_bootstrap": 40, "n_bins": 2}, 1, **made,
+        Evaluation(n_bootstrap=40, n_bins=2).model_dump(), 1, **made,
     )  # fmt: skip
     scores = pd.read_csv(made["table"]).set_index("model")["boxes_ap"]
     assert scores.to_dict() == {"lvm": 1, "resnet50": 0, "lvm - resnet50": 1}

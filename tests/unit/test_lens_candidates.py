@@ -4,16 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.wcs import WCS
-from galaxy_lvm.core.errors import ConfigError, DataError
-from galaxy_lvm.lenses.candidates import (
-    CandidateSettings,
-    inside_fields,
-    plan_fields,
-)
+from galaxy_lvm.core.config.lenses import Candidates
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.lenses.candidates import inside_fields, plan_fields
 from galaxy_lvm.lenses.field_import import Quotas
 from galaxy_lvm.lenses.images import from_fluxes
 from galaxy_lvm.lenses.mask_scores import box_iou, mask_iou, mask_quality, quality_rows
-from galaxy_lvm.lenses.masks import MaskSettings, NoMaskError, fluxes_of, measure_mask
+from galaxy_lvm.lenses.masks import NoMaskError, fluxes_of, measure_mask
 from galaxy_lvm.survey.colour import grz_to_rgb
 from galaxy_lvm.survey.fields import FieldStore, lens_row, write_fields
 from galaxy_lvm.survey.legacysurvey import CutoutService
@@ -131,15 +128,6 @@ def test_fields_without_known_lenses_cannot_check_masks(tmp_path):
 # ----------------------------------------------------------------------------------- candidates
 
 
-def test_impossible_settings_name_their_key():
-    with pytest.raises(ConfigError, match="lenses.candidates.tables"):
-        CandidateSettings([])
-    with pytest.raises(ConfigError, match="lenses.candidates.empty_min_arcsec"):
-        CandidateSettings(["a"], empty_min_arcsec=400.0)
-    with pytest.raises(ConfigError, match="lenses.candidates.mask.peak_fraction"):
-        MaskSettings(peak_fraction=1.0)
-
-
 def scattered(count=60, seed=3):
     """Candidates over the sky, two of them 8 arcsec apart."""
     rng = np.random.default_rng(seed)
@@ -150,7 +138,7 @@ def scattered(count=60, seed=3):
 
 
 def test_lenses_lie_off_centre_inside_their_fields_and_empty_fields_are_empty():
-    candidates, settings = scattered(), CandidateSettings(["t.csv"], max_offset=0.6)
+    candidates, settings = scattered(), Candidates(tables=["t.csv"], max_offset=0.6)
     plan = plan_fields(candidates, settings, SIDE, seed=1)
     field, place, x, y = inside_fields(sky(plan), sky(candidates), SIDE)
     own = plan["candidate"].to_numpy()[field] == place
@@ -169,7 +157,7 @@ def test_lenses_lie_off_centre_inside_their_fields_and_empty_fields_are_empty():
 
 def test_places_in_a_field_agree_with_the_wcs_of_the_service():
     candidates = scattered()
-    plan = plan_fields(candidates, CandidateSettings(["t.csv"]), SIDE, seed=2)
+    plan = plan_fields(candidates, Candidates(tables=["t.csv"]), SIDE, seed=2)
     for f, place, x, y in list(zip(*inside_fields(sky(plan), sky(candidates), SIDE), strict=True)):
         wcs = frame_wcs(plan["ra"][f], plan["dec"][f], SIDE)
         pixel = wcs.wcs_world2pix([candidates.loc[place, ["ra", "dec"]].to_numpy(float)], 0)[0]
@@ -229,7 +217,7 @@ def run_import(survey, folder, candidates, **fields):
     table = folder / "candidates.csv"
     candidates[["id", "ra", "dec", "grade"]].to_csv(table, index=False)
     fields = {"side_pix": SIDE, "n_train": 6, "n_val": 2, "n_test": 4, "empty_share": 0.5, **fields}
-    settings = {"tables": [str(table)], "mask": {}}
+    settings = Candidates(tables=[str(table)]).model_dump()
     service = {"base_url": survey.url, **QUICK}
     path, rejected = folder / "fields.h5", folder / "rejected.csv"
     import_fields(path, rejected, folder / "cache", fields, settings, service, seed=1)
@@ -310,7 +298,7 @@ def test_a_table_at_an_address_is_fetched_once(tmp_path, monkeypatch):
     addresses = {"lists/lenses": None, "no": "refused", "login": "could not be .* a web page"}
     for name, problem in addresses.items():
         address = f"{base}/{name}.csv"
-        settings = {"tables": [address], "mask": {}}
+        settings = Candidates(tables=[address]).model_dump()
         service = {"base_url": survey.url, **QUICK}
         args = (tmp_path / "f.h5", tmp_path / "r.csv", tmp_path / "cache")
         if problem:

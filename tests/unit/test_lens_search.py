@@ -13,15 +13,17 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
+from galaxy_lvm.core.config.lenses import ImageReading, Tiles
 from galaxy_lvm.core.errors import ConfigError, DataError
-from galaxy_lvm.lenses.images import ImageSettings, from_fluxes, read_sky_image, tangent_wcs
+from galaxy_lvm.lenses.images import from_fluxes, read_sky_image, tangent_wcs
 from galaxy_lvm.lenses.search import find_threshold, gallery_images, search_items
 from galaxy_lvm.lenses.sources import folder_items, load_files, load_positions, position_items
-from galaxy_lvm.lenses.tiles import TileSettings, detect_tiled, merge, pad_image, tile_starts
+from galaxy_lvm.lenses.tiles import detect_tiled, merge, pad_image, tile_starts
 from galaxy_lvm.report.results import long_rows, write_results
 from galaxy_lvm.survey.fields import BOX_COLUMNS
 from galaxy_lvm.survey.rejected import read_rejected
 from PIL import Image
+from pydantic import ValidationError
 
 SHARED = Path(
     os.environ.get("GALAXY_LVM_SHARED", Path(__file__).parents[2].parent / "shared" / "data")
@@ -29,7 +31,7 @@ SHARED = Path(
 needs_shared = pytest.mark.skipif(
     not SHARED.is_dir(), reason="no real images: set GALAXY_LVM_SHARED to their folder"
 )
-TILES = TileSettings(tile_side_pix=96, overlap_pix=32, batch_size=3)
+TILES = Tiles(tile_side_pix=96, overlap_pix=32, batch_size=3)
 
 
 @dataclass
@@ -85,7 +87,7 @@ def fluxes(height, width, spots, seed=0):
 
 
 def search_folder(folder, detector, settings=None, **options):
-    settings = settings or ImageSettings()
+    settings = settings or ImageReading()
     return search_items(
         detector,
         folder_items(folder, settings),
@@ -163,8 +165,8 @@ def test_small_images_are_padded_with_sky_and_nothing_is_found_outside():
 
 @pytest.mark.parametrize("setting", [{"tile_side_pix": 100}, {"overlap_pix": 90}])
 def test_impossible_tiles_are_refused(setting):
-    with pytest.raises(ConfigError, match=next(iter(setting))):
-        TileSettings(**setting)
+    with pytest.raises(ValidationError, match=next(iter(setting))):
+        Tiles(**setting)
 
 
 @pytest.mark.parametrize("scale", [0.262, 0.1, 0.5])
@@ -190,7 +192,7 @@ def test_a_known_position_comes_back_to_0_3_arcsec(tmp_path, scale):
 def test_colour_images_are_brought_to_the_surveys_scale(tmp_path):
     image = sky(340, 300, [(150, 100, 60)])
     Image.fromarray(image).save(tmp_path / "b.png")
-    settings = ImageSettings(pixel_scale_arcsec=0.0655)
+    settings = ImageReading(pixel_scale_arcsec=0.0655)
     detector = SpotFinder()
     table, _ = search_folder(tmp_path, detector, settings)
     assert detector.shapes == [(1, 96, 96, 3)]  # 75 x 85 pixels, padded
@@ -212,7 +214,7 @@ def test_what_cannot_be_searched_is_listed_with_its_reason(tmp_path):
     Image.fromarray(sky(80, 80, [])).save(tmp_path / "flat.png")
     Image.fromarray(sky(80, 80, [])[..., 0]).save(tmp_path / "grey.png")
     (tmp_path / "notes.txt").write_text("left out")
-    settings = ImageSettings(pixel_scale_arcsec=0.2)
+    settings = ImageReading(pixel_scale_arcsec=0.2)
     table, rejections = search_folder(tmp_path, SpotFinder(), settings)
     assert table["file"].unique().tolist() == ["good.fits"]
     reasons = {line["file"]: line["reason"] for line in rejections}
@@ -246,7 +248,7 @@ def test_holes_are_no_objects_and_detections_on_them_are_left_out(tmp_path):
         def _one(self, image):
             return Found(np.array([[70, 70, 90, 90], [10, 10, 30, 30]]), np.array([0.9, 0.8]))
 
-    tiles = TileSettings(tile_side_pix=128, overlap_pix=32)
+    tiles = Tiles(tile_side_pix=128, overlap_pix=32)
     table, _ = search_folder(tmp_path, Everywhere(), tiles=tiles)
     assert table["score"].tolist() == [0.8]
 
@@ -304,10 +306,10 @@ def test_positions_are_searched_in_cutouts_and_bad_ones_listed(tmp_path):
 
 def test_the_gallery_shows_the_surroundings_of_every_box(tmp_path):
     write_fits(tmp_path / "a.fits", fluxes(100, 120, [(5, 5, 10), (80, 60, 14)]))
-    items = folder_items(tmp_path, ImageSettings())
+    items = folder_items(tmp_path, ImageReading())
 
     def load(chosen):
-        return load_files(chosen, tmp_path, ImageSettings())
+        return load_files(chosen, tmp_path, ImageReading())
 
     table, _ = search_items(SpotFinder(), items, load, TILES, 0.1)
     pictures = gallery_images(table, items, load, 48)
@@ -382,7 +384,7 @@ def test_a_threshold_of_another_detector_is_refused(tmp_path):
 @pytest.mark.filterwarnings("ignore:File may have been truncated")
 def test_real_cutouts_know_where_they_are():
     for name, side in [("native_509px.fits", 509), ("fine_424px.fits", 162)]:
-        image = read_sky_image(SHARED / "fits" / name, ImageSettings())
+        image = read_sky_image(SHARED / "fits" / name, ImageReading())
         assert image.rgb.shape == (side, side, 3)
         header = fits.getheader(SHARED / "fits" / name)
         middle = image.sky(np.array([[0, 0, side, side]]))[0]
@@ -390,4 +392,4 @@ def test_real_cutouts_know_where_they_are():
     own = tangent_wcs(header["CRVAL1"], header["CRVAL2"], 162)
     assert own.all_pix2world([[80.5, 80.5]], 0)[0] == pytest.approx(middle, abs=1e-6)
     with pytest.raises(DataError, match="damaged or cut short"):
-        read_sky_image(SHARED / "fits" / "truncated.fits", ImageSettings())
+        read_sky_image(SHARED / "fits" / "truncated.fits", ImageReading())

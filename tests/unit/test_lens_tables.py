@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from galaxy_lvm.core.config.lenses import Candidates
 from galaxy_lvm.core.errors import DataError
-from galaxy_lvm.lenses.candidates import CandidateSettings, read_candidates
+from galaxy_lvm.lenses.candidates import read_candidates
 
 SHARED = Path(
     os.environ.get("GALAXY_LVM_SHARED", Path(__file__).parents[2].parent / "shared" / "data")
@@ -28,7 +29,7 @@ def table_file(folder, text=TABLE, name="lenses.tsv"):
 
 
 def test_rows_are_checked_and_named_with_their_line(tmp_path):
-    settings = CandidateSettings([table_file(tmp_path)])
+    settings = Candidates(tables=[table_file(tmp_path)])
     table, rejections = read_candidates(settings.tables, settings)
     assert list(table["id"]) == ["one", "two", "three"] and table["wanted"].all()
     lines = {line["row"]: line["reason"] for line in rejections}
@@ -41,7 +42,7 @@ def test_duplicates_are_found_across_tables_and_across_zero_hours(tmp_path):
     paths = [table_file(tmp_path), table_file(tmp_path, second, "more.csv")]
     graded = "id,ra,dec,grade\nx,359.9999,-60.0,C\n"
     paths.append(table_file(tmp_path, graded, "graded.csv"))
-    settings = CandidateSettings(paths, duplicate_arcsec=1.0)
+    settings = Candidates(tables=paths, duplicate_arcsec=1.0)
     table, rejections = read_candidates(paths, settings)
     # 0.72 arcsec apart, at -60 degrees 0.45 arcsec apart, and 3.6 arcsec apart.
     assert list(table["id"]) == ["one", "two", "three", "10.00000+0.00100"]
@@ -55,11 +56,11 @@ def test_duplicates_are_found_across_tables_and_across_zero_hours(tmp_path):
 
 
 def test_grades_are_cut_and_what_is_left_out_is_listed(tmp_path):
-    settings = CandidateSettings([table_file(tmp_path)], grades=["A"], ungraded=False)
+    settings = Candidates(tables=[table_file(tmp_path)], grades=["A"], ungraded=False)
     table, rejections = read_candidates(settings.tables, settings)
     assert table.loc[table["wanted"], "id"].tolist() == ["one"] and len(table) == 3
     assert sum("left out by lenses.candidates.grades" in r["reason"] for r in rejections) == 2
-    none = CandidateSettings(settings.tables, grades=["Z"], ungraded=False)
+    none = Candidates(tables=settings.tables, grades=["Z"], ungraded=False)
     with pytest.raises(DataError, match=r"grades = \['Z'\]; the tables have"):
         read_candidates(none.tables, none)
 
@@ -70,7 +71,7 @@ def test_grades_that_look_like_numbers_stay_as_written(tmp_path):
     frame = pd.DataFrame({"id": list("abcd"), "ra": [10, 20, 30, 40], "dec": 0})
     frame.assign(grade=[1, None, 2, np.nan]).to_parquet(tmp_path / "graded.parquet")
     for table_path in (path, tmp_path / "graded.parquet"):
-        settings = CandidateSettings([table_path], grades=["1"], ungraded=False)
+        settings = Candidates(tables=[str(table_path)], grades=["1"], ungraded=False)
         table, _ = read_candidates([table_path], settings)
         assert table["grade"].tolist() == ["1", "", "2", ""]
         assert table.loc[table["wanted"], "id"].tolist() == ["a"]
@@ -81,7 +82,7 @@ def test_grades_that_look_like_numbers_stay_as_written(tmp_path):
 
 def test_the_grade_of_a_copy_without_a_name_counts(tmp_path):
     path = table_file(tmp_path, "ra,dec,grade,row\n10,0,,7\n10,0,A,8\n", "t.csv")
-    table, rejections = read_candidates([path], CandidateSettings([path]))
+    table, rejections = read_candidates([path], Candidates(tables=[path]))
     assert table[["grade", "row"]].to_numpy().tolist() == [["A", 2]]
     assert [line["row"] for line in rejections] == ["3"]
     assert "counted once" in rejections[0]["reason"]
@@ -90,9 +91,9 @@ def test_the_grade_of_a_copy_without_a_name_counts(tmp_path):
 def test_names_that_stand_twice_get_a_number_of_their_own(tmp_path):
     tables = {"a.csv": "J1,10,0\nJ1_2,11,0\n", "b.csv": "J1,12,0\n", "c.csv": "J1,13,0\n"}
     paths = [table_file(tmp_path, f"id,ra,dec\n{text}", name) for name, text in tables.items()]
-    table, _ = read_candidates(paths, CandidateSettings(paths))
+    table, _ = read_candidates(paths, Candidates(tables=paths))
     assert table["id"].tolist() == ["J1", "J1_2", "J1_3", "J1_4"]
-    table, _ = read_candidates(paths[::-1], CandidateSettings(paths))
+    table, _ = read_candidates(paths[::-1], Candidates(tables=paths))
     assert table["id"].tolist() == ["J1", "J1_3", "J1_4", "J1_2"]
 
 
@@ -106,7 +107,7 @@ def test_the_published_tables_are_read():
         "desi_lens_candidates.csv",
     )
     paths = [str(SHARED / "tables" / name) for name in names]
-    settings = CandidateSettings(paths, grades=["A", "B", "confident"])
+    settings = Candidates(tables=paths, grades=["A", "B", "confident"])
     table, rejections = read_candidates(paths, settings)
     n_rows = 1192 + 1615 + 5104
     left_out = sum("left out" in line["reason"] for line in rejections)

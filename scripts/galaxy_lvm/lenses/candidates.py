@@ -8,7 +8,6 @@ import hashlib
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -19,7 +18,8 @@ from astropy.coordinates import SkyCoord, search_around_sky
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.config.lenses import Candidates
+from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.survey.legacysurvey import CutoutService
@@ -32,57 +32,6 @@ log = logging.getLogger("galaxy_lvm.lens_candidates")
 
 _GRADE_COLUMNS = ("grade", "grading")
 _TRIES_PER_FIELD = 20
-
-
-@dataclass(frozen=True)
-class CandidateSettings:
-    """Which candidates are used and how fields are cut; keys of the config's `lenses.candidates`.
-
-    Attributes
-    ----------
-    tables
-        Paths or http(s) addresses of tables.
-    grades
-        Grades that count as a lens, as the tables write them; empty takes all.
-    ungraded
-        Whether candidates without a grade count as well.
-    duplicate_arcsec
-        Candidates closer than this are one.
-    max_offset
-        Largest distance of the lens from the centre of its field along each axis, as a fraction of
-        half of the side, 0 to 0.9.
-    empty_min_arcsec, empty_max_arcsec
-        How far from a candidate fields without a lens are centred.
-
-    Raises
-    ------
-    ConfigError
-        If there is no table or a number is impossible.
-    """
-
-    tables: Sequence[str]
-    grades: Sequence[str] = ()
-    ungraded: bool = True
-    duplicate_arcsec: float = 3.0
-    max_offset: float = 0.6
-    empty_min_arcsec: float = 90.0
-    empty_max_arcsec: float = 300.0
-
-    def __post_init__(self) -> None:
-        if not self.tables:
-            raise ConfigError(
-                "lenses.candidates.tables is empty, expected paths or addresses of tables of lens "
-                "candidates (for instance those of the NeuraLens database)"
-            )
-        if not 0 <= self.max_offset <= 0.9:
-            raise ConfigError(
-                f"lenses.candidates.max_offset is {self.max_offset}, expected 0 to 0.9"
-            )
-        if not 0 < self.empty_min_arcsec < self.empty_max_arcsec:
-            raise ConfigError(
-                f"lenses.candidates.empty_min_arcsec is {self.empty_min_arcsec}, expected above 0 "
-                f"and below empty_max_arcsec = {self.empty_max_arcsec}"
-            )
 
 
 def local_table(address: str, folder: str | os.PathLike, service: CutoutService) -> Path:
@@ -112,7 +61,7 @@ def local_table(address: str, folder: str | os.PathLike, service: CutoutService)
 
 
 def read_candidates(
-    paths: Sequence[str | os.PathLike], settings: CandidateSettings
+    paths: Sequence[str | os.PathLike], settings: Candidates
 ) -> tuple[pd.DataFrame, list[dict[str, object]]]:
     """Read tables of candidates into one list without duplicates.
 
@@ -199,7 +148,7 @@ def _distinct(ids: pd.Series) -> list[str]:
 
 
 def plan_fields(
-    candidates: pd.DataFrame, settings: CandidateSettings, side_pix: int, seed: int
+    candidates: pd.DataFrame, settings: Candidates, side_pix: int, seed: int
 ) -> pd.DataFrame:
     """Place a field around every wanted candidate, and one without a lens beside each.
 
@@ -257,7 +206,7 @@ def _plan_rows(
 def _empty_places(
     places: SkyCoord,
     candidates: SkyCoord,
-    settings: CandidateSettings,
+    settings: Candidates,
     side_pix: int,
     generators: Sequence[np.random.Generator],
 ) -> tuple[np.ndarray, SkyCoord]:

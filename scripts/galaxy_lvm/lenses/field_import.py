@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from galaxy_lvm.core.config.lenses import ArcMask
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.lenses.candidates import inside_fields
 from galaxy_lvm.lenses.images import from_fluxes
-from galaxy_lvm.lenses.masks import MaskSettings, measure_mask
+from galaxy_lvm.lenses.masks import measure_mask
 from galaxy_lvm.survey.fields import SPLITS, lens_row
 from galaxy_lvm.survey.legacysurvey import CutoutService
 from galaxy_lvm.survey.positions import sky
@@ -89,7 +90,7 @@ def import_fields(
     service: CutoutService,
     side_pix: int,
     quotas: Quotas,
-    settings: MaskSettings,
+    settings: ArcMask,
 ) -> Imported:
     """Fetch planned fields in their order until the splits are full.
 
@@ -180,7 +181,7 @@ def _masks(
     fluxes: np.ndarray,
     inside: Sequence[tuple[int, float, float]],
     candidates: pd.DataFrame,
-    settings: MaskSettings,
+    settings: ArcMask,
 ) -> list[tuple[int, np.ndarray]]:
     """Return the masks of all candidates inside a field.
 

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from astropy.wcs import WCS
 
-from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.config.lenses import ImageReading
+from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.survey.colour import grz_to_rgb
 from galaxy_lvm.survey.pixels import fill_missing, missing_pixels
 from galaxy_lvm.survey.readers import (
@@ -24,37 +25,6 @@ from galaxy_lvm.survey.store import BANDS, PIXEL_SCALE_ARCSEC
 # Holes are interpolated up to this distance from good pixels; what is deeper is shown as sky.
 _DEEP_PIX = 8.0
 _SAME_SCALE = 1e-3
-
-
-@dataclass(frozen=True)
-class ImageSettings:
-    """What is known of the images beyond their files.
-
-    Attributes
-    ----------
-    pixel_scale_arcsec
-        Of JPEG and PNG images, and of FITS files without a WCS; None: there are none.
-    max_pixel_scale_arcsec
-        Coarser images are refused: arcs are lost in them.
-    flux_unit
-        Of FITS files: `per_native_pixel` or `per_own_pixel`; see `readers.read_grz`.
-    """
-
-    pixel_scale_arcsec: float | None = None
-    max_pixel_scale_arcsec: float = 0.6
-    flux_unit: str = "per_native_pixel"
-
-    def __post_init__(self) -> None:
-        """Refuse what is no scale and no unit."""
-        if self.pixel_scale_arcsec is not None and not self.pixel_scale_arcsec > 0:
-            raise ConfigError(
-                f"lenses.search.pixel_scale_arcsec is {self.pixel_scale_arcsec}, expected > 0"
-            )
-        if self.flux_unit not in ("per_native_pixel", "per_own_pixel"):
-            raise ConfigError(
-                f"lenses.search.flux_unit is {self.flux_unit!r}, expected per_native_pixel or "
-                "per_own_pixel"
-            )
 
 
 @dataclass(frozen=True)
@@ -92,7 +62,7 @@ class SkyImage:
         return positions(self.wcs, (edges[:, :2] + edges[:, 2:]) / 2 - 0.5)
 
 
-def read_sky_image(path: Path, settings: ImageSettings) -> SkyImage:
+def read_sky_image(path: Path, settings: ImageReading) -> SkyImage:
     """Read a FITS cube, a JPEG or a PNG of any size.
 
     Raises
@@ -137,7 +107,7 @@ def tangent_wcs(ra: float, dec: float, side_pix: int) -> WCS:
     return wcs
 
 
-def _read_fluxes(path: Path, settings: ImageSettings) -> SkyImage:
+def _read_fluxes(path: Path, settings: ImageReading) -> SkyImage:
     cube, header = read_cube(path)
     cube = cube[band_planes(header, len(cube))]
     frame = sky_frame(header, cube.shape[1:])
@@ -148,7 +118,7 @@ def _read_fluxes(path: Path, settings: ImageSettings) -> SkyImage:
     return from_fluxes(cube, scale, frame.wcs if frame else None)
 
 
-def _read_colours(path: Path, settings: ImageSettings) -> SkyImage:
+def _read_colours(path: Path, settings: ImageReading) -> SkyImage:
     pixels, _ = decode_rgb(path)
     _check_scale(settings.pixel_scale_arcsec, pixels.shape[:2], settings)
     if (pixels == pixels[0, 0]).all():
@@ -157,7 +127,7 @@ def _read_colours(path: Path, settings: ImageSettings) -> SkyImage:
     return SkyImage(rgb, np.zeros(rgb.shape[:2], bool), zoom)
 
 
-def _check_scale(scale: float | None, shape: tuple[int, int], settings: ImageSettings) -> None:
+def _check_scale(scale: float | None, shape: tuple[int, int], settings: ImageReading) -> None:
     if scale is None:
         raise DataError("has no pixel scale; set lenses.search.pixel_scale_arcsec (--pixel-scale)")
     if scale > settings.max_pixel_scale_arcsec:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from galaxy_lvm.core.config.lenses import ArcMask
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import progress
-from galaxy_lvm.lenses.masks import MaskSettings, NoMaskError, measure_mask
+from galaxy_lvm.lenses.masks import NoMaskError, measure_mask
 from galaxy_lvm.report.results import long_rows
 from galaxy_lvm.survey.fields import BOX_COLUMNS, FieldStore, box_of_mask
 
@@ -38,7 +39,7 @@ def box_iou(first: Sequence[float], second: Sequence[float]) -> float:
 
 def mask_quality(
     store: FieldStore,
-    settings: MaskSettings | None = None,
+    settings: ArcMask | None = None,
     splits: Sequence[str] = ("val", "test"),
     max_lenses: int | None = None,
 ) -> pd.DataFrame:
@@ -95,7 +96,7 @@ def _compare(
     truth: np.ndarray,
     lens: pd.Series,
     area_pix: float,
-    settings: MaskSettings | None,
+    settings: ArcMask | None,
 ) -> list[dict[str, object]]:
     box = lens[list(BOX_COLUMNS)].to_numpy(float)
     x, y = (box[:2] + box[2:]) / 2

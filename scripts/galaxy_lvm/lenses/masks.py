@@ -6,14 +6,13 @@ noise close to the galaxy are the arcs. How well that works is measured on simul
 masks are known (`evaluation.lens_masks`); the constants below were chosen on training fields.
 """
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 import sep
 from scipy import ndimage
 
-from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.config.lenses import ArcMask
+from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.survey.colour import BAND_SCALES, SKY_OFFSET, SOFTENING
 from galaxy_lvm.survey.pixels import fill_missing, missing_pixels
 from galaxy_lvm.survey.store import PIXEL_SCALE_ARCSEC
@@ -45,50 +44,6 @@ _SATURATED_LEVEL = 254
 
 class NoMaskError(DataError):
     """Nothing that looks like lensed light; the message says what was looked for."""
-
-
-@dataclass(frozen=True)
-class MaskSettings:
-    """How masks are measured; keys of the config's `lenses.candidates.mask`.
-
-    Attributes
-    ----------
-    radius_arcsec
-        Arcs have their peak within this distance of the galaxy, above 0.
-    recentre_arcsec
-        The galaxy is the brightest point in r and z within this distance of the position.
-    threshold_sigma
-        Pixels of the mask stand out of the noise (of the smoothed image) by this, above 0.
-    peak_sigma
-        Brightest pixel of an arc or counter image.
-    detection_sigma
-        Brightest pixel of the brightest of them; below that nothing is measured.
-    peak_fraction
-        Pixels of an arc are brighter than this fraction of its brightest one, 0 to 1.
-
-    Raises
-    ------
-    ConfigError
-        If a value is impossible.
-    """
-
-    radius_arcsec: float = 4.0
-    recentre_arcsec: float = 1.3
-    threshold_sigma: float = 2.0
-    peak_sigma: float = 3.0
-    detection_sigma: float = 7.0
-    peak_fraction: float = 0.2
-
-    def __post_init__(self) -> None:
-        for name in ("radius_arcsec", "threshold_sigma", "peak_sigma", "detection_sigma"):
-            if getattr(self, name) <= 0:
-                raise ConfigError(
-                    f"lenses.candidates.mask.{name} is {getattr(self, name)}, expected above 0"
-                )
-        if not 0 <= self.peak_fraction < 1:
-            raise ConfigError(
-                f"lenses.candidates.mask.peak_fraction is {self.peak_fraction}, expected 0 to 1"
-            )
 
 
 def fluxes_of(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -130,7 +85,7 @@ def fluxes_of(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def measure_mask(
-    image: np.ndarray, x_pix: float, y_pix: float, settings: MaskSettings | None = None
+    image: np.ndarray, x_pix: float, y_pix: float, settings: ArcMask | None = None
 ) -> np.ndarray:
     """Return the mask of the lensed light around a position.
 
@@ -155,7 +110,7 @@ def measure_mask(
     DataError
         If the position is outside the image or the image is not one.
     """
-    settings = settings or MaskSettings()
+    settings = settings or ArcMask()
     fluxes, saturated = fluxes_of(image)
     height, width = saturated.shape
     if not (0 <= x_pix < width and 0 <= y_pix < height) or min(height, width) < 32:
@@ -236,7 +191,7 @@ def _fitted(
     return float(cost.sum()), sharp - np.float32(scale) * model
 
 
-def _arcs(signal: np.ndarray, distance: np.ndarray, settings: MaskSettings) -> np.ndarray:
+def _arcs(signal: np.ndarray, distance: np.ndarray, settings: ArcMask) -> np.ndarray:
     """Return the pixels of the objects that are near and bright enough."""
     objects, labels = sep.extract(
         np.ascontiguousarray(signal),

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.config.lenses import Evaluation
+from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.lenses import curves
 from galaxy_lvm.lenses.match import KINDS, Matches, match_fields
 from galaxy_lvm.report.results import long_rows
@@ -21,31 +22,6 @@ EXPERIMENT, CURVES_EXPERIMENT = "lenses", "lenses_curves"
 BIN_COLUMNS = ("einstein_radius_arcsec", "arc_mag_r", "arc_snr")
 _FIRST_IOU = slice(curves.IOU_50, curves.IOU_50 + 1)
 OPERATING_METRICS = ("purity", "completeness", "f1", "fp_per_field")
-
-
-@dataclass(frozen=True)
-class EvaluationSettings:
-    """How detectors are scored; the keys of the config's section `lenses.evaluation`."""
-
-    completeness: float = 0.9
-    """Completeness at which wrong detections per field are counted."""
-    threshold: str = "best_f1"
-    """How the score threshold is chosen on the validation fields: best_f1 or completeness."""
-    n_bootstrap: int = 500
-    """Resamples of the test fields."""
-    n_bins: int = 4
-    """Bins of Einstein radius and of arc brightness, with equal numbers of lenses."""
-    max_detections: int = 100
-    """Best detections of a field that count."""
-    n_examples: int = 8
-    """Fields in figure 6."""
-
-    def __post_init__(self) -> None:
-        """Refuse what is no rule."""
-        if self.threshold not in ("best_f1", "completeness"):
-            raise ConfigError(
-                f"lenses.evaluation.threshold: {self.threshold!r}, not best_f1 or completeness"
-            )
 
 
 @dataclass(frozen=True)
@@ -74,7 +50,7 @@ def score_run(
     store: FieldStore,
     detections: pd.DataFrame,
     run: Mapping[str, object],
-    settings: EvaluationSettings,
+    settings: Evaluation,
     weights: np.ndarray,
 ) -> RunScores:
     """Return every number of one detector.
@@ -121,9 +97,7 @@ def _curve_rows(matches: Matches, kind: str, head: Sequence) -> list[dict]:
     return rows
 
 
-def choose_threshold(
-    validation: Matches, settings: EvaluationSettings, head: Sequence[object]
-) -> float:
+def choose_threshold(validation: Matches, settings: Evaluation, head: Sequence[object]) -> float:
     """Return the score threshold that the validation fields ask for; the log says where they fail.
 
     Parameters

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from galaxy_lvm.core.config.lenses import Tiles
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.lenses.images import SkyImage
 from galaxy_lvm.lenses.scores import box_scores
 from galaxy_lvm.lenses.sources import Item, Loader
-from galaxy_lvm.lenses.tiles import Detector, TileSettings, detect_tiled
+from galaxy_lvm.lenses.tiles import Detector, detect_tiled
 from galaxy_lvm.report.results import read_results
 from galaxy_lvm.survey.fields import BOX_COLUMNS
 from galaxy_lvm.survey.rejected import rejection
@@ -30,7 +31,7 @@ _MAX_MISSING = 0.5
 
 
 def search_image(
-    detector: Detector, name: str, image: SkyImage, tiles: TileSettings, score_threshold: float
+    detector: Detector, name: str, image: SkyImage, tiles: Tiles, score_threshold: float
 ) -> list[dict[str, object]]:
     """Return one row with `FOUND_COLUMNS` for every detection of an image, best first.
 
@@ -64,7 +65,7 @@ def search_items(
     detector: Detector,
     items: Sequence[Item],
     load: Loader,
-    tiles: TileSettings,
+    tiles: Tiles,
     score_threshold: float,
     state: Path | None = None,
 ) -> tuple[pd.DataFrame, list[dict[str, object]]]:

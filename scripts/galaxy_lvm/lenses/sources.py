@@ -4,20 +4,15 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from galaxy_lvm.core.config.lenses import ImageReading, Search
 from galaxy_lvm.core.errors import ConfigError, DataError
-from galaxy_lvm.lenses.images import (
-    ImageSettings,
-    SkyImage,
-    from_fluxes,
-    read_sky_image,
-    tangent_wcs,
-)
+from galaxy_lvm.lenses.images import SkyImage, from_fluxes, read_sky_image, tangent_wcs
 from galaxy_lvm.survey.positions import read_positions
 from galaxy_lvm.survey.readers import kind_of
 from galaxy_lvm.survey.store import PIXEL_SCALE_ARCSEC
@@ -41,7 +36,7 @@ class Item:
 Loader = Callable[[Sequence[Item]], Iterator[SkyImage | DataError]]
 
 
-def folder_items(folder: str | os.PathLike, settings: ImageSettings) -> list[Item]:
+def folder_items(folder: str | os.PathLike, settings: ImageReading) -> list[Item]:
     """Return the images of a folder and its sub-folders.
 
     Raises
@@ -74,7 +69,7 @@ def folder_items(folder: str | os.PathLike, settings: ImageSettings) -> list[Ite
 
 
 def load_files(
-    items: Sequence[Item], folder: str | os.PathLike, settings: ImageSettings
+    items: Sequence[Item], folder: str | os.PathLike, settings: ImageReading
 ) -> Iterator[SkyImage | DataError]:
     """Yield the images of a folder's items."""
     for item in items:
@@ -136,7 +131,7 @@ def load_positions(
 
 
 def open_source(
-    settings: Mapping[str, object], cache_dir: Path, service: Mapping[str, object] | None = None
+    settings: Search, cache_dir: Path, service: Mapping[str, object] | None = None
 ) -> tuple[list[Item], Loader, list[dict[str, object]]]:
     """Return the images that the config asks for, how to load them, and the rows refused.
 
@@ -154,18 +149,17 @@ def open_source(
     ConfigError
         If there are neither images nor positions, or both.
     """
-    folder, positions = settings["images"], settings["positions"]
+    folder, positions = settings.images, settings.positions
     if (folder is None) == (positions is None):
         raise ConfigError("lenses.search: set either images or positions")
     if folder is not None:
-        names = [item.name for item in fields(ImageSettings)]
-        images = ImageSettings(**{name: settings[name] for name in names})
-        return folder_items(folder, images), partial(load_files, folder=folder, settings=images), []
+        load = partial(load_files, folder=folder, settings=settings)
+        return folder_items(folder, settings), load, []
     # Only positions need the library for requests.
     from galaxy_lvm.survey.legacysurvey import CutoutService
     from galaxy_lvm.survey.remote import ServiceSettings
 
-    side_pix = settings["side_pix"]
+    side_pix = settings.side_pix
     items, rejections = position_items(positions, side_pix)
     client = CutoutService(ServiceSettings(**(service or {})), cache_dir)
     return items, partial(load_positions, side_pix=side_pix, fetch=client.cutouts), rejections

@@ -1,12 +1,11 @@
 """Search an image of any size with a detector of small fields: tiles that overlap, then merging."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from galaxy_lvm.core.errors import ConfigError
+from galaxy_lvm.core.config.lenses import Tiles
 
 # Detectors take sides that are multiples of this, and nothing smaller than the second.
 SIDE_STEP_PIX = 32
@@ -29,38 +28,6 @@ class Detector(Protocol):
 
     def detect(self, images: np.ndarray) -> Sequence[HasBoxes]:
         """Return what is found in images (B, H, W, 3) uint8 at 0.262 arcsec per pixel."""
-
-
-@dataclass(frozen=True)
-class TileSettings:
-    """How an image is cut.
-
-    Attributes
-    ----------
-    tile_side_pix
-        Side of a tile, a multiple of 32.
-    overlap_pix
-        Overlap of neighbours; objects up to this size are whole in one tile at least.
-    batch_size
-        Tiles that the detector takes at a time.
-    """
-
-    tile_side_pix: int = 160
-    overlap_pix: int = 64
-    batch_size: int = 8
-
-    def __post_init__(self) -> None:
-        """Refuse tiles that do not advance."""
-        if self.tile_side_pix % SIDE_STEP_PIX or self.tile_side_pix < SMALLEST_SIDE_PIX:
-            raise ConfigError(
-                f"lenses.search.tile_side_pix is {self.tile_side_pix}, expected a multiple of "
-                f"{SIDE_STEP_PIX}, at least {SMALLEST_SIDE_PIX}"
-            )
-        if not 0 <= self.overlap_pix <= self.tile_side_pix // 2:
-            raise ConfigError(
-                f"lenses.search.overlap_pix is {self.overlap_pix}, expected 0 to half of "
-                f"tile_side_pix = {self.tile_side_pix}"
-            )
 
 
 def tile_starts(length_pix: int, tile_side_pix: int, overlap_pix: int) -> list[int]:
@@ -88,7 +55,7 @@ def pad_image(image: np.ndarray) -> np.ndarray:
 
 
 def detect_tiled(
-    detector: Detector, image: np.ndarray, settings: TileSettings, score_threshold: float = 0.0
+    detector: Detector, image: np.ndarray, settings: Tiles, score_threshold: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Search one image.
 
@@ -133,7 +100,7 @@ def detect_tiled(
 
 
 def _search_tiles(
-    detector: Detector, image: np.ndarray, settings: TileSettings
+    detector: Detector, image: np.ndarray, settings: Tiles
 ) -> Iterator[tuple[tuple[int, int], tuple[int, int], HasBoxes]]:
     """Yield corner (x, y), size (width, height) and detections of every tile."""
     side, overlap = settings.tile_side_pix, settings.overlap_pix
