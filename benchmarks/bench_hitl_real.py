@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when numpy is imported
@@ -111,7 +110,7 @@ def mergers(
         searches = [(rule, rule, right) for rule in ("alpha", *RULES)]
         searches.append(("alpha, votes of volunteers", "alpha", voting(votes, seed)))
         for name, rule, ask in searches:
-            settings = replace(SessionSettings(), rule=rule)
+            settings = SessionSettings(rule=rule)
             states = discover(
                 pool, truth, ask, settings, 5, len(pool) // 10 + 1, 10, seed, whitening, 0.5
             )

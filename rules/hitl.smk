@@ -5,6 +5,9 @@ Outputs: metrics/hitl*.csv, tables/fig10_hitl.csv, tables/hitl_*.csv, figures 7,
 Steps: simulate_hitl, simulate_discovery, train_resnet18; one rule for every figure.
 """
 
+from galaxy_lvm.core.config import part_of
+from galaxy_lvm.core.config.hitl import Sizes
+
 
 rule simulate_hitl:
     """Figure 10's training sets on the LVM's features, and the sweep over alpha; resumes."""
@@ -189,7 +192,7 @@ rule plot_hitl_comparison:
         mem_mb=2000,
         runtime=20,
     params:
-        sizes=config["hitl"]["comparison"],
+        sizes=part_of(Sizes, config["hitl"]["comparison"]),
         code=code_of("plot_hitl_comparison"),
     script:
         "../scripts/plot_hitl_comparison.py"

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from galaxy_lvm.core.config.handed import section
+from galaxy_lvm.core.config.hitl import RankerSettings
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.hitl.diagram import ModuleParts, draw_module
-from galaxy_lvm.hitl.ranker import RankerSettings
 from galaxy_lvm.lvm.model import build_config
 from galaxy_lvm.report.style import save
 
@@ -22,7 +23,7 @@ def main(lvm_settings: dict[str, Any], settings: dict[str, Any], figure: str) ->
         File ending in .pdf to write.
     """
     feature_dim = build_config(lvm_settings).dims[-1]
-    parts = ModuleParts.of(feature_dim, RankerSettings(**settings["ranker"]))
+    parts = ModuleParts.of(feature_dim, section(RankerSettings, settings["ranker"], "hitl.ranker"))
     save(draw_module(parts, settings), figure)
 
 

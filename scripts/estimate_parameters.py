@@ -2,6 +2,8 @@
 
 import numpy as np
 import pandas as pd
+from galaxy_lvm.core.config.extensions import Parameter
+from galaxy_lvm.core.config.handed import section
 from galaxy_lvm.core.logs import job_log, log, progress
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import atomic_path
@@ -9,7 +11,6 @@ from galaxy_lvm.features.parameters import (
     INPUTS,
     PREDICTION_COLUMNS,
     Inputs,
-    Parameter,
     catalogue_of_crops,
     evaluate_parameter,
     usable_values,
@@ -30,7 +31,7 @@ def main(
     splits: str,
     metrics: str,
     predictions: str,
-    parameters: list[dict],
+    parameters: list[Parameter],
     max_train: int,
     seed: int,
     threads: int = 1,
@@ -59,8 +60,7 @@ def main(
     rows, predicted = [], []
     with threadpool_limits(threads):
         inputs = Inputs(values, catalogue["box_side_pix"].to_numpy(), split == "train")
-        for settings in progress(parameters, desc="parameters", unit="columns"):
-            parameter = Parameter(**settings)
+        for parameter in progress(parameters, desc="parameters", unit="columns"):
             target, reason = usable_values(parameter, catalogue, split)
             if target is None:
                 log.warning("extensions.parameters: %s is skipped: %s", parameter.column, reason)
@@ -99,7 +99,10 @@ if __name__ == "__main__":
             splits=snakemake.input.splits,  # noqa: F821
             metrics=snakemake.output.metrics,  # noqa: F821
             predictions=snakemake.output.predictions,  # noqa: F821
-            parameters=snakemake.params.parameters,  # noqa: F821
+            parameters=[
+                section(Parameter, given, f"extensions.parameters.{number}")
+                for number, given in enumerate(snakemake.params.parameters)  # noqa: F821
+            ],
             max_train=snakemake.params.max_train,  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821

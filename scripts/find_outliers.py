@@ -5,6 +5,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
+from galaxy_lvm.core.config.extensions import Outliers
+from galaxy_lvm.core.config.handed import section
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import atomic_path
@@ -17,7 +19,7 @@ from galaxy_lvm.features.outlier_trials import (
     score_in_blocks,
     score_oddities,
 )
-from galaxy_lvm.features.outliers import BASELINE, OutlierDetectors, OutlierSettings
+from galaxy_lvm.features.outliers import BASELINE, OutlierDetectors
 from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.report.results import write_results
@@ -33,7 +35,7 @@ def main(
     metrics: str,
     scores: str,
     oddities: str,
-    settings: dict,
+    settings: Outliers,
     feature_settings: dict,
     seed: int,
     threads: int = 1,
@@ -57,9 +59,8 @@ def main(
     table = Splits(splits).table[list(COLUMNS)]
     store = FeatureStore.open(features)
     values = store.take(table["id"])
-    reference = _reference(table["split"].to_numpy(), settings["n_reference"], seed)
-    how = OutlierSettings(settings["n_neighbours"], settings["n_trees"], settings["n_components"])
-    detect = partial(OutlierDetectors, settings=how, seed=seed)
+    reference = _reference(table["split"].to_numpy(), settings.n_reference, seed)
+    detect = partial(OutlierDetectors, settings=settings, seed=seed)
     detectors = detect(values[reference])
     galaxies = pd.concat([table, score_in_blocks(detectors, values, reference)], axis=1)
     plain = galaxies[galaxies["split"] == "test"].reset_index(drop=True)
@@ -68,8 +69,8 @@ def main(
     odd = score_oddities(
         plain, baseline, crops, store, lvm, detectors, settings, feature_settings, seed
     )
-    kinds = kinds_of_crops(cutouts, crops, table["index"].to_numpy(), settings["kind_column"])
-    rows = oddity_rows(plain, odd, settings["list_shares"], seed)
+    kinds = kinds_of_crops(cutouts, crops, table["index"].to_numpy(), settings.kind_column)
+    rows = oddity_rows(plain, odd, settings.list_shares, seed)
     rows += rare_kind_rows(galaxies, values, reference, kinds, detect, settings, seed)
     write_results(metrics, rows)
     for path, frame in ((scores, galaxies), (oddities, odd)):
@@ -96,7 +97,11 @@ if __name__ == "__main__":
             metrics=snakemake.output.metrics,  # noqa: F821
             scores=snakemake.output.scores,  # noqa: F821
             oddities=snakemake.output.oddities,  # noqa: F821
-            settings=snakemake.params.settings,  # noqa: F821
+            settings=section(
+                Outliers,
+                snakemake.params.settings,  # noqa: F821
+                "extensions.outliers",
+            ),
             feature_settings=snakemake.params.feature_settings,  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821

@@ -1,5 +1,7 @@
 """Lay the galaxies out on a plane by their features."""
 
+from galaxy_lvm.core.config.extensions import FeatureMap
+from galaxy_lvm.core.config.handed import section
 from galaxy_lvm.core.logs import job_log, log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import atomic_path
@@ -16,7 +18,7 @@ def main(
     splits: str,
     metrics: str,
     places: str,
-    settings: dict,
+    settings: FeatureMap,
     seed: int,
     threads: int = 1,
 ) -> None:
@@ -34,13 +36,13 @@ def main(
         The run's seed; CPU threads.
     """
     table = Splits(splits).table[list(COLUMNS)]
-    rows = sample_rows(len(table), settings["max_galaxies"], derive_seed(seed, "map sample"))
+    rows = sample_rows(len(table), settings.max_galaxies, derive_seed(seed, "map sample"))
     log.info("%d of %d galaxies are on the map", len(rows), len(table))
     sample = table.iloc[rows].reset_index(drop=True)
     values = FeatureStore.open(features).take(sample["id"])
     labels = sample["label"].to_numpy(dtype=object)
     with threadpool_limits(threads):
-        xy = embed(values, settings["perplexity"], settings["n_components"], seed)
+        xy = embed(values, settings.perplexity, settings.n_components, seed)
         scores = map_scores(values, xy, labels, seed)
     scores |= {"n_shown": len(sample), "n_galaxies": len(table)}
     write_results(metrics, long_rows("map", "t-SNE", "lvm", "", seed, scores))
@@ -55,7 +57,7 @@ if __name__ == "__main__":
             splits=snakemake.input.splits,  # noqa: F821
             metrics=snakemake.output.metrics,  # noqa: F821
             places=snakemake.output.places,  # noqa: F821
-            settings=snakemake.params.settings,  # noqa: F821
+            settings=section(FeatureMap, snakemake.params.settings, "extensions.map"),  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821
         )

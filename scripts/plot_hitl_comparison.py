@@ -1,17 +1,18 @@
 """Draw figure 10, write its table and judge what the paper says of the loop."""
 
+from galaxy_lvm.core.config.handed import section
+from galaxy_lvm.core.config.hitl import Sizes
 from galaxy_lvm.core.logs import job_log, log
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.hitl.claims import claims_table
 from galaxy_lvm.hitl.figures import draw_comparison
-from galaxy_lvm.hitl.simulate import Sizes
 from galaxy_lvm.hitl.tables import comparison_html, comparison_table
 from galaxy_lvm.report.results import paper_values, read_results, write_table
 from galaxy_lvm.report.style import save
 
 
 def main(
-    metrics: list[str], paper_csv: str, sizes: dict, figure: str, table: str, claims: str
+    metrics: list[str], paper_csv: str, sizes: Sizes, figure: str, table: str, claims: str
 ) -> None:
     """Draw the figure as PDF and PNG; write the table (CSV and HTML) and the claims (CSV).
 
@@ -22,7 +23,7 @@ def main(
     paper_csv
         The paper's printed values.
     sizes
-        The config's section `hitl.comparison`.
+        Training sets of the config's section `hitl.comparison`.
     figure, table, claims
         Files to write, ending in .pdf, .csv (an HTML page lies beside it) and .csv.
     """
@@ -30,7 +31,7 @@ def main(
     target = results.loc[results["experiment"] == "hitl", "task"].iloc[0]
     comparison = comparison_table(results, paper_values(paper_csv, "fig10"))
     save(draw_comparison(comparison, target), figure)
-    judged = claims_table(results, Sizes.of(sizes))
+    judged = claims_table(results, sizes)
     write_table(table, comparison, comparison_html(comparison, judged, target))
     with atomic_path(claims) as path:
         judged.to_csv(path, index=False)
@@ -43,7 +44,7 @@ if __name__ == "__main__":
         main(
             metrics=[snakemake.input.hitl, snakemake.input.resnet18],  # noqa: F821
             paper_csv=snakemake.input.paper,  # noqa: F821
-            sizes=snakemake.params.sizes,  # noqa: F821
+            sizes=section(Sizes, snakemake.params.sizes, "hitl.comparison"),  # noqa: F821
             figure=snakemake.output.figure,  # noqa: F821
             table=snakemake.output.table,  # noqa: F821
             claims=snakemake.output.claims,  # noqa: F821

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pandas as pd
+from galaxy_lvm.core.config.extensions import Similarity
+from galaxy_lvm.core.config.handed import section
 from galaxy_lvm.core.logs import job_log, log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.features.rows import sample_rows
-from galaxy_lvm.features.similarity import SimilaritySearch, SimilaritySettings, drop_self
+from galaxy_lvm.features.similarity import SimilaritySearch, drop_self
 from galaxy_lvm.features.similarity_trials import (
     choose_queries,
     neighbour_table,
@@ -25,7 +27,7 @@ def main(
     pool_features: str,
     metrics: str,
     table: str,
-    settings: dict,
+    settings: Similarity,
     query_ids: list[str],
     state_root: str,
     recipe_version: int,
@@ -52,14 +54,13 @@ def main(
         The run's seed; CPU threads.
     """
     galaxies = Splits(splits).table
-    queries = choose_queries(galaxies, query_ids, settings["n_queries_per_class"], seed)
+    queries = choose_queries(galaxies, query_ids, settings.n_queries_per_class, seed)
     store, pool = FeatureStore.open(features), FeatureStore.open(pool_features)
     same = store.path.resolve() == pool.path.resolve()
     labels = galaxies.set_index("id")["label"] if same else None
-    how = {name: settings[name] for name in SimilaritySettings.__dataclass_fields__}
-    k, use_index = settings["n_neighbours"], len(pool) > settings["exact_up_to"]
+    k, use_index = settings.n_neighbours, len(pool) > settings.exact_up_to
     with threadpool_limits(threads):
-        search = SimilaritySearch(pool, SimilaritySettings(**how), seed)
+        search = SimilaritySearch(pool, settings, seed)
         index = search.build_index(state_root, recipe_version, threads)
         rows = _trials(search, store, galaxies, labels, settings, seed)
         log.info("%s search among %d galaxies", "index" if use_index else "exact", len(pool))
@@ -80,15 +81,15 @@ def _trials(
     store: FeatureStore,
     galaxies: pd.DataFrame,
     labels: pd.Series | None,
-    settings: dict,
+    settings: Similarity,
     seed: int,
 ) -> list[dict]:
     """Return rows of the long table on test galaxies as queries."""
     test = galaxies[galaxies["split"] == "test"]
-    chosen = sample_rows(len(test), settings["n_test_queries"], derive_seed(seed, "test queries"))
+    chosen = sample_rows(len(test), settings.n_test_queries, derive_seed(seed, "test queries"))
     test = test.iloc[chosen]
     own = _own_rows(search.store, test["id"], labels is not None)
-    k = settings["n_neighbours"]
+    k = settings.n_neighbours
     rows, neighbours = search_rows(search, store.take(test["id"]), own, k, seed)
     if labels is None:
         return rows
@@ -108,7 +109,7 @@ if __name__ == "__main__":
             pool_features=snakemake.input.pool_features,  # noqa: F821
             metrics=snakemake.output.metrics,  # noqa: F821
             table=snakemake.output.table,  # noqa: F821
-            settings=snakemake.params.settings,  # noqa: F821
+            settings=section(Similarity, snakemake.params.settings, "extensions.similarity"),  # noqa: F821
             query_ids=snakemake.params.query_ids,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
             recipe_version=snakemake.params.recipe_version,  # noqa: F821

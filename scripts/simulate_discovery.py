@@ -1,7 +1,6 @@
 """Simulate searches in a pool from a few positives (paper V.C), by every selection rule."""
 
 import shutil
-from dataclasses import replace
 
 import pandas as pd
 from galaxy_lvm.core.errors import DataError
@@ -79,7 +78,7 @@ def search_rows(
     def make() -> list[dict[str, float]]:
         ask = search.annotator(annotator, discovery["flip_rate"], its_seed)
         return discover(
-            search.pool, search.truth, ask, replace(settings_from(settings), rule=rule),
+            search.pool, search.truth, ask, settings_from(settings).changed(rule=rule),
             discovery["n_prompts"], discovery["n_rounds"], settings["n_recommended"], its_seed,
             search.whitening,
         )  # fmt: skip

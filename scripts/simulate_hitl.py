@@ -2,14 +2,13 @@
 
 import logging
 import shutil
-from dataclasses import replace
 
 from galaxy_lvm.core.logs import job_log, progress
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import state_folder
 from galaxy_lvm.hitl.pools import read_galaxies, resolve_targets
-from galaxy_lvm.hitl.settings import SessionSettings, settings_from
-from galaxy_lvm.hitl.simulate import Sizes, Task, compare, kept_result, open_task, sweep_alpha
+from galaxy_lvm.hitl.settings import SessionSettings, settings_from, sizes_from
+from galaxy_lvm.hitl.simulate import Task, compare, kept_result, open_task, sweep_alpha
 from galaxy_lvm.report.results import long_rows, write_results
 from threadpoolctl import threadpool_limits
 
@@ -60,7 +59,7 @@ def comparison_rows(
     task: Task, session: SessionSettings, comparison: dict, state: str, seed: int
 ) -> list[dict]:
     """Return the rows of experiment `hitl`."""
-    sizes = Sizes.of(comparison)
+    sizes = sizes_from(comparison)
     rows, target = [], comparison["target"]
     for number in progress(range(comparison["n_seeds"]), desc="comparison", unit="seeds"):
 
@@ -91,7 +90,7 @@ def sweep_rows(
         for number in range(sweep["n_seeds"])
     ]
     for lower, alpha, number in progress(runs, desc="alpha", unit="sessions"):
-        changed = replace(session, lower=lower, alpha=alpha)
+        changed = session.changed(lower=lower, alpha=alpha)
         plan = (few, sweep["n_rounds"], settings["n_recommended"])
         values = kept_result(
             state,

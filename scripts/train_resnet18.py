@@ -12,7 +12,8 @@ from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import state_folder
 from galaxy_lvm.hitl.measures import comparison_metrics
 from galaxy_lvm.hitl.pools import read_galaxies, resolve_targets, truth_of
-from galaxy_lvm.hitl.simulate import POOL_SPLITS, Sizes, kept_result, training_sets
+from galaxy_lvm.hitl.settings import sizes_from
+from galaxy_lvm.hitl.simulate import POOL_SPLITS, kept_result, training_sets
 from galaxy_lvm.report.results import long_rows, write_results
 from galaxy_lvm.survey.splits_table import Galaxies
 from galaxy_lvm.training.model_specs import model_specs
@@ -59,7 +60,7 @@ def main(
     table = read_galaxies(splits, cutouts)
     settings = resolve_targets(settings, table)
     comparison, galaxies = settings["comparison"], labelled(table, settings)
-    sizes = Sizes.of(comparison)
+    sizes = sizes_from(comparison)
     trainer = NetworkTrainer(SPEC, crops, None, settings_from(sections), galaxies["test"], 2)
     sources = [crops, splits, cutouts]
     state = state_folder(state_root, recipe_version, [settings, sections, seed], sources)

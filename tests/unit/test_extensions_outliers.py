@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from galaxy_lvm.core.config.extensions import Outliers
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.features.encode import check_same_encoder, lvm_extractor
 from galaxy_lvm.features.oddities import ODDITIES, inject
@@ -11,7 +12,6 @@ from galaxy_lvm.features.outlier_trials import rare_kind_rows, score_oddities
 from galaxy_lvm.features.outliers import (
     METHODS,
     OutlierDetectors,
-    OutlierSettings,
     PixelResidual,
     detection_scores,
     list_recall,
@@ -24,7 +24,7 @@ from galaxy_lvm.lvm.model import LVM, LVMConfig
 from galaxy_lvm.lvm.weights import save_lvm
 from galaxy_lvm.survey.crop_store import read_crops
 
-SETTINGS = OutlierSettings(n_neighbours=3, n_trees=20, n_components=8)
+SETTINGS = Outliers(n_neighbours=3, n_trees=20, n_components=8)
 
 
 def galaxies(n, seed=0, side=64):
@@ -140,7 +140,7 @@ def test_rare_kinds_are_those_below_the_share_with_test_galaxies():
 
 
 def test_a_missing_column_of_kinds_is_a_note():
-    rows = rare_kind_rows(None, None, None, None, None, {"kind_column": "subtype"}, 1)
+    rows = rare_kind_rows(None, None, None, None, None, Outliers(kind_column="subtype"), 1)
     assert rows[0]["condition"] == "skipped: no column 'subtype' in the catalogue"
 
 
@@ -172,7 +172,7 @@ def test_oddities_go_through_the_encoder_and_are_ranked(encoded):
     plain = pd.DataFrame({"index": range(30, 40), "id": [f"g{i}" for i in range(30, 40)]})
     plain = pd.concat([plain, detectors(np.asarray(store.values[30:]))], axis=1)
     baseline = PixelResidual(read_crops(folder / "crops.h5", range(30)))
-    kinds = {"kinds": ["chip_edge", "dead_band"], "n_per_kind": 4}
+    kinds = Outliers(kinds=("chip_edge", "dead_band"), n_per_kind=4)
     arguments = (folder / "crops.h5", store, folder / "lvm.safetensors", detectors)
     odd = score_oddities(plain, baseline, *arguments, kinds, settings, 1)
     assert odd.groupby("kind").size().to_dict() == {"chip_edge": 4, "dead_band": 4}

@@ -7,13 +7,15 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from galaxy_lvm.core.config.extensions import Parameter
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.features.parameter_figures import class_colours, draw_parameters
 from galaxy_lvm.features.parameters import (
     Inputs,
-    Parameter,
     predict_parameter,
     residual_scores,
+    residuals,
+    scaled_values,
     scores_with_intervals,
     usable_values,
 )
@@ -65,10 +67,10 @@ def test_intervals_hold_the_value_and_shrink_with_more_galaxies():
 
 
 def test_redshift_residuals_are_over_one_plus_z_and_sizes_in_dex():
-    redshift = Parameter("redshift", "one_plus")
-    assert redshift.residual(np.array([1.0]), np.array([1.2])) == pytest.approx(0.1)
-    size = Parameter("radius", "log10")
-    scaled = size.scaled(np.array([10.0, 0.0, -1.0, np.inf, np.nan]))
+    redshift = Parameter(column="redshift", scale="one_plus")
+    assert residuals(redshift, np.array([1.0]), np.array([1.2])) == pytest.approx(0.1)
+    size = Parameter(column="radius", scale="log10")
+    scaled = scaled_values(size, np.array([10.0, 0.0, -1.0, np.inf, np.nan]))
     assert scaled[0] == 1 and np.isnan(scaled[1:]).all()
 
 
@@ -79,7 +81,7 @@ def test_the_box_brings_back_the_size_that_crops_do_not_show(galaxies):
     error = {}
     for target, name in ((shape, "shape"), (size, "size")):
         for kind in ("box", "features", "features+box"):
-            found, _ = predict_parameter(inputs(kind), target, SPLIT, Parameter(name), 1)
+            found, _ = predict_parameter(inputs(kind), target, SPLIT, Parameter(column=name), 1)
             error[name, kind] = np.std(found[test] - target[test]) / np.std(target[test])
     assert error["shape", "features"] < 0.1 and error["shape", "box"] > 0.8
     assert error["size", "features"] > 0.8
@@ -89,18 +91,21 @@ def test_the_box_brings_back_the_size_that_crops_do_not_show(galaxies):
 def test_nothing_of_the_test_split_reaches_the_fit(galaxies):
     features, box, shape, _ = galaxies
     inputs = Inputs(features, box, SPLIT == "train")("features")
-    first, _ = predict_parameter(inputs, shape, SPLIT, Parameter("shape"), 1)
+    first, _ = predict_parameter(inputs, shape, SPLIT, Parameter(column="shape"), 1)
     spoilt = np.where(SPLIT == "test", 99.0, shape)
-    second, _ = predict_parameter(inputs, spoilt, SPLIT, Parameter("shape"), 1)
+    second, _ = predict_parameter(inputs, spoilt, SPLIT, Parameter(column="shape"), 1)
     np.testing.assert_array_equal(first, second)
 
 
 def test_columns_that_cannot_be_used_say_why():
     table = pd.DataFrame({"text": ["a"] * N, "empty": np.nan, "flag": [True] * N})
     for column, reason in (("none", "no such"), ("text", "numeric"), ("flag", "numeric")):
-        values, found = usable_values(Parameter(column), table, SPLIT)
+        values, found = usable_values(Parameter(column=column), table, SPLIT)
         assert values is None and reason in found
-    assert "0 usable values in split train" in usable_values(Parameter("empty"), table, SPLIT)[1]
+    assert (
+        "0 usable values in split train"
+        in usable_values(Parameter(column="empty"), table, SPLIT)[1]
+    )
 
 
 def test_a_feature_space_is_standard_white_or_of_unit_length():
@@ -136,11 +141,11 @@ def _dataset(folder, galaxies):
 
 def test_the_job_writes_scores_predictions_and_notes(tmp_path, galaxies):
     _dataset(tmp_path, galaxies)
-    wanted = [{"column": "radius", "scale": "log10"}, {"column": "axis_ratio"}]
-    wanted += [{"column": "word"}, {"column": "redshift", "scale": "one_plus"}]
+    wanted = [Parameter(column="radius", scale="log10"), Parameter(column="axis_ratio")]
+    wanted += [Parameter(column="word"), Parameter(column="redshift", scale="one_plus")]
     names = ("lvm.npy", "crops.h5", "cutouts.h5", "splits.parquet", "m.csv", "p.parquet")
     estimate_parameters.main(*(str(tmp_path / n) for n in names), wanted, 10_000, seed=1)
-    scales = {entry["column"]: entry.get("scale", "linear") for entry in wanted}
+    scales = {entry.column: entry.scale for entry in wanted}
     table = parameters_table(read_results(tmp_path / "m.csv"), scales)
     notes = table[table["note"] != ""].set_index("parameter")["note"]
     assert "numeric" in notes["word"] and "no such column" in notes["redshift"]
@@ -160,7 +165,7 @@ def test_the_job_writes_scores_predictions_and_notes(tmp_path, galaxies):
 def test_a_catalogue_without_any_column_is_no_crash(tmp_path, galaxies):
     _dataset(tmp_path, galaxies)
     names = ("lvm.npy", "crops.h5", "cutouts.h5", "splits.parquet", "m.csv", "p.parquet")
-    wanted = [{"column": "redshift"}]
+    wanted = [Parameter(column="redshift")]
     estimate_parameters.main(*(str(tmp_path / n) for n in names), wanted, 10_000, seed=1)
     table = parameters_table(read_results(tmp_path / "m.csv"), {"redshift": "linear"})
     assert len(table) == 1 and table["note"].iloc[0]

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from galaxy_lvm.core.config.extensions import Similarity
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.features import similarity
 from galaxy_lvm.features.embedding import embed, map_scores
 from galaxy_lvm.features.neighbour_figures import draw_map, draw_similar, thumbnail_rows
 from galaxy_lvm.features.rows import row_blocks, sample_rows
-from galaxy_lvm.features.similarity import SimilaritySearch, SimilaritySettings, drop_self
+from galaxy_lvm.features.similarity import SimilaritySearch, drop_self
 from galaxy_lvm.features.similarity_trials import choose_queries
 from galaxy_lvm.features.store import FeatureStore, write_features
 from galaxy_lvm.features.tables import similar_html
@@ -50,14 +51,14 @@ def test_exact_search_agrees_with_scikit_learn_whatever_the_blocks(store, metric
     queries = [0, 5, 77]
     rows, distance = nearest_by_sklearn(store, metric, queries, 6)
     for block_rows in (50, 7, 10_000):
-        settings = SimilaritySettings(metric=metric, block_rows=block_rows)
+        settings = Similarity(metric=metric, block_rows=block_rows)
         found = SimilaritySearch(store, settings, 1).exact(store.values[queries], 6)
         np.testing.assert_array_equal(found[0], rows)
         np.testing.assert_allclose(found[1], distance, atol=2e-3)
 
 
 def test_the_index_finds_nearly_all_and_is_built_once(store, tmp_path, monkeypatch):
-    settings = SimilaritySettings(n_components=DIM, n_probes=4, block_rows=64)
+    settings = Similarity(n_components=DIM, n_probes=4, block_rows=64)
     search = SimilaritySearch(store, settings, 1)
     path = search.build_index(tmp_path / "state", 1)
     assert search.index.ntotal == N and search.index.nlist > 1
@@ -72,7 +73,7 @@ def test_the_index_finds_nearly_all_and_is_built_once(store, tmp_path, monkeypat
 
 
 def test_an_index_in_segments_goes_on_after_a_kill(store, tmp_path, monkeypatch):
-    settings = SimilaritySettings(n_components=6, block_rows=64)
+    settings = Similarity(n_components=6, block_rows=64)
     whole = SimilaritySearch(store, settings, 1)
     whole.build_index(tmp_path / "whole", 1)
     monkeypatch.setattr(similarity, "_SEGMENT_ROWS", 250)
@@ -124,9 +125,9 @@ def test_the_job_tables_neighbours_and_scores(store, tmp_path, exact_up_to):
     split = np.where(np.arange(N) % 5 == 0, "test", "train")
     splits = pd.DataFrame({"index": range(N), "id": [f"g{i}" for i in range(N)]})
     splits.assign(split=split, label=labels).to_parquet(tmp_path / "splits.parquet")
-    settings = {name: f.default for name, f in SimilaritySettings.__dataclass_fields__.items()}
-    settings |= {"n_neighbours": 4, "exact_up_to": exact_up_to, "n_test_queries": 40}
-    settings["n_queries_per_class"] = 1
+    settings = Similarity(
+        n_neighbours=4, exact_up_to=exact_up_to, n_test_queries=40, n_queries_per_class=1
+    )
     features = str(tmp_path / "lvm.npy")
     search_similar.main(
         features, str(tmp_path / "splits.parquet"), features, str(tmp_path / "m.csv"),

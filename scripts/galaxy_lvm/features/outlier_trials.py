@@ -1,12 +1,12 @@
 """Trials of the outlier detectors: oddities put into test galaxies, and rare kinds held back."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
+from galaxy_lvm.core.config.extensions import Outliers
 from galaxy_lvm.core.logs import log, progress
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.features.encode import check_same_encoder, lvm_extractor
@@ -70,8 +70,8 @@ def score_oddities(
     store: FeatureStore,
     lvm: str | os.PathLike,
     detectors: OutlierDetectors,
-    settings: Mapping[str, Any],
-    feature_settings: Mapping[str, Any],
+    settings: Outliers,
+    feature_settings: Outliers,
     seed: int,
 ) -> pd.DataFrame:
     """Make oddities from test galaxies, encode them and score them.
@@ -101,8 +101,8 @@ def score_oddities(
     first = plain.head(4)
     check_same_encoder(extractor, store, read_crops(crops_path, first["index"]), first["id"])
     parts = []
-    for kind in progress(settings["kinds"], desc="oddities", unit="kinds"):
-        rows = sample_rows(len(plain), settings["n_per_kind"], derive_seed(seed, "oddity", kind))
+    for kind in progress(settings.kinds, desc="oddities", unit="kinds"):
+        rows = sample_rows(len(plain), settings.n_per_kind, derive_seed(seed, "oddity", kind))
         chosen = plain.loc[rows, ["id", "index"]].reset_index(drop=True)
         images = inject(read_crops(crops_path, chosen["index"]), chosen["id"], kind, seed)
         scores = detectors(extractor(images)).assign(**{BASELINE: baseline(images)})
@@ -130,7 +130,7 @@ def rare_kind_rows(
     reference: np.ndarray,
     kinds: pd.Series | None,
     detect: Callable[[np.ndarray], OutlierDetectors],
-    settings: Mapping[str, Any],
+    settings: Outliers,
     seed: int,
 ) -> list[dict]:
     """Return rows of the long table for every rare kind, each taken out of the reference.
@@ -154,15 +154,15 @@ def rare_kind_rows(
     """
     head = "outliers", "rare kinds"
     if kinds is None:
-        reason = f"skipped: no column {settings['kind_column']!r} in the catalogue"
+        reason = f"skipped: no column {settings.kind_column!r} in the catalogue"
         log.warning("extensions.outliers.kind_column: %s", reason)
         return long_rows(*head, "none", reason, seed, {"n_odd": 0})
     split, rows = galaxies["split"].to_numpy(), []
-    names = rare_kinds(kinds, split, settings["rare_share"])
+    names = rare_kinds(kinds, split, settings.rare_share)
     for kind in progress(names, desc="rare kinds", unit="kinds"):
         of_kind = (kinds == kind).to_numpy()
         plain, odd = score_as_novelty(values, of_kind, split, reference, detect)
-        for method, scores in method_scores(plain, odd, settings["list_shares"], seed).items():
+        for method, scores in method_scores(plain, odd, settings.list_shares, seed).items():
             rows += long_rows(*head, method, kind, seed, scores)
     return rows
 

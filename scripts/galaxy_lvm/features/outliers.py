@@ -1,7 +1,6 @@
 """Unusual galaxies: isolation forest and distance to the nearest neighbours, and their tests."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -9,6 +8,7 @@ import pandas as pd
 from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import NearestNeighbors
 
+from galaxy_lvm.core.config.extensions import Outliers
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.features.space import FeatureSpace
@@ -23,18 +23,6 @@ MIN_RARE = 3  # test galaxies of a rare kind
 _THUMBNAIL_SIDE_PIX = 20
 _PIXEL_COMPONENTS = 128
 _TREE_GALAXIES = 256  # per tree (Liu et al. 2008)
-
-
-@dataclass(frozen=True)
-class OutlierSettings:
-    """How unusual galaxies are found."""
-
-    n_neighbours: int = 5
-    """Neighbours over whose distances the mean is taken."""
-    n_trees: int = 200
-    """Trees of the isolation forest."""
-    n_components: int = 64
-    """Principal components for the forest and the whitened distances."""
 
 
 class OutlierDetectors:
@@ -59,7 +47,7 @@ class OutlierDetectors:
         If the reference is too small.
     """
 
-    def __init__(self, reference: np.ndarray, settings: OutlierSettings, seed: int) -> None:
+    def __init__(self, reference: np.ndarray, settings: Outliers, seed: int) -> None:
         if len(reference) <= settings.n_neighbours:
             raise DataError(
                 f"{len(reference)} galaxies to compare with, extensions.outliers.n_neighbours = "

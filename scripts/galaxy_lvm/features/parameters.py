@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from sklearn.kernel_approximation import Nystroem
 
+from galaxy_lvm.core.config.extensions import Parameter
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.features.space import FeatureSpace
@@ -33,29 +33,19 @@ _BOX_SHARE = 0.1
 _LARGEST_BOOTSTRAP = 20_000_000  # galaxies times resamples
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """A catalogue column to predict."""
+def scaled_values(parameter: Parameter, values: np.ndarray) -> np.ndarray:
+    """Return what is regressed, float64; NaN where a value cannot be used."""
+    values = np.asarray(values, dtype=float)
+    if parameter.scale != "log10":
+        return np.where(np.isfinite(values), values, np.nan)
+    positive = np.isfinite(values) & (values > 0)
+    return np.log10(np.where(positive, values, np.nan))
 
-    column: str
-    """Name in the catalogue."""
-    scale: str = "linear"
-    """linear; log10 (residuals in dex); one_plus: residuals over 1 + value, as for redshifts."""
-    outlier_above: float | None = None
-    """Size of a residual that counts as an outlier; None: 3 sigma_NMAD from the median."""
 
-    def scaled(self, values: np.ndarray) -> np.ndarray:
-        """Return what is regressed, float64; NaN where a value cannot be used."""
-        values = np.asarray(values, dtype=float)
-        if self.scale != "log10":
-            return np.where(np.isfinite(values), values, np.nan)
-        positive = np.isfinite(values) & (values > 0)
-        return np.log10(np.where(positive, values, np.nan))
-
-    def residual(self, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-        """Return predicted minus true, of scaled values."""
-        difference = predicted - true
-        return difference / (1 + true) if self.scale == "one_plus" else difference
+def residuals(parameter: Parameter, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return predicted minus true, of scaled values."""
+    difference = predicted - true
+    return difference / (1 + true) if parameter.scale == "one_plus" else difference
 
 
 def residual_scores(residual: np.ndarray, outlier_above: float | None = None) -> dict[str, float]:
@@ -142,7 +132,7 @@ def usable_values(
     column = catalogue[parameter.column]
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         return None, "the column is not numeric"
-    values = parameter.scaled(column.to_numpy())
+    values = scaled_values(parameter, column.to_numpy())
     split = np.asarray(split)
     for name, smallest in MIN_GALAXIES.items():
         n = int(np.isfinite(values[split == name]).sum())
@@ -214,7 +204,7 @@ def predict_parameter(
     best_error, best, choice = np.inf, None, ""
     for name, mapped, strengths in _candidates(inputs, train, seed):
         for strength, weights, offset in _ridge_path(mapped[train], target[train], strengths):
-            error = parameter.residual(target[val], mapped[val] @ weights + offset)
+            error = residuals(parameter, target[val], mapped[val] @ weights + offset)
             rms = float(np.sqrt(np.mean(np.square(error))))
             if rms < best_error:
                 best_error, best = rms, mapped @ weights + offset
@@ -289,7 +279,7 @@ def evaluate_parameter(
         log.info("%s from %s: %s", parameter.column, name, choice)
     known = np.isfinite(target)
     test = known & (split == "test")
-    residual = parameter.residual(target[test], predicted[test])
+    residual = residuals(parameter, target[test], predicted[test])
     scores = scores_with_intervals(residual, parameter.outlier_above, seed)
     scores |= {f"n_{part}": int((known & (split == part)).sum()) for part in MIN_GALAXIES}
     scores["n_without_value"] = int((~known).sum())

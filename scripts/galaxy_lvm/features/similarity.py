@@ -6,12 +6,12 @@ candidates again by their full vectors, which are read from the features file.
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import faiss
 import numpy as np
 
+from galaxy_lvm.core.config.extensions import Similarity
 from galaxy_lvm.core.logs import log, progress
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import atomic_path, state_folder
@@ -28,24 +28,6 @@ _SEGMENT_ROWS = 4_000_000
 _QUERIES_AT_A_TIME = 256
 
 
-@dataclass(frozen=True)
-class SimilaritySettings:
-    """How similar galaxies are searched for."""
-
-    metric: str = "cosine"
-    """cosine or euclidean, of standardised vectors."""
-    n_components: int = 64
-    """Principal components in the index, one byte each per galaxy."""
-    n_probes: int = 16
-    """Groups that a search visits."""
-    rerank_factor: int = 30
-    """Candidates per wanted neighbour that are ranked again by their full vectors."""
-    n_fit: int = 100_000
-    """Galaxies that scaling and components are taken from, at most."""
-    block_rows: int = 65_536
-    """Vectors in memory at a time."""
-
-
 class SimilaritySearch:
     """Nearest neighbours among the vectors of a features file.
 
@@ -59,7 +41,7 @@ class SimilaritySearch:
         The run's seed.
     """
 
-    def __init__(self, store: FeatureStore, settings: SimilaritySettings, seed: int) -> None:
+    def __init__(self, store: FeatureStore, settings: Similarity, seed: int) -> None:
         self.store, self.settings, self.seed = store, settings, seed
         rows = sample_rows(len(store), settings.n_fit, derive_seed(seed, "similarity", "fit"))
         self.space = FeatureSpace(

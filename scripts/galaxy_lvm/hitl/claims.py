@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from galaxy_lvm.hitl.simulate import Sizes
+from galaxy_lvm.core.config.hitl import Sizes
 from galaxy_lvm.report.differences import by_seed
 from galaxy_lvm.report.tables import Line, score_line
 from galaxy_lvm.report.verdicts import Claim, judge, verdict_table

@@ -9,7 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.config.hitl import RankerSettings
+from galaxy_lvm.core.errors import DataError
 
 BLOCK_ROWS = 4096
 # Enough rows for mean and covariance to within about a per cent.
@@ -26,46 +27,6 @@ class Features(Protocol):
 
     def __getitem__(self, key: slice | np.ndarray) -> np.ndarray:
         """Return rows (n, D)."""
-
-
-@dataclass(frozen=True)
-class RankerSettings:
-    """How the ranker is trained; the config's section `hitl.ranker`.
-
-    Attributes
-    ----------
-    hidden_dim
-        Width of the hidden layer; 2048 in the paper.
-    n_components
-        Principal components of the pool's features that it looks at, 1 or more.
-    steps
-        Adam steps over all labels at once, 1 or more.
-    learning_rate
-        Of Adam, above 0.
-    weight_decay
-        Decoupled decay per unit of learning rate, at least 0.
-    balance
-        0 counts every label alike, 1 gives both classes the same weight in total; between the two
-        the ratio of the weights is a power of the ratio of the counts.
-    """
-
-    hidden_dim: int = 2048
-    n_components: int = 128
-    steps: int = 20
-    learning_rate: float = 0.001
-    weight_decay: float = 0.1
-    balance: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Refuse settings that cannot train."""
-        for key in ("hidden_dim", "n_components", "steps", "learning_rate"):
-            if getattr(self, key) <= 0:
-                raise ConfigError(f"hitl.ranker.{key} is {getattr(self, key)}, expected above 0")
-        if self.weight_decay < 0 or not 0 <= self.balance <= 1:
-            raise ConfigError(
-                f"hitl.ranker: weight_decay {self.weight_decay} and balance {self.balance}, "
-                "expected at least 0 and 0 to 1"
-            )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import atomic_path, config_hash
 from galaxy_lvm.hitl.pools import Pool
-from galaxy_lvm.hitl.ranker import BLOCK_ROWS, Features, Ranker, RankerSettings, Whitening
+from galaxy_lvm.hitl.ranker import BLOCK_ROWS, Features, Ranker, Whitening
 from galaxy_lvm.hitl.selection import BOUNDARY, NEED_NO_SCORES, PoolState, rule_of
 from galaxy_lvm.hitl.settings import SessionSettings
 from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE, UNSURE, LabelStore
@@ -86,10 +85,8 @@ class Session:
         if len(labelled):
             self.pool.rows_of(labelled)
         if settings is None:
-            kept = self.store.settings()
-            kept = {**kept, "ranker": RankerSettings(**kept["ranker"])} if kept else {}
-            settings = SessionSettings(**kept)
-        self.store.keep_settings(asdict(settings))
+            settings = SessionSettings(**self.store.settings())
+        self.store.keep_settings(settings.kept())
         self.store.keep_features(self.pool.fingerprint, self.annotator, new_features)
         return settings
 
@@ -173,7 +170,7 @@ class Session:
         table = self.labels()
         positive, negative = (table.loc[table["value"] == v, "id"] for v in (POSITIVE, NEGATIVE))
         # Unsure and tied galaxies teach nothing, but are not assumed to be negatives any more.
-        about = [sorted(positive), sorted(negative), sorted(table["id"]), asdict(self.settings)]
+        about = [sorted(positive), sorted(negative), sorted(table["id"]), self.settings.kept()]
         version = config_hash([*about, self.pool.fingerprint])
         if version == self._version:
             return version

@@ -3,13 +3,14 @@
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from galaxy_lvm.core.config.hitl import Sizes
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import atomic_path, config_hash
@@ -66,37 +67,6 @@ def open_task(
     pools = [Pool.open(features, galaxies.loc[part, "id"].tolist()) for part in (inside, test)]
     whitening = Whitening.of(pools[0].features, section["ranker"]["n_components"])
     return Task(pools[0], truth[inside], pools[1], truth[test], whitening)
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Training sets of the comparison; the config's `hitl.comparison`.
-
-    Attributes
-    ----------
-    few_per_class, more_per_class, small_per_class
-        Positives and, as many, negatives.
-    n_recommended
-        Galaxies labelled in the one step of the loop.
-    n_big
-        Galaxies drawn at random.
-    """
-
-    few_per_class: int = 5
-    more_per_class: int = 15
-    small_per_class: int = 50
-    n_recommended: int = 10
-    n_big: int = 1000
-
-    @property
-    def loop(self) -> str:
-        """Condition of one step of the loop."""
-        return f"initial={2 * self.few_per_class} rounds=1 recommended={self.n_recommended}"
-
-    @classmethod
-    def of(cls, section: Mapping[str, Any]) -> "Sizes":
-        """Return the sizes that the config's `hitl.comparison` describes."""
-        return cls(**{field.name: section[field.name] for field in fields(cls)})
 
 
 def draw_prompts(truth: np.ndarray, n_positive: int, n_negative: int, seed: int) -> np.ndarray:
@@ -171,7 +141,7 @@ def compare(
     skipped
         Condition -> why it could not be run.
     """
-    settings = replace(settings, seed=derive_seed(seed, "session"))
+    settings = settings.changed(seed=derive_seed(seed, "session"))
     sets, skipped = training_sets(task.truth, sizes, seed)
     scores = {}
     for condition, rows in sets.items():
@@ -181,7 +151,7 @@ def compare(
     if few in sets:
         condition = sizes.loop
         for rule in dict.fromkeys((settings.rule, *rules)):
-            session = _started(task, sets[few], replace(settings, rule=rule))
+            session = _started(task, sets[few], settings.changed(rule=rule))
             _label_round(session, task.truth, sizes.n_recommended)
             model = "lvm_hitl" if rule == settings.rule else f"lvm_{rule}"
             scores[model, condition] = _on_test(task, session)
@@ -192,7 +162,7 @@ def sweep_alpha(
     task: Task, settings: SessionSettings, n_few: int, n_rounds: int, k: int, seed: int
 ) -> dict[str, float]:
     """Run the alpha rule from `n_few` + `n_few` prompts; return the scores on the test galaxies."""
-    settings = replace(settings, rule="alpha", seed=derive_seed(seed, "session"))
+    settings = settings.changed(rule="alpha", seed=derive_seed(seed, "session"))
     session = _started(task, draw_prompts(task.truth, n_few, n_few, seed), settings)
     asked_higher = 0
     for _ in range(n_rounds):
@@ -243,7 +213,7 @@ def discover(
         Entry 0 is the state before the first round; `n_labels` counts the answers so far, without
         the prompts. The search ends early when nothing is left to ask.
     """
-    settings = replace(settings, seed=derive_seed(seed, "session"))
+    settings = settings.changed(seed=derive_seed(seed, "session"))
     prompts = draw_prompts(truth, n_prompts, 0, seed)
     session = start_session(pool, truth, prompts, settings, whitening)
     labelled, asked, states = prompts, np.empty(0, np.int64), []
@@ -281,7 +251,7 @@ def recommend(
         `id`, `kind` (prompt or recommended; the latter have no label yet and the highest scores),
         `is_positive` (the truth) and `score`, in the order of the figure.
     """
-    settings = replace(settings, seed=derive_seed(seed, "session"))
+    settings = settings.changed(seed=derive_seed(seed, "session"))
     prompts = draw_prompts(truth, n_prompts, 0, seed)
     session = start_session(pool, truth, prompts, settings, whitening)
     for _ in range(n_rounds):

@@ -12,7 +12,7 @@ Name = Annotated[str, Field(pattern="^[a-z0-9_]+$")]
 """A name that becomes part of a file's."""
 
 
-class Ranker(Section):
+class RankerSettings(Section):
     """Network with one hidden layer on fixed features."""
 
     hidden_dim: int = Field(2048, ge=1, description="width of the hidden layer (paper - 2048)")
@@ -25,10 +25,9 @@ class Ranker(Section):
     balance: float = Field(0.5, ge=0, le=1, description="0 counts all labels alike, 1 both classes")
 
 
-class Comparison(Section):
-    """Figure 10."""
+class Sizes(Section):
+    """Training sets of figure 10."""
 
-    target: str | None = Field("face_on_spiral", description="key of targets; null takes the first")
     few_per_class: int = Field(5, ge=1, description="positives and as many negatives to begin with")
     more_per_class: int = Field(15, ge=1, description="the same without a loop")
     small_per_class: int = Field(50, ge=1, description="the same for the small training set")
@@ -36,6 +35,17 @@ class Comparison(Section):
         10, ge=1, description="galaxies labelled in the one step of the loop"
     )
     n_big: int = Field(1000, ge=2, description="galaxies drawn at random for the big training set")
+
+    @property
+    def loop(self) -> str:
+        """Condition of one step of the loop."""
+        return f"initial={2 * self.few_per_class} rounds=1 recommended={self.n_recommended}"
+
+
+class Comparison(Sizes):
+    """Figure 10."""
+
+    target: str | None = Field("face_on_spiral", description="key of targets; null takes the first")
     rules: Annotated[
         tuple[Literal["top_score", "uncertainty", "random", "k_centre", "mix"], ...], UNIQUE
     ] = Field(
@@ -124,7 +134,34 @@ def _own_targets() -> dict[str, Target]:
     }
 
 
-class Hitl(Section):
+class Loop(Section):
+    """What a session of the loop is run with."""
+
+    alpha: float = Field(
+        0.5, ge=0, le=1, description="threshold on positives over negatives of the latest round"
+    )
+    lower: Literal["below_boundary", "lowest"] = Field(
+        "below_boundary",
+        description=(
+            "what the alpha rule takes for lower scores - those just below 0.5, or the lowest of "
+            "all"
+        ),
+    )
+    assumed_negatives: int = Field(
+        100, ge=1, description="galaxies of the pool that stand in for negatives"
+    )
+    assumed_weight: float = Field(
+        0.1,
+        ge=0,
+        description=(
+            "their weight in total in units of the labelled negatives'; 0 uses them only while no"
+            " negative is labelled"
+        ),
+    )
+    ranker: RankerSettings = part(RankerSettings)
+
+
+class Hitl(Loop):
     """The human in the loop (paper V, figures 7, 8 and 10)."""
 
     comparison_dataset: str | None = Field(
@@ -137,29 +174,7 @@ class Hitl(Section):
     discovery_dataset: str | None = Field(
         None, description="pool of figure 7 and of the searches; null takes the tasks' dataset"
     )
-    alpha: float = Field(
-        0.5, ge=0, le=1, description="threshold on positives over negatives of the latest round"
-    )
-    lower: Literal["below_boundary", "lowest"] = Field(
-        "below_boundary",
-        description=(
-            "what the alpha rule takes for lower scores - those just below 0.5, or the lowest of "
-            "all"
-        ),
-    )
     n_recommended: int = Field(10, ge=1, description="galaxies asked about in a round")
-    assumed_negatives: int = Field(
-        100, ge=1, description="galaxies of the pool that stand in for negatives"
-    )
-    assumed_weight: float = Field(
-        0.1,
-        ge=0,
-        description=(
-            "their weight in total in units of the labelled negatives'; 0 uses them only while no"
-            " negative is labelled"
-        ),
-    )
-    ranker: Ranker = part(Ranker)
     targets: Annotated[dict[Name, Target], Field(min_length=1)] | None = Field(
         default_factory=_own_targets,
         description=(
