@@ -98,9 +98,9 @@ def search_items(
     rejections = []
     for item, image in zip(left, progress(load(left), len(left), "search", "images"), strict=True):
         if isinstance(image, DataError):
-            rejections.append(rejection(STAGE, str(image), item.name, item.name))
+            rejections.append(rejection(STAGE, str(image), item.shown, item.shown))
             continue
-        rows = search_image(detector, item.name, image, tiles, score_threshold)
+        rows = search_image(detector, item.shown, image, tiles, score_threshold)
         done[item.name, item.version] = rows
         _append_state(state, item, rows)
     rows = [row for item in items for row in done.get((item.name, item.version), [])]
@@ -145,13 +145,13 @@ def gallery_images(
     Their first row is the highest one, whatever it is in the file.
     """
     wanted = set(table["file"])
-    chosen = [item for item in items if item.name in wanted]
+    chosen = [item for item in items if item.shown in wanted]
     rows = table.reset_index(drop=True)
     pictures: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(rows)
     for item, image in zip(chosen, load(chosen), strict=True):
         if isinstance(image, DataError):
-            raise DataError(f"{item.name}: could be read before, and now {image}")
-        for place, row in rows[rows["file"] == item.name].iterrows():
+            raise DataError(f"{item.shown}: could be read before, and now {image}")
+        for place, row in rows[rows["file"] == item.shown].iterrows():
             box = row[list(BOX_COLUMNS)].to_numpy(float) * np.tile(image.zoom, 2)
             picture, box = _surroundings(image.rgb, box, side_pix)
             if image.bottom_up:

@@ -15,6 +15,7 @@ from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.lenses.images import SkyImage, from_fluxes, read_sky_image, tangent_wcs
 from galaxy_lvm.survey.positions import read_positions
 from galaxy_lvm.survey.readers import kind_of
+from galaxy_lvm.survey.rejected import printable
 from galaxy_lvm.survey.store import PIXEL_SCALE_ARCSEC
 
 log = logging.getLogger("galaxy_lvm")
@@ -30,6 +31,11 @@ class Item:
     """Changes when the image does."""
     ra: float = np.nan
     dec: float = np.nan
+
+    @property
+    def shown(self) -> str:
+        """The name as tables write it."""
+        return printable(self.name)
 
 
 # Images in the order of the items; what is wrong with one takes its place.

@@ -2,18 +2,18 @@
 
 import gzip
 import math
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
 from astropy.io import fits
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.survey.file_errors import FILE_ERRORS, in_short
 from galaxy_lvm.survey.pixels import missing_pixels
-from galaxy_lvm.survey.sky_frame import HEADER_ERRORS, sky_frame
+from galaxy_lvm.survey.sky_frame import sky_frame
 from galaxy_lvm.survey.store import BANDS, CUTOUT_SIDE_PIX, PIXEL_SCALE_ARCSEC
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -66,7 +66,7 @@ def image_size(path: Path) -> tuple[int, int] | None:
     try:
         with Image.open(path) as image:
             return image.size
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
+    except FILE_ERRORS:
         return None
 
 
@@ -82,8 +82,10 @@ def decode_rgb(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     try:
         with Image.open(path) as image:
             image.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"cannot be decoded ({error}); fetch or save the file again") from error
+    except FILE_ERRORS as error:
+        raise DataError(
+            f"cannot be decoded ({in_short(error)}); fetch or save the file again"
+        ) from error
     if image.mode in ("RGBA", "P", "PA"):
         notes.append("transparency dropped" if image.mode == "RGBA" else "palette expanded")
         image = image.convert("RGB")
@@ -226,9 +228,10 @@ def read_cube(path: Path) -> tuple[np.ndarray, fits.Header]:
                 if hdu.is_image and hdu.header.get("NAXIS", 0) == 3:
                     return np.asarray(hdu.data, np.float32), hdu.header
             shapes = [hdu.shape for hdu in hdus if hdu.is_image]
-    except (OSError, EOFError, zlib.error, *HEADER_ERRORS) as error:
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"is damaged or cut short ({text[:200]}); fetch the file again") from error
+    except FILE_ERRORS as error:
+        raise DataError(
+            f"is damaged or cut short ({in_short(error)}); fetch the file again"
+        ) from error
     raise DataError(f"holds no (bands, H, W) image, but {shapes}; three planes g, r, z are needed")
 
 

@@ -27,7 +27,17 @@ def rejection(
         Line in the user's table, the header being line 1.
     """
     row_text = "" if row is None else str(row)
-    return {"stage": stage, "id": id, "file": file, "row": row_text, "reason": reason}
+    written = {"id": printable(id), "file": printable(file), "row": row_text, "reason": reason}
+    return {"stage": stage, **written}
+
+
+def printable(name: str) -> str:
+    """Return a file's name as text that every table takes.
+
+    Old disks hold names that are no UTF-8: Python reads their bytes as surrogates, which cannot be
+    written. They are shown as escapes.
+    """
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def write_rejected(path: str | os.PathLike, rejections: Iterable[dict[str, object]]) -> None:

@@ -5,16 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from astropy.io import fits
-from astropy.io.fits.verify import VerifyError
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.survey.file_errors import HEADER_ERRORS, in_short
 
-# What astropy raises for headers that it cannot make sense of; `astropy.wcs` derives its own errors
-# from ValueError, RuntimeError and MemoryError.
-_HEADER_ERRORS = (ValueError, TypeError, KeyError, AttributeError, RuntimeError, MemoryError)
-HEADER_ERRORS = (*_HEADER_ERRORS, VerifyError)
 # What an axis without a scale has by default: no image of galaxies has pixels of a degree.
 _UNSET_DEG = 1.0
 # Area of a pixel as a share of that of a square with its sides.
@@ -76,9 +72,8 @@ def sky_frame(header: fits.Header, shape: tuple[int, int]) -> SkyFrame | None:
         wcs = _two_axes(header)
         return None if wcs is None else _frame(header, wcs, shape)
     except HEADER_ERRORS as error:
-        text = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
-            f"has a header whose place on the sky (WCS) cannot be read: {text[:200]}; mend or "
+            f"has a header whose place on the sky (WCS) cannot be read: {in_short(error)}; mend or "
             "remove its cards (CTYPE, CRVAL, CD, PC, CDELT, CUNIT)"
         ) from error
 
