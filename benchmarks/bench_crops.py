@@ -18,8 +18,9 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
+from galaxy_lvm.core.config.survey import Crop  # noqa: E402
 from galaxy_lvm.survey.colour import grz_to_rgb  # noqa: E402
-from galaxy_lvm.survey.crops import CropSettings, adaptive_box, crop_chunk  # noqa: E402
+from galaxy_lvm.survey.crops import adaptive_box, crop_chunk  # noqa: E402
 from galaxy_lvm.survey.duplicates import copies_by_pixels  # noqa: E402
 from scipy import ndimage  # noqa: E402
 
@@ -38,7 +39,7 @@ def cutouts(count: int, side_pix: int, seed: int = 1) -> np.ndarray:
     return images
 
 
-def plain(images: np.ndarray, settings: CropSettings) -> np.ndarray:
+def plain(images: np.ndarray, settings: Crop) -> np.ndarray:
     """Do the same steps with numpy and scipy at full size, as one would first write them."""
     scaled = images.astype(np.float64) * np.array([6.0, 3.4, 2.2])[:, None, None] + 0.03
     scaled = np.maximum(np.nan_to_num(scaled), 0)
@@ -77,7 +78,7 @@ def rate(count: int, work: Callable[[], object], repeats: int = REPEATS) -> floa
 def main() -> None:
     """Measure and write the results."""
     cv2.setNumThreads(1)
-    settings = CropSettings()
+    settings = Crop()
     small = cutouts(512, 152)
     small_rgb = grz_to_rgb(small)
     large_rgb = grz_to_rgb(cutouts(64, 424))

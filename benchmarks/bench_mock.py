@@ -14,14 +14,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from galaxy_lvm.simulation.survey import MockSettings, simulate_chunks  # noqa: E402
+from galaxy_lvm.core.config.survey import Mock  # noqa: E402
+from galaxy_lvm.simulation.survey import simulate_chunks  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "mock.json"
 
 
 def rate(n_galaxies: int, cores: int, seed: int) -> tuple[float, float]:
     """Return cutouts per second, with the start of the workers and after it."""
-    settings = MockSettings(n_galaxies=n_galaxies)
+    settings = Mock(n_galaxies=n_galaxies)
     start = time.perf_counter()
     first_done, n_first, n_done = start, 0, 0
     for images, _ in simulate_chunks(settings, seed, cores):

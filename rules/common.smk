@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from galaxy_lvm.core.closure import code_hash
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.training.model_specs import model_specs, reference_specs
-from galaxy_lvm.core.config import resolve
+from galaxy_lvm.core.config import part_of, resolve
 from galaxy_lvm.core.config.profile import check_profile, profiles_of
 
 try:

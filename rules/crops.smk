@@ -5,10 +5,12 @@ Outputs: crops.h5, splits.parquet, the figures of the survey and of the crops, r
 Steps: crop_cutouts, make_splits, plot_survey.
 """
 
+from galaxy_lvm.core.config.survey import Crop, Splits
+
 
 def crop_settings(wildcards):
     """Return the config's section `crop` with what differs for a dataset."""
-    return {**config["crop"], **config["datasets"][wildcards.dataset]["crop"]}
+    return {**part_of(Crop, config["crop"]), **config["datasets"][wildcards.dataset]["crop"]}
 
 
 def earlier_rejections(wildcards):
@@ -27,7 +29,7 @@ def needs_labels(wildcards):
 def class_scheme(wildcards):
     """Return the name and the rules of a dataset's class scheme, or None for plain labels."""
     name = config["datasets"][wildcards.dataset]["classes"]
-    return name and {"scheme": name, "schemes": config["class_schemes"]}
+    return name and {"name": name, "rules": config["class_schemes"][name]}
 
 
 rule crop_cutouts:
@@ -79,7 +81,7 @@ rule make_splits:
         mem_mb=4000,
         runtime=30,
     params:
-        settings=config["splits"],
+        settings=part_of(Splits, config["splits"]),
         seed=config["seed"],
         require_labels=needs_labels,
         classes=class_scheme,

@@ -6,6 +6,8 @@ Steps: simulate_survey (source mock), import_folder (source folder) or download_
 legacysurvey).
 """
 
+from galaxy_lvm.core.config.survey import Folder, Mock, Service
+
 
 def datasets_from(*sources):
     """Return a wildcard constraint that matches the datasets of these sources only."""
@@ -32,7 +34,7 @@ def cutout_side_pix(wildcards):
 def folder_settings(wildcards):
     """Return the config's section `folder`; classes by votes take the place of a label column."""
     by_columns = config["datasets"][wildcards.dataset]["classes"] is not None
-    return {**config["folder"], **({"label_column": ""} if by_columns else {})}
+    return {**part_of(Folder, config["folder"]), **({"label_column": ""} if by_columns else {})}
 
 
 rule simulate_survey:
@@ -52,7 +54,7 @@ rule simulate_survey:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=config["mock"],
+        settings=part_of(Mock, config["mock"]),
         seed=config["seed"],
         recipe_version=1,
     script:
@@ -107,7 +109,7 @@ rule download_cutouts:
         runtime=1440,
     params:
         cache_dir=f"{STATE}/legacysurvey",
-        settings=config["legacysurvey"],
+        settings=part_of(Service, config["legacysurvey"]),
         side_pix=cutout_side_pix,
         recipe_version=1,
     script:

@@ -7,6 +7,9 @@ Steps: simulate_fields or import_fields, plot_fields, train_detector per backbon
 fields, evaluate_detectors, plot_detectors; detect_lenses on the user's own images.
 """
 
+from galaxy_lvm.core.config.lenses import FieldPlan, MockFields
+from galaxy_lvm.core.config.survey import Service, MockSky
+
 DETECTOR, LENS_SEARCH = config["lenses"]["detector"], config["lenses"]["search"]
 
 
@@ -27,17 +30,6 @@ LENS_RUNS = [
     for n_train in DETECTOR["train_sizes"]
     for part in range(DETECTOR["n_seeds"])
 ]
-
-LENS_FIELD_SETTINGS = {
-    key: value for key, value in config["lenses"]["fields"].items() if key != "source"
-}
-
-# Seeing, depth and what else is in the sky are those of the simulated survey.
-LENS_SURVEY = {
-    key: value
-    for key, value in config["mock"].items()
-    if key not in ("n_galaxies", "class_fractions", "distant_red_share", "n_lenses")
-}
 
 LENS_SEARCH_WEIGHTS = (
     f"{RUN}/models/lenses/{LENS_SEARCH['backbone']}_{max(DETECTOR['train_sizes'])}_0.safetensors"
@@ -75,8 +67,9 @@ if config["lenses"]["fields"]["source"] == "mock":
             mem_mb=4000,
             runtime=60,
         params:
-            settings=LENS_FIELD_SETTINGS,
-            survey=LENS_SURVEY,
+            plan=part_of(MockFields, config["lenses"]["fields"]),
+            # Seeing, depth and what else is in the sky are those of the simulated survey.
+            survey=part_of(MockSky, config["mock"]),
             seed=config["seed"],
             recipe_version=1,
         script:
@@ -110,9 +103,9 @@ if config["lenses"]["fields"]["source"] == "candidates":
             runtime=720,
         params:
             cache_dir=f"{STATE}/legacysurvey",
-            fields=config["lenses"]["fields"],
+            fields=part_of(FieldPlan, config["lenses"]["fields"]),
             candidates=config["lenses"]["candidates"],
-            service=config["legacysurvey"],
+            service=part_of(Service, config["legacysurvey"]),
             seed=config["seed"],
             recipe_version=2,
         script:

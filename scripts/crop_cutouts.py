@@ -5,11 +5,13 @@ import logging
 import cv2
 import h5py
 import numpy as np
+from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.survey import Crop
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import job_log, progress
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.survey.colour import grz_to_rgb
-from galaxy_lvm.survey.crops import BAD_PIXELS, FLAG_NAMES, CropSettings, crop_chunk
+from galaxy_lvm.survey.crops import BAD_PIXELS, FLAG_NAMES, crop_chunk
 from galaxy_lvm.survey.pixels import fill_small_holes
 from galaxy_lvm.survey.rejected import rejection, write_rejected
 from galaxy_lvm.survey.store import CutoutStore
@@ -21,7 +23,7 @@ CHUNK_IMAGES = 128
 BLANK_CONTRAST = 6
 
 
-def main(cutouts: str, crops: str, rejected: str, settings: dict) -> None:
+def main(cutouts: str, crops: str, rejected: str, settings: Crop) -> None:
     """Crop a cutout store.
 
     Parameters
@@ -34,7 +36,7 @@ def main(cutouts: str, crops: str, rejected: str, settings: dict) -> None:
     rejected
         CSV file to write.
     settings
-        The config's `crop` section; see `CropSettings`.
+        The config's section `crop` with what differs for the dataset.
 
     Raises
     ------
@@ -42,24 +44,21 @@ def main(cutouts: str, crops: str, rejected: str, settings: dict) -> None:
         If no cutout can be used.
     """
     cv2.setNumThreads(1)
-    crop_settings = CropSettings(**settings)
     rejections, flags = [], []
     with CutoutStore(cutouts) as store, atomic_path(crops) as path, h5py.File(path, "w") as out:
         table = store.catalogue()
-        side = crop_settings.side_pix
-        _create(out, len(store), side)
+        _create(out, len(store), settings.side_pix)
         starts = range(0, len(store), CHUNK_IMAGES)
         for start in progress(starts, desc=f"crop ({CHUNK_IMAGES} images each)", unit="chunks"):
             frames = store.images[start : start + CHUNK_IMAGES]
             reasons, filled = {}, np.zeros(len(frames), bool)
             if not store.rgb:
-                reasons, filled = fill_small_holes(
-                    frames, crop_settings.max_bad_fraction, crop_settings.zero_is_missing
-                )
+                limits = settings.max_bad_fraction, settings.zero_is_missing
+                reasons, filled = fill_small_holes(frames, *limits)
                 frames = grz_to_rgb(frames)
             reasons |= {i: "is blank; fetch it again" for i in _blank(frames) if i not in reasons}
             good = np.array([i for i in range(len(frames)) if i not in reasons], int)
-            images, boxes, bits = crop_chunk(frames[good], crop_settings)
+            images, boxes, bits = crop_chunk(frames[good], settings)
             bits |= np.where(filled[good], BAD_PIXELS, 0).astype(np.uint8)
             _append(out, images=images, box=boxes, flag=bits, cutout_index=start + good)
             flags.append(bits)
@@ -115,5 +114,5 @@ if __name__ == "__main__":
             cutouts=snakemake.input.cutouts,  # noqa: F821
             crops=snakemake.output.crops,  # noqa: F821
             rejected=snakemake.output.rejected,  # noqa: F821
-            settings=snakemake.params.settings,  # noqa: F821
+            settings=section(Crop, snakemake.params.settings, "crop"),  # noqa: F821
         )

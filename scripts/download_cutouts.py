@@ -1,9 +1,10 @@
 """Fetch the cutouts of a table of positions from the Legacy Surveys' cutout service."""
 
+from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.survey.legacysurvey import CutoutService, download_cutouts
 from galaxy_lvm.survey.rejected import write_rejected
-from galaxy_lvm.survey.remote import ServiceSettings
 from galaxy_lvm.survey.store import CUTOUT_SIDE_PIX
 
 
@@ -12,7 +13,7 @@ def main(
     cutouts: str,
     rejected: str,
     cache_dir: str,
-    settings: dict,
+    settings: Service,
     side_pix: int = CUTOUT_SIDE_PIX,
 ) -> None:
     """Write the cutout store and the list of what could not be fetched.
@@ -26,7 +27,7 @@ def main(
     cache_dir
         Folder that keeps what was fetched, so that a job started again goes on where it was.
     settings
-        The config's section `legacysurvey`; see `ServiceSettings`.
+        The config's section `legacysurvey`.
     side_pix
         Side of the cutouts.
 
@@ -35,7 +36,7 @@ def main(
     DataError
         If the table cannot be read, nothing can be used or the service does not answer.
     """
-    with CutoutService(ServiceSettings(**settings), cache_dir) as service:
+    with CutoutService(settings, cache_dir) as service:
         write_rejected(rejected, download_cutouts(table, cutouts, service, side_pix))
 
 
@@ -46,6 +47,6 @@ if __name__ == "__main__":
             cutouts=snakemake.output.cutouts,  # noqa: F821
             rejected=snakemake.output.rejected,  # noqa: F821
             cache_dir=snakemake.params.cache_dir,  # noqa: F821
-            settings=snakemake.params.settings,  # noqa: F821
+            settings=section(Service, snakemake.params.settings, "legacysurvey"),  # noqa: F821
             side_pix=snakemake.params.side_pix,  # noqa: F821
         )

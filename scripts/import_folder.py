@@ -1,12 +1,14 @@
 """Import a user's images (JPEG, PNG or FITS) and their table into a cutout store."""
 
+from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.survey import Folder
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.survey.folder import FolderSettings, import_images
+from galaxy_lvm.survey.folder import import_images
 from galaxy_lvm.survey.rejected import write_rejected
 
 
 def main(
-    data_dir: str, table: str, cutouts: str, rejected: str, settings: dict, cores: int = 1
+    data_dir: str, table: str, cutouts: str, rejected: str, settings: Folder, cores: int = 1
 ) -> None:
     """Write the cutout store and the list of what could not be used.
 
@@ -19,13 +21,11 @@ def main(
     cutouts, rejected
         HDF5 and CSV files to write.
     settings
-        The config's `folder` section; see `FolderSettings`.
+        The config's section `folder`.
     cores
         Files decoded at a time.
     """
-    write_rejected(
-        rejected, import_images(data_dir, table, cutouts, FolderSettings(**settings), cores)
-    )
+    write_rejected(rejected, import_images(data_dir, table, cutouts, settings, cores))
 
 
 if __name__ == "__main__":
@@ -35,6 +35,6 @@ if __name__ == "__main__":
             table=snakemake.input.table,  # noqa: F821
             cutouts=snakemake.output.cutouts,  # noqa: F821
             rejected=snakemake.output.rejected,  # noqa: F821
-            settings=snakemake.params.settings,  # noqa: F821
+            settings=section(Folder, snakemake.params.settings, "folder"),  # noqa: F821
             cores=snakemake.threads,  # noqa: F821
         )

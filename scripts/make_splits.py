@@ -5,13 +5,16 @@ from collections.abc import Sequence
 
 import cv2
 import pandas as pd
+from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.schemes import NamedScheme
+from galaxy_lvm.core.config.survey import Splits
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.survey.classes import labels_from_columns
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.duplicates import duplicate_groups
 from galaxy_lvm.survey.rejected import read_rejected, write_rejected
-from galaxy_lvm.survey.splits import SplitSettings, make_splits
+from galaxy_lvm.survey.splits import make_splits
 from galaxy_lvm.survey.store import CutoutStore
 
 log = logging.getLogger("galaxy_lvm.splits")
@@ -23,10 +26,10 @@ def main(
     earlier_rejected: Sequence[str],
     splits: str,
     rejected: str,
-    settings: dict,
+    settings: Splits,
     seed: int,
     require_labels: bool = True,
-    classes: dict | None = None,
+    classes: NamedScheme | None = None,
 ) -> None:
     """Write the splits and the complete list of what could not be used.
 
@@ -42,21 +45,20 @@ def main(
     splits, rejected
         Parquet and CSV files to write.
     settings
-        The config's `splits` section; see `SplitSettings`.
+        The config's section `splits`.
     seed
         The run's seed.
     require_labels
         False for data sets that only serve for pretraining.
     classes
-        `scheme` and `schemes` of `labels_from_columns`; None takes the labels of the crops.
+        What the classes are by columns; None takes the labels of the crops.
     """
     cv2.setNumThreads(1)
-    split_settings = SplitSettings(**settings)
     with CropStore(crops) as cropped, CutoutStore(cutouts) as store:
         table = store.catalogue().iloc[cropped.column("cutout_index")].reset_index(drop=True)
         galaxies = pd.DataFrame({"index": range(len(table)), "id": cropped.ids})
         galaxies["label"] = (
-            labels_from_columns(table, **classes) if classes else cropped.column("label")
+            labels_from_columns(table, classes) if classes else cropped.column("label")
         )
         for name in ("file", "row"):
             if name in table:
@@ -65,9 +67,9 @@ def main(
             cropped,
             table.get("ra"),
             table.get("dec"),
-            split_settings.duplicate_arcsec,
+            settings.duplicate_arcsec,
         )
-    result, rejections = make_splits(galaxies, split_settings, seed, require_labels)
+    result, rejections = make_splits(galaxies, settings, seed, require_labels)
     copies = len(galaxies) - galaxies["group"].nunique()
     counts = result.groupby(["label", "split"]).size().unstack(fill_value=0)
     log.info("%d copies kept with their original\n%s", copies, counts.to_string())
@@ -78,6 +80,7 @@ def main(
 
 
 if __name__ == "__main__":
+    rules = snakemake.params.classes  # noqa: F821
     with job_log(snakemake.log[0]):  # noqa: F821
         main(
             cutouts=snakemake.input.cutouts,  # noqa: F821
@@ -85,8 +88,8 @@ if __name__ == "__main__":
             earlier_rejected=list(snakemake.input.rejected),  # noqa: F821
             splits=snakemake.output.splits,  # noqa: F821
             rejected=snakemake.output.rejected,  # noqa: F821
-            settings=snakemake.params.settings,  # noqa: F821
+            settings=section(Splits, snakemake.params.settings, "splits"),  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             require_labels=snakemake.params.require_labels,  # noqa: F821
-            classes=snakemake.params.classes,  # noqa: F821
+            classes=section(NamedScheme, rules, "class_schemes") if rules else None,
         )

@@ -25,7 +25,6 @@ LONG_FUNCTIONS = {
     "galaxy_lvm/lenses/train.py:train_detector",
     "galaxy_lvm/lvm/anatomy.py:describe_lvm",
     "galaxy_lvm/multitask/train.py:train_multitask",
-    "galaxy_lvm/simulation/galaxies.py:draw_edge_on",
     "galaxy_lvm/training/pretrain.py:pretrain",
 }
 LONG_MODULES: set[str] = set()

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from galaxy_lvm.core.config import check_config
+from galaxy_lvm.core.config.schemes import NamedScheme
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.features.store import write_features
 from galaxy_lvm.fewshot import protocol as fewshot
@@ -321,16 +322,17 @@ def test_confusion_shows_the_smallest_and_the_largest_set():
     assert len(figure.axes[0].lines) == 3  # the diagonal and two sizes
 
 
-SCHEMES = {
-    "votes": [
+VOTES = NamedScheme(
+    name="votes",
+    rules=[
         {"class": "round", "where": [{"column": "smooth", "min": 0.6}]},
         {
             "class": "spiral",
             "where": [{"column": "smooth", "max": 0.4}, {"column": "arms", "min": 0.5}],
         },
         {"class": "odd", "where": [{"column": "odd", "min": 0.9}]},
-    ]
-}
+    ],
+)
 
 
 def test_votes_give_a_class_or_none():
@@ -341,19 +343,17 @@ def test_votes_give_a_class_or_none():
             "odd": [0.0, 0.0, 0.0, 0.0, 0.0, 0.95],
         }
     )
-    labels = labels_from_columns(votes, "votes", SCHEMES)
+    labels = labels_from_columns(votes, VOTES)
     # The last one is round and odd: of two classes, hence of none.
     assert labels.tolist() == ["round", "spiral", "", "", "", ""]
 
 
 def test_votes_that_are_not_there_are_named():
     with pytest.raises(DataError, match=r"no column 'arms'.*nearest: arm"):
-        labels_from_columns(pd.DataFrame({"smooth": [1.0], "arm": [1.0]}), "votes", SCHEMES)
-    with pytest.raises(ConfigError, match="none of class_schemes"):
-        labels_from_columns(pd.DataFrame(), "voices", SCHEMES)
+        labels_from_columns(pd.DataFrame({"smooth": [1.0], "arm": [1.0]}), VOTES)
     empty = pd.DataFrame({"smooth": [0.5], "arms": [0.0], "odd": [0.0]})
     with pytest.raises(DataError, match="no galaxy is of any class"):
-        labels_from_columns(empty, "votes", SCHEMES)
+        labels_from_columns(empty, VOTES)
 
 
 def test_schemes_of_the_config_cover_their_types():
@@ -364,19 +364,22 @@ def test_schemes_of_the_config_cover_their_types():
         4,
         5,
     ]
+    simulated, decals = (
+        NamedScheme(name=name, rules=schemes[name]) for name in ("simulated", "galaxy_zoo_decals")
+    )
     truth = pd.DataFrame(
         {
             "label": ["elliptical", "elliptical", "edge_on", "spiral", "other", "elliptical"],
             "axis_ratio": [0.9, 0.5, 0.1, 0.7, 0.6, 0.78],
         }
     )
-    labels = labels_from_columns(truth, "simulated", schemes)
+    labels = labels_from_columns(truth, simulated)
     expected = ["smooth_round", "smooth_in_between", "edge_on", "spiral", "disturbed", ""]
     assert labels.tolist() == expected
     columns = {c["column"]: [0.0] for e in schemes["galaxy_zoo_decals"] for c in e["where"]}
     votes = pd.DataFrame(columns)
     votes[["smooth-or-featured_smooth_fraction", "how-rounded_cigar-shaped_fraction"]] = 0.8
-    assert labels_from_columns(votes, "galaxy_zoo_decals", schemes).tolist() == ["smooth_cigar"]
+    assert labels_from_columns(votes, decals).tolist() == ["smooth_cigar"]
 
 
 def reference(data, folder):

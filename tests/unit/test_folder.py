@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.io import fits
-from galaxy_lvm.core.errors import ConfigError, DataError
-from galaxy_lvm.survey.folder import FolderSettings, import_images, read_table
+from galaxy_lvm.core.config.survey import Folder
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.survey.folder import import_images, read_table
 from galaxy_lvm.survey.readers import read_grz
 from galaxy_lvm.survey.store import CutoutStore
 from import_folder import main as import_folder
@@ -59,7 +60,8 @@ def table_of(folder, rows, columns="id,file,label"):
 def run(folder, rows, columns="id,file,label", cores=1, **settings):
     """Import and return the store's images, its catalogue and the rejections."""
     cutouts, rejected = folder / "out" / "c.h5", folder / "out" / "r.csv"
-    import_folder(folder, table_of(folder, rows, columns), cutouts, rejected, settings, cores)
+    table = table_of(folder, rows, columns)
+    import_folder(folder, table, cutouts, rejected, Folder(**settings), cores)
     with CutoutStore(cutouts) as store:
         return store.images[:], store.catalogue(), pd.read_csv(rejected, keep_default_na=False)
 
@@ -175,13 +177,13 @@ def test_spare_delimiters_shift_nothing_and_spare_values_are_refused(folder):
 def test_a_compressed_table_is_read(folder):
     with gzip.open(folder / "t.csv.gz", "wt") as file:
         file.write("id,file,label\n1,a.png,spiral,\n")
-    assert read_table(folder / "t.csv.gz", FolderSettings())["label"].tolist() == ["spiral"]
+    assert read_table(folder / "t.csv.gz", Folder())["label"].tolist() == ["spiral"]
 
 
 def test_other_column_names_and_separators(folder):
     path = folder / "t.tsv"
     path.write_bytes("\ufeffname\tpath\tkind\tid\n g1 \ta.png\tspiral\t99\n".encode())
-    settings = FolderSettings(id_column="name", file_column="path", label_column="kind")
+    settings = Folder(id_column="name", file_column="path", label_column="kind")
     import_images(folder, path, folder / "c.h5", settings)
     with CutoutStore(folder / "c.h5") as store:
         table = store.catalogue()
@@ -232,8 +234,6 @@ def test_missing_or_broken_table_and_folder(folder):
     (folder / "empty.csv").touch()
     with pytest.raises(DataError, match="not a readable CSV"):
         import_images(folder, folder / "empty.csv", folder / "c.h5")
-    with pytest.raises(ConfigError, match="flux_unit"):
-        FolderSettings(flux_unit="mag")
 
 
 def test_fits_at_the_native_scale_is_cut_without_change(tmp_path):

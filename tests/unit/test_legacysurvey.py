@@ -1,7 +1,6 @@
 """The cutout service: what is asked for, what is asked for again, kept, refused, given up."""
 
 import io
-import json
 import subprocess
 import sys
 import threading
@@ -17,18 +16,24 @@ import pandas as pd
 import pytest
 from astropy.io import fits
 from download_cutouts import main as download
-from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.config.survey import Service
+from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.survey.legacysurvey import CutoutService, fetch_cutout
 from galaxy_lvm.survey.positions import read_positions
 from galaxy_lvm.survey.remote import (
     RefusedError,
     ServiceError,
-    ServiceSettings,
     UnreachableError,
 )
 from galaxy_lvm.survey.store import CutoutStore
 
-QUICK = {"requests_per_second": 500.0, "first_wait_s": 0.01, "n_tries": 4, "timeout_s": 5.0}
+QUICK = {"first_wait_s": 0.01, "n_tries": 4, "timeout_s": 5.0}
+
+
+def quick_service(url, requests_per_second=500.0, **settings):
+    """Settings with a rate beyond what a config may ask of a public service."""
+    service = Service(base_url=url, **{**QUICK, **settings})
+    return service.model_copy(update={"requests_per_second": requests_per_second})
 
 
 def flux_at(ra, dec, side=16):
@@ -97,7 +102,7 @@ def survey(monkeypatch):
 
 
 def service_of(survey, folder, **settings):
-    return CutoutService(ServiceSettings(survey.url, **{**QUICK, **settings}), folder / "cache")
+    return CutoutService(quick_service(survey.url, **settings), folder / "cache")
 
 
 def table_of(folder, rows, header="id,ra,dec,label,redshift"):
@@ -109,7 +114,7 @@ def table_of(folder, rows, header="id,ra,dec,label,redshift"):
 def run(survey, folder, rows, header="id,ra,dec,label,redshift", **settings):
     """Run the script; return the store's images, its catalogue and the rejections."""
     cutouts, rejected = folder / "out" / "c.h5", folder / "out" / "r.csv"
-    settings = {"base_url": survey.url, **QUICK, **settings}
+    settings = quick_service(survey.url, **settings)
     download(table_of(folder, rows, header), cutouts, rejected, folder / "cache", settings)
     with CutoutStore(cutouts) as store:
         return store.images[:], store.catalogue(), pd.read_csv(rejected, keep_default_na=False)
@@ -128,7 +133,7 @@ def test_the_service_is_asked_as_it_wants_to_be(survey, tmp_path):
 
 def test_cutouts_have_the_side_that_was_asked_for(survey, tmp_path):
     table = table_of(tmp_path, ["a,1.0,0.0"], "id,ra,dec")
-    cutouts, settings = tmp_path / "c.h5", {"base_url": survey.url, **QUICK}
+    cutouts, settings = tmp_path / "c.h5", quick_service(survey.url)
     download(table, cutouts, tmp_path / "r.csv", tmp_path / "cache", settings, 192)
     with CutoutStore(cutouts) as store:
         assert store.images.shape == (1, 3, 192, 192)
@@ -341,7 +346,7 @@ def test_without_a_network_the_download_stops_and_says_so(tmp_path):
         tries.append(request)
         raise httpx.ConnectError("name or service not known")
 
-    settings = ServiceSettings("http://survey.invalid/cutout", **{**QUICK, "n_tries": 2})
+    settings = quick_service("http://survey.invalid/cutout", n_tries=2)
     positions = [(float(ra), 0.0) for ra in range(200)]
     with CutoutService(settings, tmp_path, httpx.MockTransport(no_network)) as service:
         with pytest.raises(UnreachableError, match="Check the network.*source mock"):
@@ -359,16 +364,9 @@ def test_a_service_that_fails_for_too_many_stops_the_download(survey, tmp_path):
         assert service.cached(0.0, 0.0, 16).exists()
 
 
-def test_impossible_settings_name_their_key():
-    with pytest.raises(ConfigError, match="legacysurvey.base_url"):
-        ServiceSettings("ftp://somewhere")
-    with pytest.raises(ConfigError, match="legacysurvey.n_workers"):
-        ServiceSettings("http://somewhere", n_workers=0)
-
-
 def test_one_cutout_needs_no_cache(survey):
     with httpx.Client() as client:
-        cube = fetch_cutout(client, 3.0, 1.0, 24, ServiceSettings(survey.url, **QUICK))
+        cube = fetch_cutout(client, 3.0, 1.0, 24, quick_service(survey.url))
     assert cube.shape == (3, 24, 24)
 
 
@@ -377,7 +375,7 @@ def test_a_download_that_is_killed_thrice_comes_out_as_an_undisturbed_one(survey
     faults = [500, 503, (429, {"Retry-After": "0"}), as_fits(flux_at(0.0, 0.0))[:3000]]
     survey.delay_s = 0.005
     table = table_of(tmp_path, [f"g{ra},{ra},1.5" for ra in range(n)], "id,ra,dec")
-    settings = {"base_url": survey.url, **QUICK, "requests_per_second": 2000.0, "n_workers": 2}
+    settings = Service(base_url=survey.url, **{**QUICK, "n_workers": 2})
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     download(table, whole / "c.h5", whole / "r.csv", tmp_path / "cache1", settings, 16)
     survey.answers = {
@@ -385,9 +383,9 @@ def test_a_download_that_is_killed_thrice_comes_out_as_an_undisturbed_one(survey
     }
     n_faults = len(survey.answers)
     arguments = [str(table), str(killed / "c.h5"), str(killed / "r.csv"), str(tmp_path / "cache2")]
-    code = "import json, sys\nfrom download_cutouts import main\n"
-    code += "main(*sys.argv[1:5], json.loads(sys.argv[5]), 16)"
-    command = [sys.executable, "-c", code, *arguments, json.dumps(settings)]
+    code = "import json, sys\nfrom download_cutouts import Service, main\n"
+    code += "main(*sys.argv[1:5], Service.model_construct(**json.loads(sys.argv[5])), 16)"
+    command = [sys.executable, "-c", code, *arguments, settings.model_dump_json()]
     for n_asked in (30, 60, 90):
         process = subprocess.Popen(command, cwd=Path(__file__).parents[2] / "scripts")
         deadline = time.monotonic() + 60

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.wcs import WCS
-from galaxy_lvm.core.config.lenses import Candidates
+from galaxy_lvm.core.config.lenses import Candidates, FieldPlan
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.lenses.candidates import inside_fields, plan_fields
 from galaxy_lvm.lenses.field_import import Quotas
@@ -15,9 +15,9 @@ from galaxy_lvm.survey.colour import grz_to_rgb
 from galaxy_lvm.survey.fields import FieldStore, lens_row, write_fields
 from galaxy_lvm.survey.legacysurvey import CutoutService
 from galaxy_lvm.survey.positions import sky
-from galaxy_lvm.survey.remote import ServiceSettings, UnreachableError
+from galaxy_lvm.survey.remote import UnreachableError
 from import_fields import main as import_fields
-from test_legacysurvey import QUICK, Survey
+from test_legacysurvey import Survey, quick_service
 
 SIDE = 96
 SIGMA = np.array([0.004, 0.006, 0.015])[:, None, None]
@@ -216,9 +216,10 @@ class LensSky(Survey):
 def run_import(survey, folder, candidates, **fields):
     table = folder / "candidates.csv"
     candidates[["id", "ra", "dec", "grade"]].to_csv(table, index=False)
-    fields = {"side_pix": SIDE, "n_train": 6, "n_val": 2, "n_test": 4, "empty_share": 0.5, **fields}
+    counts = {"n_train": 6, "n_val": 2, "n_test": 4, "empty_share": 0.5, **fields}
+    fields = FieldPlan(side_pix=SIDE, **counts)
     settings = Candidates(tables=[str(table)]).model_dump()
-    service = {"base_url": survey.url, **QUICK}
+    service = quick_service(survey.url)
     path, rejected = folder / "fields.h5", folder / "rejected.csv"
     import_fields(path, rejected, folder / "cache", fields, settings, service, seed=1)
     return FieldStore(path), pd.read_csv(rejected, keep_default_na=False)
@@ -268,7 +269,7 @@ def test_holes_are_filled_as_in_the_search(tmp_path, monkeypatch):
     images = store.images(range(12)).astype(int)
     around = images[:, 5:7, 5:13].mean(axis=(1, 2))
     np.testing.assert_allclose(images[:, 7:10, 7:10].mean(axis=(1, 2)), around, atol=8)
-    with CutoutService(ServiceSettings(survey.url, **QUICK), tmp_path / "cache") as service:
+    with CutoutService(quick_service(survey.url), tmp_path / "cache") as service:
         field = store.columns.iloc[0]
         cube = service.cutout(field["ra"], field["dec"], SIDE)
     np.testing.assert_array_equal(images[0], from_fluxes(cube, 0.262).rgb)
@@ -293,13 +294,13 @@ def test_a_table_at_an_address_is_fetched_once(tmp_path, monkeypatch):
     text = candidates[["id", "ra", "dec", "grade"]].to_csv(index=False)
     survey.tables = {"/lists/lenses.csv": text.encode()}
     base = f"http://127.0.0.1:{survey.server.server_port}"
-    fields = {"side_pix": SIDE, "n_train": 2, "n_val": 2, "n_test": 2, "empty_share": 0.0}
+    fields = FieldPlan(side_pix=SIDE, n_train=2, n_val=2, n_test=2, empty_share=0.0)
     survey.tables["/login.csv"] = b"<html>log in first</html>"
     addresses = {"lists/lenses": None, "no": "refused", "login": "could not be .* a web page"}
     for name, problem in addresses.items():
         address = f"{base}/{name}.csv"
         settings = Candidates(tables=[address]).model_dump()
-        service = {"base_url": survey.url, **QUICK}
+        service = quick_service(survey.url)
         args = (tmp_path / "f.h5", tmp_path / "r.csv", tmp_path / "cache")
         if problem:
             with pytest.raises(DataError, match=f"lenses.candidates.tables: .*{problem}.*a copy"):

@@ -1,11 +1,10 @@
 """Simulated lenses and the fields around them: optics, masks, visibility, shares, determinism."""
 
-from dataclasses import asdict, replace
-
 import numpy as np
 import pandas as pd
 import pytest
-from galaxy_lvm.core.config import load_config
+from galaxy_lvm.core.config.lenses import MockFields, MockLenses
+from galaxy_lvm.core.config.survey import MockSky
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.lenses.field_figure import lens_field_sheet, spread, zoom_of
 from galaxy_lvm.simulation import lenses as mock_lenses
@@ -16,7 +15,6 @@ from galaxy_lvm.simulation.placing import (
     BOX_MARGIN_PIX,
     REDRAWN,
     Canvas,
-    LensSettings,
     corner_of,
     paste,
 )
@@ -27,10 +25,11 @@ from galaxy_lvm.survey.store import PIXEL_SCALE_ARCSEC
 from matplotlib import pyplot as plt
 from simulate_fields import main
 
-SURVEY = mock.MockSettings()
-QUIET = mock.MockSettings(neighbour_density_per_arcmin2=0.0, star_density_per_arcmin2=0.0)
+SURVEY = MockSky()
+QUIET = MockSky(neighbour_density_per_arcmin2=0.0, star_density_per_arcmin2=0.0)
 SIDE = 96
-SECTION = {"side_pix": SIDE, "n_train": 10, "n_val": 3, "n_test": 4, "empty_share": 0.3, "mock": {}}
+# Smaller than a config's smallest field, for speed.
+PLAN = MockFields(n_train=10, n_val=3, n_test=4).model_copy(update={"side_pix": SIDE})
 
 
 def lens_of(deflector: Deflector, *sources: Source) -> Lens:
@@ -183,7 +182,7 @@ def test_shares_of_fields_without_and_with_two_lenses(count: int, share: float) 
 
 
 def test_empty_fields_hold_red_and_bright_galaxies_too() -> None:
-    rng, settings = np.random.default_rng(3), LensSettings()
+    rng, settings = np.random.default_rng(3), MockLenses()
     drawn = [thing for _ in range(40) for thing in draw_scenery(rng, 160, settings, QUIET)]
     colours = [sum(c.flux for c in thing.light.components) for thing in drawn]
     g_r = np.array([2.5 * np.log10(flux[1] / flux[0]) for flux in colours])
@@ -191,7 +190,7 @@ def test_empty_fields_hold_red_and_bright_galaxies_too() -> None:
     lens_like = (g_r > 1.2) & (mag > 17.5) & (mag < 21.5)
     assert lens_like.sum() > 40  # more than one a field
     assert (mag < 18).sum() > 10
-    none = replace(settings, red_density_per_arcmin2=0.0, bright_density_per_arcmin2=0.0)
+    none = MockLenses(red_density_per_arcmin2=0.0, bright_density_per_arcmin2=0.0)
     fewer = [thing for _ in range(40) for thing in draw_scenery(rng, 160, none, QUIET)]
     assert len(fewer) < len(drawn) / 2  # what is left are groups
 
@@ -200,7 +199,7 @@ def test_empty_fields_hold_red_and_bright_galaxies_too() -> None:
 def store(tmp_path_factory: pytest.TempPathFactory) -> FieldStore:
     folder = tmp_path_factory.mktemp("fields")
     for cores in (1, 2):
-        main(str(folder / f"{cores}.h5"), SECTION, {}, seed=5, cores=cores)
+        main(str(folder / f"{cores}.h5"), PLAN, SURVEY, seed=5, cores=cores)
     return FieldStore(folder / "1.h5")
 
 
@@ -209,7 +208,7 @@ def test_fields_do_not_depend_on_the_number_of_workers(store: FieldStore) -> Non
     np.testing.assert_array_equal(store.images(range(17)), two.images(range(17)))
     pd.testing.assert_frame_equal(store.columns, two.columns)
     pd.testing.assert_frame_equal(store.lenses, two.lenses)
-    image, *_ = simulate_field("train", 0, 1, SIDE, LensSettings(), SURVEY, seed=6)
+    image, *_ = simulate_field("train", 0, 1, SIDE, MockLenses(), SURVEY, seed=6)
     assert not np.array_equal(image, store.images([0])[0])
 
 
@@ -228,7 +227,7 @@ def test_store_holds_what_was_asked_for(store: FieldStore) -> None:
 
 
 def test_lenses_lie_in_their_fields_and_can_be_seen(store: FieldStore) -> None:
-    settings = LensSettings()
+    settings = MockLenses()
     assert (store.lenses["arc_snr"] >= settings.min_arc_snr).all()
     assert store.lenses["einstein_radius_arcsec"].between(*settings.einstein_limits_arcsec).all()
     boxes = store.lenses[list(BOX_COLUMNS)].to_numpy()
@@ -244,7 +243,7 @@ def test_lenses_lie_in_their_fields_and_can_be_seen(store: FieldStore) -> None:
 
 def test_the_mask_lies_on_the_arcs() -> None:
     """With the sky alone around it, lensed light and mask are in the same place."""
-    empty = replace(LensSettings(), red_density_per_arcmin2=0.0, bright_density_per_arcmin2=0.0)
+    empty = MockLenses(red_density_per_arcmin2=0.0, bright_density_per_arcmin2=0.0)
     image, row, placed, _ = simulate_field("val", 3, 1, SIDE, empty, QUIET, seed=2)
     assert row["n_lenses"] == len(placed) == 1
     mask = placed[0].mask
@@ -264,28 +263,7 @@ def test_contact_sheet_runs_from_the_clearest_to_the_faintest(store: FieldStore)
     plt.close(fig)
 
 
-def test_defaults_of_the_schema_are_those_of_the_code() -> None:
-    config = load_config()
-    assert LensSettings.from_mapping(config["lenses"]["fields"]["mock"]) == LensSettings()
-    assert set(config["lenses"]["fields"]["mock"]) == set(asdict(LensSettings()))
-
-
-@pytest.mark.parametrize(
-    ("settings", "named"),
-    [
-        ({"min_snr": 3}, "min_snr"),
-        ({"einstein_radius_max_arcsec": 0.5}, "0.8 and 0.5"),
-        ({"source_mag_r_faint": 21.0}, "22.0 and 21.0"),
-        ({"two_lens_share": 1.5}, "two_lens_share"),
-        ({"mask_sky_sigmas": "low"}, "mask_sky_sigmas"),
-    ],
-)
-def test_impossible_settings_are_refused(settings: dict, named: str) -> None:
-    with pytest.raises(ConfigError, match=named):
-        LensSettings.from_mapping(settings)
-
-
 def test_lenses_that_nobody_could_see_are_an_error_and_no_endless_loop() -> None:
-    hopeless = LensSettings(source_mag_r_bright=27.5, source_mag_r_faint=28.0, min_arc_snr=900)
+    hopeless = MockLenses(source_mag_r_bright=27.5, source_mag_r_faint=28.0, min_arc_snr=900)
     with pytest.raises(ConfigError, match="min_arc_snr"):
         simulate_field("train", 0, 1, SIDE, hopeless, QUIET, seed=1)

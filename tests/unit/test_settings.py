@@ -248,11 +248,9 @@ def test_schema_for_editors_accepts_what_the_models_accept():
 @pytest.mark.parametrize("fraction", [0.005, 0.45])
 def test_allowed_reach_of_the_crops_centre_works_on_small_frames(fraction):
     np = pytest.importorskip("numpy")
-    from galaxy_lvm.survey.crops import CropSettings, adaptive_box
+    from galaxy_lvm.survey.crops import adaptive_box
 
-    settings = CropSettings(
-        **check_config(with_change(nested("crop.centre_fraction", fraction)))["crop"]
-    )
+    settings = RunConfig(**with_change(nested("crop.centre_fraction", fraction))).crop
     y, x = np.mgrid[:32, :32] - 16
     frame = np.repeat(np.exp(-np.hypot(x, y) / 3)[..., None] * 200, 3, axis=2).astype(np.uint8)
     assert adaptive_box(frame, settings) is not None
@@ -267,19 +265,11 @@ def test_reach_of_the_crops_centre_that_leaves_the_frame_is_refused(value):
 def test_settings_match_the_classes_that_read_them():
     """A key of the config that no class reads, or the other way round, is a silent default."""
     from galaxy_lvm.multitask.degrade import BlurRecipe, MaskRecipe
-    from galaxy_lvm.simulation.survey import MockSettings
-    from galaxy_lvm.survey.crops import CropSettings
-    from galaxy_lvm.survey.folder import FolderSettings
-    from galaxy_lvm.survey.splits import SplitSettings
     from galaxy_lvm.training.augment import ViewRecipe
     from galaxy_lvm.training.loop import OptimSettings
 
     config = check_config(SMALLEST)
     pairs = [
-        (config["crop"], CropSettings, set()),
-        (config["folder"], FolderSettings, set()),
-        (config["mock"], MockSettings, set()),
-        (config["splits"], SplitSettings, set()),
         (config["restoration"], BlurRecipe, set()),
         (config["reconstruction"], MaskRecipe, set()),
         (config["pretrain"]["optim"], OptimSettings, set()),

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from galaxy_lvm.core.config.survey import Splits as SplitShares
 from galaxy_lvm.core.errors import DataError
-from galaxy_lvm.survey.splits import SplitSettings, make_splits
+from galaxy_lvm.survey.splits import make_splits
 from galaxy_lvm.survey.splits_table import Splits
 
 COUNTS = {"elliptical": 60, "edge_on": 30, "spiral": 6, "": 24}
@@ -132,7 +133,7 @@ def test_copies_stay_on_one_side_of_a_draw(tmp_path):
     galaxies = galaxies.assign(
         label=np.repeat(["spiral", "other"], n // 2), group=np.arange(n) // 4
     )
-    made, _ = make_splits(galaxies, SplitSettings(), seed=1)
+    made, _ = make_splits(galaxies, SplitShares(), seed=1)
     read = splits(tmp_path, made)
     group = read.table.set_index("id")["group"]
     sides = [

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from galaxy_lvm.core.config.lenses import ImageReading, Search
+from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.lenses.images import SkyImage, from_fluxes, read_sky_image, tangent_wcs
 from galaxy_lvm.survey.positions import read_positions
@@ -163,9 +164,8 @@ def open_source(
         return folder_items(folder, settings), load, []
     # Only positions need the library for requests.
     from galaxy_lvm.survey.legacysurvey import CutoutService
-    from galaxy_lvm.survey.remote import ServiceSettings
 
     side_pix = settings.side_pix
     items, rejections = position_items(positions, side_pix)
-    client = CutoutService(ServiceSettings(**(service or {})), cache_dir)
+    client = CutoutService(Service(**(service or {})), cache_dir)
     return items, partial(load_positions, side_pix=side_pix, fetch=client.cutouts), rejections

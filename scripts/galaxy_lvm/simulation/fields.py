@@ -7,17 +7,18 @@ lenses is in `mock_scenery`, what a lens is in `mock_lenses`, where it may stand
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 
 import numpy as np
 
+from galaxy_lvm.core.config.lenses import MockFields, MockLenses
+from galaxy_lvm.core.config.survey import MockSky
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.workers import map_in_processes
-from galaxy_lvm.simulation.placing import REDRAWN, Canvas, LensSettings, Placed, add_lens
+from galaxy_lvm.simulation.placing import REDRAWN, Canvas, Placed, add_lens
 from galaxy_lvm.simulation.scenery import draw_scenery
-from galaxy_lvm.simulation.survey import MockSettings, add_noise
+from galaxy_lvm.simulation.survey import add_noise
 from galaxy_lvm.survey.colour import grz_to_rgb
 from galaxy_lvm.survey.fields import SPLITS, lens_row, write_fields
 from galaxy_lvm.survey.store import BANDS
@@ -25,25 +26,6 @@ from galaxy_lvm.survey.store import BANDS
 log = logging.getLogger("galaxy_lvm")
 
 CHUNK = 8
-
-
-@dataclass(frozen=True)
-class FieldPlan:
-    """How many fields of which size to simulate.
-
-    Attributes
-    ----------
-    side_pix
-        Side of a field, an even number of pixels.
-    counts
-        Fields in each split.
-    empty_share
-        Share of the fields without any lens, in every split.
-    """
-
-    side_pix: int
-    counts: Mapping[str, int]
-    empty_share: float
 
 
 def lens_counts(count: int, empty_share: float, two_lens_share: float, seed: int) -> np.ndarray:
@@ -62,8 +44,8 @@ def simulate_field(
     number: int,
     n_lenses: int,
     side_pix: int,
-    settings: LensSettings,
-    survey: MockSettings,
+    settings: MockLenses,
+    survey: MockSky,
     seed: int,
 ) -> tuple[np.ndarray, dict[str, object], list[Placed], Counter]:
     """Simulate one field; it depends on these arguments alone.
@@ -104,7 +86,7 @@ def simulate_field(
     return grz_to_rgb(image[None])[0], row, lenses, redrawn
 
 
-Task = tuple[list[tuple[str, int, int]], int, LensSettings, MockSettings, int]
+Task = tuple[list[tuple[str, int, int]], int, MockLenses, MockSky, int]
 
 
 def _simulate_chunk(task: Task) -> list[tuple]:
@@ -113,7 +95,7 @@ def _simulate_chunk(task: Task) -> list[tuple]:
 
 
 def simulate_all(
-    plan: FieldPlan, settings: LensSettings, survey: MockSettings, seed: int, cores: int = 1
+    plan: MockFields, survey: MockSky, seed: int, cores: int = 1
 ) -> Iterator[list[tuple]]:
     """Yield blocks of what `simulate_field` returns, in order whatever the number of workers."""
     which = [
@@ -123,13 +105,13 @@ def simulate_all(
             lens_counts(
                 plan.counts[split],
                 plan.empty_share,
-                settings.two_lens_share,
+                plan.mock.two_lens_share,
                 derive_seed(seed, "lens_fields", "counts", split),
             )
         )
     ]
     tasks = [
-        (which[i : i + CHUNK], plan.side_pix, settings, survey, seed)
+        (which[i : i + CHUNK], plan.side_pix, plan.mock, survey, seed)
         for i in range(0, len(which), CHUNK)
     ]
     return map_in_processes(_simulate_chunk, tasks, cores)
@@ -137,9 +119,8 @@ def simulate_all(
 
 def simulate_fields(
     path: str | os.PathLike,
-    plan: FieldPlan,
-    settings: LensSettings,
-    survey: MockSettings,
+    plan: MockFields,
+    survey: MockSky,
     seed: int,
     cores: int = 1,
 ) -> None:
@@ -150,9 +131,9 @@ def simulate_fields(
     path
         HDF5 file to write; the lenses go to the parquet beside it.
     plan
-        Numbers and side of the fields.
-    settings, survey
-        Settings of the lenses and of the survey.
+        Numbers and side of the fields, and what the lenses are like.
+    survey
+        Depth, seeing, neighbours and stars.
     seed
         Seed; the fields do not depend on `cores`.
     cores
@@ -161,7 +142,7 @@ def simulate_fields(
     images, columns, lenses = [], [], []
     redrawn: Counter = Counter()
     n_blocks = -(-sum(plan.counts.values()) // CHUNK)
-    blocks = simulate_all(plan, settings, survey, seed, cores)
+    blocks = simulate_all(plan, survey, seed, cores)
     for block in progress(blocks, n_blocks, "simulating lens fields", f"blocks of {CHUNK}"):
         for image, row, placed, again in block:
             for number, lens in enumerate(placed):
@@ -170,7 +151,7 @@ def simulate_fields(
             columns.append(row)
             redrawn.update(again)
     attributes = {"source": "mock", "seed": seed, "empty_share": plan.empty_share}
-    attributes |= asdict(settings)
+    attributes |= plan.mock.model_dump()
     attributes |= {f"redrawn_{reason}": redrawn[reason] for reason in REDRAWN}
     table = {key: [row[key] for row in columns] for key in columns[0]}
     write_fields(path, np.stack(images), table, lenses, attributes)

@@ -138,25 +138,17 @@ def draw_edge_on(rng: np.random.Generator) -> Galaxy:
     axis_ratio = float(
         np.hypot(np.cos(inclination), FLATNESS_OF_UNIT_DISC * flatness * np.sin(inclination))
     )
-    flux = float(physics.nanomaggies(sky.mag_r))
-    disc_colour = physics.blue_colour(rng, sky, rng.uniform(0.4, 1.1))
-    bulge_colour = physics.red_colour(rng, sky)
-    if not late_type:
-        disc_colour = (bulge_colour[0] - 0.06, bulge_colour[1] - 0.05)
     scale = size / 1.678
     disc = galsim.InclinedExponential(
         inclination * galsim.radians, scale_radius=scale, scale_h_over_r=flatness
     ).rotate(angle * galsim.radians)
+    disc_flux, bulge_flux = _draw_edge_on_fluxes(rng, sky, bulge_share, late_type)
     bulge_q = rng.uniform(0.5, 0.95)
     bulge_size = scale * rng.uniform(0.25, 0.6) * np.sqrt(0.3 + 2 * bulge_share)
     bulge = physics.sersic(rng.uniform(1.0, 3.5), bulge_size, bulge_q, angle)
-    light = LightModel(
-        [Component(physics.band_fluxes(flux * (1 - bulge_share), disc_colour), disc)]
-    )
+    light = LightModel([Component(disc_flux, disc)])
     if bulge_share > 0.02:
-        light.components.append(
-            Component(physics.band_fluxes(flux * bulge_share, bulge_colour), bulge)
-        )
+        light.components.append(Component(bulge_flux, bulge))
     if late_type:
         _add_edge_on_details(rng, light, angle, axis_ratio, scale, flatness, inclination)
     return Galaxy(
@@ -169,6 +161,19 @@ def draw_edge_on(rng: np.random.Generator) -> Galaxy:
         size,
         bulge_to_total=bulge_share,
     )
+
+
+def _draw_edge_on_fluxes(
+    rng: np.random.Generator, sky: physics.Sky, bulge_share: float, late_type: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the fluxes (3,) of a disc and its bulge; an early disc is hardly bluer than it."""
+    flux = float(physics.nanomaggies(sky.mag_r))
+    disc_colour = physics.blue_colour(rng, sky, rng.uniform(0.4, 1.1))
+    bulge_colour = physics.red_colour(rng, sky)
+    if not late_type:
+        disc_colour = (bulge_colour[0] - 0.06, bulge_colour[1] - 0.05)
+    disc_flux = physics.band_fluxes(flux * (1 - bulge_share), disc_colour)
+    return disc_flux, physics.band_fluxes(flux * bulge_share, bulge_colour)
 
 
 def _add_edge_on_details(

@@ -32,8 +32,6 @@ REDSHIFT_MEAN, REDSHIFT_SCATTER, REDSHIFT_LIMITS = 0.46, 0.16, (0.15, 0.85)
 _MAG_R = (16.6, 17.4, 18.2, 18.8, 19.4, 19.8, 20.2, 21.0)
 _RADIUS_ARCSEC = (2.8, 1.9, 1.4, 1.15, 1.0, 0.9, 0.85, 0.75)
 MEDIAN_EINSTEIN_ARCSEC, EINSTEIN_SCATTER = 2.0, 0.36
-# What counts as a lens unless a config says otherwise.
-EINSTEIN_LIMITS_ARCSEC, SOURCE_MAG_R_LIMITS, MIN_ARC_SNR = (0.8, 3.5), (22.0, 25.2), 25.0
 # How well a galaxy's light is known at a place, relative to it, to someone who looks for arcs.
 GALAXY_MODEL_ERROR = 0.5
 # Sources further from the axis, in Einstein radii, have one image that counts.

@@ -5,17 +5,15 @@ that holds it and added to the field, so that large fields cost no more per obje
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from galaxy_lvm.core.config.lenses import MockLenses
+from galaxy_lvm.core.config.survey import MockSky
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.simulation import physics
 from galaxy_lvm.simulation.lenses import (
-    EINSTEIN_LIMITS_ARCSEC,
-    MIN_ARC_SNR,
-    SOURCE_MAG_R_LIMITS,
     Lens,
     arc_snr,
     draw_lens,
@@ -24,9 +22,7 @@ from galaxy_lvm.simulation.lenses import (
     lensed_transform,
 )
 from galaxy_lvm.simulation.render import Grid, LightModel, make_grid, scene_transform
-from galaxy_lvm.simulation.settings import check_limits, settings_from
 from galaxy_lvm.simulation.survey import (
-    MockSettings,
     draw_psf,
     observe,
     sky_nanomaggies,
@@ -47,76 +43,6 @@ REDRAWN = ("no_pixel", "beside_the_deflector", "too_large", "too_faint", "no_pla
 Box = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True)
-class LensSettings:
-    """What the simulated lenses are like; the keys of the config's `lenses.fields.mock`.
-
-    Attributes
-    ----------
-    einstein_radius_min_arcsec, einstein_radius_max_arcsec
-        Limits of the Einstein radius, 0.3 to 6.
-    source_mag_r_bright, source_mag_r_faint
-        Limits of the source's r magnitude before lensing, 18 to 28.
-    min_arc_snr
-        Lenses whose images have a lower signal to noise (`mock_lenses.arc_snr`) are drawn again.
-    mask_peak_fraction, mask_sky_sigmas
-        Pixels of the true mask lie above this fraction of the images' brightest pixel and above
-        this multiple of the sky's noise.
-    two_lens_share
-        Share of the fields with a lens that have two, 0 to 1.
-    red_density_per_arcmin2
-        Massive red galaxies without anything behind them, 0 to 50.
-    bright_density_per_arcmin2
-        Bright nearby galaxies, 0 to 20.
-    """
-
-    einstein_radius_min_arcsec: float = EINSTEIN_LIMITS_ARCSEC[0]
-    einstein_radius_max_arcsec: float = EINSTEIN_LIMITS_ARCSEC[1]
-    source_mag_r_bright: float = SOURCE_MAG_R_LIMITS[0]
-    source_mag_r_faint: float = SOURCE_MAG_R_LIMITS[1]
-    min_arc_snr: float = MIN_ARC_SNR
-    mask_peak_fraction: float = 0.15
-    mask_sky_sigmas: float = 1.0
-    two_lens_share: float = 0.06
-    red_density_per_arcmin2: float = 2.0
-    bright_density_per_arcmin2: float = 0.8
-
-    @classmethod
-    def from_mapping(cls, settings: Mapping[str, object]) -> "LensSettings":
-        """Return checked settings.
-
-        Raises
-        ------
-        ConfigError
-            If a key is unknown or a value impossible.
-        """
-        return settings_from(cls, settings, "lenses.fields.mock")
-
-    def check(self) -> None:
-        """Raise ConfigError on an impossible value."""
-        limits = {"mask_peak_fraction": (0, 0.9), "two_lens_share": (0, 1)}
-        limits |= {"mask_sky_sigmas": (0.1, 20), "min_arc_snr": (1, 1000)}
-        limits |= {f"einstein_radius_{end}_arcsec": (0.3, 6) for end in ("min", "max")}
-        limits |= {f"source_mag_r_{end}": (18, 28) for end in ("bright", "faint")}
-        limits |= {"red_density_per_arcmin2": (0, 50), "bright_density_per_arcmin2": (0, 20)}
-        check_limits(self, limits, "lenses.fields.mock")
-        for low, high in (self.einstein_limits_arcsec, self.source_mag_r_limits):
-            if not low < high:
-                raise ConfigError(
-                    f"lenses.fields.mock: limits {low} and {high} leave nothing between them"
-                )
-
-    @property
-    def einstein_limits_arcsec(self) -> tuple[float, float]:
-        """Smallest and largest Einstein radius."""
-        return self.einstein_radius_min_arcsec, self.einstein_radius_max_arcsec
-
-    @property
-    def source_mag_r_limits(self) -> tuple[float, float]:
-        """Brightest and faintest source."""
-        return self.source_mag_r_bright, self.source_mag_r_faint
-
-
 class Canvas:
     """A field under one PSF, to which objects are added.
 
@@ -130,7 +56,7 @@ class Canvas:
         Draws the PSF.
     """
 
-    def __init__(self, side_pix: int, survey: MockSettings, rng: np.random.Generator) -> None:
+    def __init__(self, side_pix: int, survey: MockSky, rng: np.random.Generator) -> None:
         self.side_pix = side_pix
         self.survey = survey
         self.fwhm_arcsec, self._shear = draw_psf(survey, rng)
@@ -203,7 +129,7 @@ class Placed:
 def add_lens(
     canvas: Canvas,
     rng: np.random.Generator,
-    settings: LensSettings,
+    settings: MockLenses,
     others: list[Placed],
     redrawn: Counter,
 ) -> Placed:
@@ -240,7 +166,7 @@ def add_lens(
 
 
 def _try_lens(
-    canvas: Canvas, rng: np.random.Generator, settings: LensSettings, others: list[Box]
+    canvas: Canvas, rng: np.random.Generator, settings: MockLenses, others: list[Box]
 ) -> Placed | str:
     """Add one lens, or return why not."""
     lens = draw_lens(rng, settings.einstein_limits_arcsec, settings.source_mag_r_limits)

@@ -10,13 +10,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from galaxy_lvm.core.config.lenses import MockLenses
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.simulation import physics
 from galaxy_lvm.simulation.lenses import (
-    EINSTEIN_LIMITS_ARCSEC,
-    MIN_ARC_SNR,
-    SOURCE_MAG_R_LIMITS,
     Lens,
     arc_snr,
     draw_lens,
@@ -30,6 +28,8 @@ from galaxy_lvm.simulation.truth import Galaxy
 DISTANT_RED, LENS = "distant_red", "lens"
 # What is known of a cutout's lens; of all others it is not a number.
 NO_ARCS = dict.fromkeys(("einstein_radius_arcsec", "arc_mag_r", "arc_snr"), float("nan"))
+# Lenses of the survey are those of the fields, whatever a config says of these.
+USUAL = MockLenses()
 # Half of the sources or more can be seen at once; the rest take a few draws.
 TRIES_PER_LENS = 60
 
@@ -73,8 +73,12 @@ def draw_distant_red(
     rng: np.random.Generator, with_source: bool = False
 ) -> tuple[Galaxy, Lens | None]:
     """Draw a distant massive red galaxy, and the lens that it is if something lies behind it."""
-    lens = draw_lens(rng, EINSTEIN_LIMITS_ARCSEC, SOURCE_MAG_R_LIMITS) if with_source else None
-    red = lens.galaxy if lens else draw_unlensed_red(rng, EINSTEIN_LIMITS_ARCSEC)
+    lens = (
+        draw_lens(rng, USUAL.einstein_limits_arcsec, USUAL.source_mag_r_limits)
+        if with_source
+        else None
+    )
+    red = lens.galaxy if lens else draw_unlensed_red(rng, USUAL.einstein_limits_arcsec)
     flux = sum(component.flux[1] for component in red.light.components)
     sky = physics.at_redshift(float(physics.magnitudes(flux)), red.redshift)
     exact = {}
@@ -100,7 +104,7 @@ def visible_arcs(
     """Return the transform of lensed images that can be seen, and their columns.
 
     Sources are drawn until the signal to noise of the images reaches that of the lenses in wide
-    fields (`MIN_ARC_SNR`); after `TRIES_PER_LENS` the brightest count, and `arc_snr` says so.
+    fields (`min_arc_snr`); after `TRIES_PER_LENS` the brightest count, and `arc_snr` says so.
 
     Parameters
     ----------
@@ -128,9 +132,9 @@ def visible_arcs(
         snr = arc_snr(frame, galaxy, rest, sigma, sky)
         if best is None or snr > best[1]:
             best = arcs, snr
-        if snr >= MIN_ARC_SNR:
+        if snr >= USUAL.min_arc_snr:
             break
-        sources = draw_sources(rng, radius, SOURCE_MAG_R_LIMITS)
+        sources = draw_sources(rng, radius, USUAL.source_mag_r_limits)
     arcs, snr = best
     mag_r = float(physics.magnitudes(arcs[1, 0, 0].real))
     return arcs, {"einstein_radius_arcsec": radius, "arc_mag_r": mag_r, "arc_snr": snr}

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from galaxy_lvm.core.config.lenses import MockLenses
+from galaxy_lvm.core.config.survey import MockSky
 from galaxy_lvm.simulation import physics
 from galaxy_lvm.simulation.galaxies import draw_galaxy
 from galaxy_lvm.simulation.lenses import draw_einstein_radius, draw_red_galaxy, draw_redshift
-from galaxy_lvm.simulation.placing import LensSettings
 from galaxy_lvm.simulation.red import draw_unlensed_red
 from galaxy_lvm.simulation.render import Component, LightModel, PointSources
 from galaxy_lvm.simulation.surroundings import draw_neighbours, draw_stars
-from galaxy_lvm.simulation.survey import MockSettings
 from galaxy_lvm.simulation.truth import Galaxy
 from galaxy_lvm.survey.store import PIXEL_SCALE_ARCSEC
 
@@ -51,7 +51,7 @@ class PlacedLight:
 
 
 def draw_scenery(
-    rng: np.random.Generator, side_pix: int, settings: LensSettings, survey: MockSettings
+    rng: np.random.Generator, side_pix: int, settings: MockLenses, survey: MockSky
 ) -> list[PlacedLight]:
     """Draw everything in a field that is no lens.
 

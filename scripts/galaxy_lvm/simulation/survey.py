@@ -9,13 +9,12 @@ the noise of sky and source.
 import logging
 import math
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
 from functools import lru_cache, partial
 
 import numpy as np
 
-from galaxy_lvm.core.errors import ConfigError
+from galaxy_lvm.core.config.survey import Mock, MockSky
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.workers import map_in_processes
@@ -38,7 +37,6 @@ from galaxy_lvm.simulation.render import (
     psf_transform,
     scene_transform,
 )
-from galaxy_lvm.simulation.settings import check_limits, settings_from
 from galaxy_lvm.simulation.surroundings import draw_neighbours, draw_stars
 from galaxy_lvm.simulation.truth import Galaxy, truth_row
 from galaxy_lvm.survey.classes import CLASSES
@@ -58,90 +56,14 @@ CENTRING_SCATTER_ARCSEC = 0.12
 CHUNK = 16
 
 
-@dataclass(frozen=True)
-class MockSettings:
-    """Settings of the simulated survey; the keys of the config's `mock` section.
-
-    Attributes
-    ----------
-    n_galaxies
-        Number of cutouts, 1 or more.
-    class_fractions
-        Share of each class; scaled to unit sum.
-    depth_mag_g, depth_mag_r, depth_mag_z
-        5-sigma depth for point sources, AB mag, 15 to 32.
-    psf_fwhm_arcsec_g, psf_fwhm_arcsec_r, psf_fwhm_arcsec_z
-        Median seeing in arcsec, 0.6 to 4. It scatters by 8 % from cutout to cutout.
-    psf_moffat_beta
-        Moffat index, 2 to 8.
-    neighbour_density_per_arcmin2
-        Galaxies of r = 17 to 23.8 per square arcmin, 0 to 200.
-    star_density_per_arcmin2
-        Stars of r = 13 to 23 per square arcmin, 0 to 200.
-    barred_fraction
-        Share of spirals with a bar, 0 to 1.
-    distant_red_share
-        Share of ellipticals that are distant massive red galaxies, like the lenses' deflectors;
-        0 to 1.
-    n_lenses
-        Ellipticals that are strong lenses, 0 or more.
-    """
-
-    n_galaxies: int = 2400
-    class_fractions: Mapping[str, float] = field(
-        default_factory=lambda: dict.fromkeys(CLASSES, 0.25)
-    )
-    depth_mag_g: float = 24.7
-    depth_mag_r: float = 23.9
-    depth_mag_z: float = 23.0
-    psf_fwhm_arcsec_g: float = 1.3
-    psf_fwhm_arcsec_r: float = 1.2
-    psf_fwhm_arcsec_z: float = 1.1
-    psf_moffat_beta: float = 3.0
-    neighbour_density_per_arcmin2: float = 20.0
-    star_density_per_arcmin2: float = 2.5
-    barred_fraction: float = 0.35
-    distant_red_share: float = 0.0
-    n_lenses: int = 0
-
-    @classmethod
-    def from_mapping(cls, settings: Mapping[str, object]) -> "MockSettings":
-        """Return checked settings.
-
-        Raises
-        ------
-        ConfigError
-            If a key is unknown or a value impossible.
-        """
-        return settings_from(cls, settings, "mock")
-
-    def check(self) -> None:
-        """Raise ConfigError on an impossible value."""
-        limits = {"n_galaxies": (1, math.inf), "psf_moffat_beta": (2, 8), "barred_fraction": (0, 1)}
-        limits |= {f"depth_mag_{band}": (15, 32) for band in BANDS}
-        limits |= {f"psf_fwhm_arcsec_{band}": (0.6, 4) for band in BANDS}
-        limits |= {f"{kind}_density_per_arcmin2": (0, 200) for kind in ("neighbour", "star")}
-        limits |= {"distant_red_share": (0, 1), "n_lenses": (0, math.inf)}
-        check_limits(self, limits, "mock")
-        for name in ("n_galaxies", "n_lenses"):
-            value = getattr(self, name)
-            if int(value) != value:
-                raise ConfigError(f"mock.{name} is {value!r}, expected a whole number")
-        unknown = sorted(set(self.class_fractions) - set(CLASSES))
-        if unknown:
-            raise ConfigError(f"mock.class_fractions has {unknown[0]!r}, expected {CLASSES}")
-        values = list(self.class_fractions.values())
-        if not values or min(values) < 0 or sum(values) <= 0:
-            raise ConfigError("mock.class_fractions: expected shares >= 0 with a positive sum")
-
-    def per_band(self, prefix: str) -> np.ndarray:
-        """Return the settings `<prefix>_g`, `_r`, `_z` as (3,)."""
-        return np.array([getattr(self, f"{prefix}_{band}") for band in BANDS], dtype=float)
+def per_band(sky: MockSky, prefix: str) -> np.ndarray:
+    """Return the settings `<prefix>_g`, `_r`, `_z` as (3,)."""
+    return np.array([getattr(sky, f"{prefix}_{band}") for band in BANDS], dtype=float)
 
 
-def class_labels(settings: MockSettings, seed: int) -> list[str]:
+def class_labels(settings: Mock, seed: int) -> list[str]:
     """Return the class of every galaxy: shares kept to within one galaxy, in random order."""
-    shares = np.array([settings.class_fractions.get(name, 0.0) for name in CLASSES], dtype=float)
+    shares = np.array([getattr(settings.class_fractions, name) for name in CLASSES], dtype=float)
     exact = shares / shares.sum() * settings.n_galaxies
     counts = np.floor(exact).astype(int)
     for place in np.argsort(counts - exact, kind="stable")[: settings.n_galaxies - counts.sum()]:
@@ -185,7 +107,7 @@ def _kernel_transform(grid: Grid) -> np.ndarray:
     return along(grid.ky)[:, None] * along(grid.kx)[None, :]
 
 
-def sky_sigma_nanomaggies(settings: MockSettings) -> np.ndarray:
+def sky_sigma_nanomaggies(settings: MockSky) -> np.ndarray:
     """Return the standard deviation of an empty pixel in g, r, z, nanomaggies (3,)."""
     a = RESAMPLING_SHARE
     kept = 2 * a**2 + (1 - 2 * a) ** 2  # share of the variance left by both passes of the kernel
@@ -197,16 +119,16 @@ def sky_nanomaggies() -> np.ndarray:
     return physics.nanomaggies(np.array(SKY_BRIGHTNESS_MAG)) * PIXEL_SCALE_ARCSEC**2
 
 
-def white_sigmas(settings: MockSettings) -> np.ndarray:
+def white_sigmas(settings: MockSky) -> np.ndarray:
     """Return the noise per pixel before resampling in g, r, z, nanomaggies (3,)."""
-    depths, widths = settings.per_band("depth_mag"), settings.per_band("psf_fwhm_arcsec")
+    depths, widths = per_band(settings, "depth_mag"), per_band(settings, "psf_fwhm_arcsec")
     beta = settings.psf_moffat_beta
     return np.array(
         [white_sigma(*pair, beta) for pair in zip(depths.tolist(), widths.tolist(), strict=True)]
     )
 
 
-def add_noise(image: np.ndarray, settings: MockSettings, rng: np.random.Generator) -> np.ndarray:
+def add_noise(image: np.ndarray, settings: MockSky, rng: np.random.Generator) -> np.ndarray:
     """Return a noisy copy of a noise-free frame.
 
     Sky and source photons as Gaussian noise, good at the tens of photons and more of a pixel: the
@@ -231,10 +153,10 @@ def add_noise(image: np.ndarray, settings: MockSettings, rng: np.random.Generato
     return (image + sigma * photons * noise).astype(np.float32)
 
 
-def draw_psf(settings: MockSettings, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def draw_psf(settings: MockSky, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Draw the seeing (3,) in arcsec, correlated between bands, and the PSF's shear (2,)."""
     scatter = 0.6 * rng.normal() + 0.8 * rng.normal(size=len(BANDS))
-    fwhm = settings.per_band("psf_fwhm_arcsec") * np.exp(SEEING_SCATTER * scatter)
+    fwhm = per_band(settings, "psf_fwhm_arcsec") * np.exp(SEEING_SCATTER * scatter)
     return fwhm, rng.normal(0, PSF_SHEAR_SCATTER, 2)
 
 
@@ -260,7 +182,7 @@ def _shift(galaxy: Galaxy, x: float, y: float) -> None:
 
 
 def simulate_cutout(
-    index: int, kind: str, settings: MockSettings, seed: int, noise: bool = True
+    index: int, kind: str, settings: MockSky, seed: int, noise: bool = True
 ) -> tuple[np.ndarray, dict[str, object]]:
     """Simulate one cutout; it depends on seed, index, kind and settings alone.
 
@@ -309,7 +231,7 @@ def simulate_cutout(
 
 
 def _add_surroundings(
-    scene: np.ndarray, grid: Grid, galaxy: Galaxy, settings: MockSettings, rng: np.random.Generator
+    scene: np.ndarray, grid: Grid, galaxy: Galaxy, settings: MockSky, rng: np.random.Generator
 ) -> dict[str, int]:
     """Add neighbours and stars to a scene, in place; return how many."""
     side = CUTOUT_SIDE_PIX * PIXEL_SCALE_ARCSEC
@@ -321,7 +243,7 @@ def _add_surroundings(
 
 
 def _simulate_chunk(
-    task: tuple[int, list[str], MockSettings, int],
+    task: tuple[int, list[str], MockSky, int],
 ) -> tuple[np.ndarray, list[dict[str, object]]]:
     first, kinds, settings, seed = task
     made = [
@@ -331,7 +253,7 @@ def _simulate_chunk(
 
 
 def simulate_chunks(
-    settings: MockSettings, seed: int, cores: int = 1
+    settings: Mock, seed: int, cores: int = 1
 ) -> Iterator[tuple[np.ndarray, list[dict[str, object]]]]:
     """Yield images (n, 3, 152, 152) and catalogue rows, in order whatever the number of workers.
 
@@ -350,9 +272,7 @@ def simulate_chunks(
     return map_in_processes(_simulate_chunk, tasks, cores)
 
 
-def simulate_survey(
-    path: str | os.PathLike, settings: MockSettings, seed: int, cores: int = 1
-) -> None:
+def simulate_survey(path: str | os.PathLike, settings: Mock, seed: int, cores: int = 1) -> None:
     """Write a survey as a cutout store.
 
     Parameters
@@ -367,7 +287,7 @@ def simulate_survey(
         Number of processes.
     """
     attributes = {"source": "mock", "seed": seed, "pixel_scale_arcsec": PIXEL_SCALE_ARCSEC}
-    attributes |= {key: value for key, value in asdict(settings).items() if np.isscalar(value)}
+    attributes |= {key: value for key, value in settings.model_dump().items() if np.isscalar(value)}
     n_chunks = math.ceil(settings.n_galaxies / CHUNK)
     chunks = simulate_chunks(settings, seed, cores)
     with CutoutWriter(path, attributes=attributes) as writer:

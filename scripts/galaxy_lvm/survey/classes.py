@@ -2,14 +2,13 @@
 
 import difflib
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.config.schemes import Condition, NamedScheme
+from galaxy_lvm.core.errors import DataError
 
 log = logging.getLogger("galaxy_lvm.classes")
 
@@ -17,49 +16,7 @@ log = logging.getLogger("galaxy_lvm.classes")
 CLASSES = ("elliptical", "edge_on", "spiral", "other")
 
 
-@dataclass(frozen=True)
-class Condition:
-    """One condition on a catalogue column.
-
-    Attributes
-    ----------
-    column
-        Name in the catalogue.
-    question
-        Question of the decision tree that the column answers; for people, not for the code.
-    min, max
-        Inclusive limits of a number, None for no limit.
-    equals
-        Text that the column must hold; None for numbers.
-    """
-
-    column: str
-    question: str = ""
-    min: float | None = None
-    max: float | None = None
-    equals: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.min is None and self.max is None and self.equals is None:
-            raise ConfigError(f"class_schemes: {self.column!r} needs min, max or equals")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ConfigError(f"class_schemes: {self.column!r} has min {self.min} > max {self.max}")
-
-    def holds(self, table: pd.DataFrame) -> np.ndarray:
-        """Return for every galaxy whether the condition holds; a missing value fails it."""
-        values = table[self.column]
-        if self.equals is not None:
-            return (values.astype(str) == self.equals).to_numpy()
-        numbers = pd.to_numeric(values, errors="coerce").to_numpy(float)
-        low = -np.inf if self.min is None else self.min
-        high = np.inf if self.max is None else self.max
-        with np.errstate(invalid="ignore"):
-            return (numbers >= low) & (numbers <= high)
-
-
-def labels_from_columns(
-    catalogue: pd.DataFrame, scheme: str, schemes: Mapping[str, Sequence[Mapping[str, Any]]]
-) -> pd.Series:
+def labels_from_columns(catalogue: pd.DataFrame, scheme: NamedScheme) -> pd.Series:
     """Return the class of every galaxy by one of the config's schemes.
 
     Parameters
@@ -69,10 +26,7 @@ def labels_from_columns(
         (Galaxy Zoo 2: Willett et al. 2013, Hart et al. 2016; Galaxy Zoo DECaLS: Walmsley et al.
         2022) or true parameters.
     scheme
-        Key of `schemes`.
-    schemes
-        The config's section `class_schemes`: a list of classes, each with its conditions, all of
-        which must hold.
+        Classes, each with its conditions, all of which must hold; limits are inclusive.
 
     Returns
     -------
@@ -82,35 +36,28 @@ def labels_from_columns(
 
     Raises
     ------
-    ConfigError
-        For an unknown scheme, or one that names a class twice.
     DataError
         If the catalogue lacks a column (the nearest ones are named) or no galaxy has a class.
     """
-    if scheme not in schemes:
-        raise ConfigError(f"classes: {scheme!r} is none of class_schemes {sorted(schemes)}")
-    names = [entry["class"] for entry in schemes[scheme]]
-    if len(set(names)) < len(names):
-        raise ConfigError(f"class_schemes.{scheme}: a class occurs twice in {names}")
+    names = [rule.class_ for rule in scheme.rules]
     member = np.stack(
-        [_members(catalogue, scheme, entry["where"]) for entry in schemes[scheme]], axis=1
+        [_members(catalogue, scheme.name, rule.where) for rule in scheme.rules], axis=1
     )
     n_met = member.sum(axis=1)
     labels = np.where(n_met == 1, np.asarray(names, dtype=object)[member.argmax(axis=1)], "")
     counts = {name: int((labels == name).sum()) for name in names}
     log.info(
         "classes by %s: %s; %d galaxies are of no class, %d of more than one; neither is used",
-        scheme, counts, int((n_met == 0).sum()), int((n_met > 1).sum()),
+        scheme.name, counts, int((n_met == 0).sum()), int((n_met > 1).sum()),
     )  # fmt: skip
     if not (n_met == 1).any():
-        raise DataError(f"no galaxy is of any class of {scheme!r}; lower its thresholds: {counts}")
+        raise DataError(
+            f"no galaxy is of any class of {scheme.name!r}; lower its thresholds: {counts}"
+        )
     return pd.Series(labels, index=catalogue.index, dtype=object)
 
 
-def _members(
-    catalogue: pd.DataFrame, scheme: str, where: Sequence[Mapping[str, Any]]
-) -> np.ndarray:
-    conditions = [Condition(**condition) for condition in where]
+def _members(catalogue: pd.DataFrame, scheme: str, conditions: Sequence[Condition]) -> np.ndarray:
     for condition in conditions:
         if condition.column not in catalogue:
             near = difflib.get_close_matches(condition.column, list(catalogue.columns), n=3)
@@ -119,7 +66,19 @@ def _members(
                 f"class_schemes.{scheme}: the catalogue has no column {condition.column!r} "
                 f"({condition.question or 'no question given'}); {hint}"
             )
-    return np.logical_and.reduce([condition.holds(catalogue) for condition in conditions])
+    return np.logical_and.reduce([_holds(condition, catalogue) for condition in conditions])
+
+
+def _holds(condition: Condition, catalogue: pd.DataFrame) -> np.ndarray:
+    """Return for every galaxy whether a condition holds; a missing value fails it."""
+    values = catalogue[condition.column]
+    if condition.equals is not None:
+        return (values.astype(str) == condition.equals).to_numpy()
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(float)
+    low = -np.inf if condition.min is None else condition.min
+    high = np.inf if condition.max is None else condition.max
+    with np.errstate(invalid="ignore"):
+        return (numbers >= low) & (numbers <= high)
 
 
 def class_order(labels: pd.Series) -> tuple[str, ...]:

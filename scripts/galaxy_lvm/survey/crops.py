@@ -12,13 +12,13 @@ this area is cut and resized. The steps here:
 5. a square that would stick out of the frame is moved inside, so that no pixel is invented.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
 
-from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.config.survey import Crop
+from galaxy_lvm.core.errors import DataError
 
 # Bits of the `flag` column of the crops file.
 DEFAULT_BOX = 1  # no galaxy stands out at the centre: a box of fixed size was cut
@@ -50,70 +50,8 @@ _EVEN = 0.75
 _MEAN_OF_RGB = np.full((1, 3), 1.0 / 3.0, np.float32)
 
 
-@dataclass(frozen=True)
-class CropSettings:
-    """How galaxies are found and cut.
-
-    Attributes
-    ----------
-    side_pix
-        Side of the crops.
-    margin
-        Side of the cut square over the extent of the galaxy, at least 1.
-    threshold_sigma
-        A pixel belongs to the galaxy if it is this many sky sigmas above the sky.
-    min_side_pix
-        No square is smaller, in cutout pixels (a smaller one would be mostly interpolation).
-    max_fraction
-        No square is larger than this share of the frame's shorter side, above 0 and at most 1.
-    default_fraction
-        Share of the frame that is cut where no galaxy is found.
-    centre_fraction
-        The galaxy is looked for within this share of the frame's side around its centre.
-    neighbour_growth
-        By how much an asymmetric part may enlarge the square, at least 1.
-    max_bad_fraction
-        Calibrated cutouts with a larger share of missing pixels in any band are rejected; smaller
-        holes are interpolated. 0 to 1.
-    zero_is_missing
-        Pixels of exactly 0 in calibrated cutouts count as missing.
-
-    Raises
-    ------
-    ConfigError
-        If a value is outside its limits.
-    """
-
-    side_pix: int = 128
-    margin: float = 1.2
-    threshold_sigma: float = 3.0
-    min_side_pix: int = 24
-    max_fraction: float = 1.0
-    default_fraction: float = 0.4
-    centre_fraction: float = 0.08
-    neighbour_growth: float = 1.6
-    max_bad_fraction: float = 0.1
-    zero_is_missing: bool = True
-
-    def __post_init__(self) -> None:
-        limits = {
-            "side_pix": (8, 4096),
-            "margin": (1.0, 10.0),
-            "threshold_sigma": (0.1, 100.0),
-            "min_side_pix": (4, 4096),
-            "max_fraction": (0.05, 1.0),
-            "default_fraction": (0.05, 1.0),
-            "centre_fraction": (0.005, 0.45),
-            "neighbour_growth": (1.0, 10.0),
-            "max_bad_fraction": (0.0, 1.0),
-        }
-        for name, (low, high) in limits.items():
-            if not low <= getattr(self, name) <= high:
-                raise ConfigError(f"crop.{name} is {getattr(self, name)}, expected {low} to {high}")
-
-
 def adaptive_box(
-    rgb: np.ndarray, settings: CropSettings | None = None
+    rgb: np.ndarray, settings: Crop | None = None
 ) -> tuple[tuple[int, int, int, int], int]:
     """Find the square to cut around the galaxy at the centre of a frame.
 
@@ -136,7 +74,7 @@ def adaptive_box(
     DataError
         If the array is not an 8-bit colour image or is too small.
     """
-    settings = settings or CropSettings()
+    settings = settings or Crop()
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or min(rgb.shape[:2]) < 16:
         raise DataError(
             f"a crop is cut from a uint8 (H, W, 3) image of 16 pixels at least, not from "
@@ -184,9 +122,7 @@ def _sky(grey: np.ndarray) -> tuple[float, float]:
     return level, scatter
 
 
-def _central_piece(
-    grey: np.ndarray, settings: CropSettings
-) -> tuple[np.ndarray | None, tuple[int, int]]:
+def _central_piece(grey: np.ndarray, settings: Crop) -> tuple[np.ndarray | None, tuple[int, int]]:
     """Return the mask (uint8) of the piece at the centre and the galaxy's centre (x, y)."""
     level, scatter = _sky(grey)
     centre = _central_peak(grey, level, settings.centre_fraction)
@@ -308,7 +244,7 @@ def _symmetric_part(piece: np.ndarray, centre: tuple[int, int]) -> np.ndarray:
 
 
 def _square(
-    x: float, y: float, side: float, shape: tuple[int, ...], settings: CropSettings
+    x: float, y: float, side: float, shape: tuple[int, ...], settings: Crop
 ) -> tuple[int, int, int, int]:
     """Return the square of about `side` around (x, y), moved into a frame of `shape`."""
     height, width = shape[:2]
@@ -352,7 +288,7 @@ def crop_image(rgb: np.ndarray, box: tuple[int, int, int, int], side_pix: int = 
 
 
 def crop_chunk(
-    rgb: np.ndarray, settings: CropSettings | None = None
+    rgb: np.ndarray, settings: Crop | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Crop a chunk of frames.
 
@@ -372,7 +308,7 @@ def crop_chunk(
     flags : numpy.ndarray
         uint8, shape (N,).
     """
-    settings = settings or CropSettings()
+    settings = settings or Crop()
     crops = np.empty((len(rgb), settings.side_pix, settings.side_pix, 3), np.uint8)
     boxes = np.empty((len(rgb), 4), np.int32)
     flags = np.zeros(len(rgb), np.uint8)

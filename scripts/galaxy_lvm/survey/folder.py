@@ -6,14 +6,14 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.config.survey import Folder
+from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.survey.pixels import missing_pixels
 from galaxy_lvm.survey.readers import ReadImage, image_size, kind_of, read_grz, read_rgb
@@ -29,60 +29,7 @@ _RESERVED = {"images", "images_rgb", "box", "flag", "width_pix", "height_pix"}
 _CHUNK_IMAGES = 128
 
 
-@dataclass(frozen=True)
-class FolderSettings:
-    """How a folder of images is read.
-
-    Attributes
-    ----------
-    id_column, file_column, label_column
-        Names in the user's table; files are relative to the data folder. `label_column` may be
-        empty: then no galaxy has a label.
-    image_side_pix
-        Side of the stored colour frames; None: the median of the images' shorter sides, at most
-        `max_image_side_pix`.
-    max_image_side_pix
-        Limit of that median.
-    flux_unit
-        `per_native_pixel` or `per_own_pixel`; see `readers.read_grz`.
-    pixel_scale_arcsec
-        For FITS files without a WCS; None: such files are rejected.
-    max_pixel_scale_arcsec
-        Coarser FITS files are rejected.
-    max_bad_fraction
-        FITS files with a larger share of missing pixels in any band are rejected, 0 to 1.
-    zero_is_missing
-        Pixels of exactly 0 in FITS files count as missing.
-    """
-
-    id_column: str = "id"
-    file_column: str = "file"
-    label_column: str = "label"
-    image_side_pix: int | None = None
-    max_image_side_pix: int = 424
-    flux_unit: str = "per_native_pixel"
-    pixel_scale_arcsec: float | None = None
-    max_pixel_scale_arcsec: float = 0.6
-    max_bad_fraction: float = 0.1
-    zero_is_missing: bool = True
-
-    def __post_init__(self) -> None:
-        if self.flux_unit not in ("per_native_pixel", "per_own_pixel"):
-            raise ConfigError(
-                f"folder.flux_unit is {self.flux_unit!r}, expected per_native_pixel or "
-                "per_own_pixel"
-            )
-        if self.image_side_pix is not None and not 32 <= self.image_side_pix <= 2048:
-            raise ConfigError(
-                f"folder.image_side_pix is {self.image_side_pix}, expected null or 32 to 2048"
-            )
-        if not 0 <= self.max_bad_fraction <= 1:
-            raise ConfigError(
-                f"folder.max_bad_fraction is {self.max_bad_fraction}, expected 0 to 1"
-            )
-
-
-def read_table(path: str | os.PathLike, settings: FolderSettings) -> pd.DataFrame:
+def read_table(path: str | os.PathLike, settings: Folder) -> pd.DataFrame:
     """Read the user's table.
 
     Parameters
@@ -220,7 +167,7 @@ def import_images(
     data_dir: str | os.PathLike,
     table: str | os.PathLike,
     cutouts: str | os.PathLike,
-    settings: FolderSettings | None = None,
+    settings: Folder | None = None,
     cores: int = 1,
 ) -> list[dict[str, object]]:
     """Read a folder of images into a cutout store.
@@ -249,7 +196,7 @@ def import_images(
         If the folder or table is missing or empty, both kinds of files are mixed, or nothing can
         be used.
     """
-    settings = settings or FolderSettings()
+    settings = settings or Folder()
     data_dir = Path(data_dir)
     if not data_dir.is_dir():
         raise DataError(f"{data_dir}: no such folder; set the folder of your images")
@@ -282,7 +229,7 @@ def _first_reasons(rejections: list[dict[str, object]]) -> str:
 
 
 def _reader(
-    rows: pd.DataFrame, rgb: bool, settings: FolderSettings
+    rows: pd.DataFrame, rgb: bool, settings: Folder
 ) -> tuple[Callable[[Path], ReadImage], int]:
     """Return the function that reads one file, and the side of the frames in pixels."""
     if rgb:
@@ -296,7 +243,7 @@ def _reader(
     return partial(_read_good_grz, settings=settings), 0
 
 
-def _read_good_grz(path: Path, settings: FolderSettings) -> ReadImage:
+def _read_good_grz(path: Path, settings: Folder) -> ReadImage:
     image = read_grz(
         path,
         settings.flux_unit,

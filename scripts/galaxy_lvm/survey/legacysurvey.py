@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from astropy.io import fits
 
+from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.state import atomic_path
@@ -29,7 +30,6 @@ from galaxy_lvm.survey.remote import (
     Pace,
     RefusedError,
     ServiceError,
-    ServiceSettings,
     UnreachableError,
     check_is_data,
     fetch,
@@ -122,7 +122,7 @@ def fetch_cutout(
     ra: float,
     dec: float,
     side_pix: int,
-    settings: ServiceSettings,
+    settings: Service,
     pace: Pace | None = None,
     cached: Path | None = None,
 ) -> np.ndarray:
@@ -195,7 +195,7 @@ class CutoutService:
 
     def __init__(
         self,
-        settings: ServiceSettings,
+        settings: Service,
         cache_dir: str | os.PathLike,
         transport: httpx.BaseTransport | None = None,
     ) -> None:

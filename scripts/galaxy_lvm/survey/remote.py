@@ -3,13 +3,13 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import httpx
 
-from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.config.survey import Service
+from galaxy_lvm.core.errors import DataError
 
 # Client errors that say what state the service is in, whatever the position: no access, a proxy
 # in between, a request too slow, too early or one too many. Asked again, they may pass.
@@ -26,62 +26,6 @@ class ServiceError(DataError):
 
 class UnreachableError(ServiceError):
     """No connection to the service."""
-
-
-@dataclass(frozen=True)
-class ServiceSettings:
-    """How the cutout service is used.
-
-    Attributes
-    ----------
-    base_url
-        Address of the service, up to the question mark.
-    layer
-        Release as the service calls it; ls-dr9 is the paper's.
-    n_workers
-        Requests under way at a time.
-    requests_per_second
-        Limit over all workers.
-    n_tries
-        Requests for one position before it is given up.
-    timeout_s
-        Longest silence of the service.
-    first_wait_s, max_wait_s
-        Pause after the first failure, doubled after each further one, and its limit. A pause that
-        the service itself asks for (Retry-After) beyond `max_wait_s` ends the tries.
-    max_bad_fraction
-        Cutouts with a larger share of missing pixels in any band are refused, 0 to 1.
-    max_failed_share
-        The download stops where a larger share of the positions got no answer.
-
-    Raises
-    ------
-    ConfigError
-        If a number is impossible or the address is no HTTP address.
-    """
-
-    base_url: str
-    layer: str = "ls-dr9"
-    n_workers: int = 4
-    requests_per_second: float = 2.0
-    n_tries: int = 6
-    timeout_s: float = 60.0
-    first_wait_s: float = 1.0
-    max_wait_s: float = 120.0
-    max_bad_fraction: float = 0.1
-    max_failed_share: float = 0.02
-
-    def __post_init__(self) -> None:
-        if not self.base_url.startswith(("http://", "https://")):
-            raise ConfigError(
-                f"legacysurvey.base_url is {self.base_url!r}, expected http:// or https://"
-            )
-        for name in ("n_workers", "requests_per_second", "n_tries", "timeout_s"):
-            if getattr(self, name) <= 0:
-                raise ConfigError(f"legacysurvey.{name} is {getattr(self, name)}, expected > 0")
-        for name in ("max_bad_fraction", "max_failed_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"legacysurvey.{name} is {getattr(self, name)}, expected 0 to 1")
 
 
 class Pace:
@@ -146,7 +90,7 @@ def check_is_data(content: bytes) -> None:
 def fetch(
     client: httpx.Client,
     url: str,
-    settings: ServiceSettings,
+    settings: Service,
     pace: Pace,
     params: dict[str, object] | None = None,
     check: Callable[[bytes], object] = check_is_data,
@@ -206,7 +150,7 @@ def _damage(content: bytes, check: Callable[[bytes], object]) -> str:
     return ""
 
 
-def _problem(response: httpx.Response, settings: ServiceSettings, pace: Pace) -> str:
+def _problem(response: httpx.Response, settings: Service, pace: Pace) -> str:
     """Return what is wrong with an answer and may pass, "" where nothing is."""
     status = response.status_code
     if status == httpx.codes.OK:

@@ -2,12 +2,12 @@
 
 import hashlib
 import logging
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.config.survey import Splits
+from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.survey.rejected import rejection
 
 log = logging.getLogger("galaxy_lvm.splits")
@@ -15,47 +15,8 @@ log = logging.getLogger("galaxy_lvm.splits")
 SPLITS = ("train", "val", "test", "unused")
 
 
-@dataclass(frozen=True)
-class SplitSettings:
-    """How a data set is divided.
-
-    Attributes
-    ----------
-    train, val, test
-        Shares of each class; together 1.
-    n_train_per_class, n_test_per_class
-        Exact numbers instead of the shares, None for the shares. What is left over is marked
-        `unused`; a class too small for both is divided by the shares.
-    min_per_class
-        Classes with fewer galaxies are left out.
-    duplicate_arcsec
-        Positions closer than this belong to one galaxy; 0 compares no positions.
-    """
-
-    train: float = 0.7
-    val: float = 0.1
-    test: float = 0.2
-    n_train_per_class: int | None = None
-    n_test_per_class: int | None = None
-    min_per_class: int = 10
-    duplicate_arcsec: float = 3.0
-
-    def __post_init__(self) -> None:
-        shares = (self.train, self.val, self.test)
-        if min(shares) < 0 or self.train <= 0 or abs(sum(shares) - 1) > 1e-6:
-            raise ConfigError(
-                f"splits.train, val, test are {shares}, expected shares whose sum is 1, train > 0"
-            )
-        for name in ("n_train_per_class", "n_test_per_class"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"splits.{name} is {value}, expected null or at least 1")
-        if self.min_per_class < 1:
-            raise ConfigError(f"splits.min_per_class is {self.min_per_class}, expected 1 or more")
-
-
 def make_splits(
-    galaxies: pd.DataFrame, settings: SplitSettings, seed: int, require_labels: bool = True
+    galaxies: pd.DataFrame, settings: Splits, seed: int, require_labels: bool = True
 ) -> tuple[pd.DataFrame, list[dict[str, object]]]:
     """Divide galaxies into training, validation and test sets.
 
@@ -150,7 +111,7 @@ def _hash_order(galaxies: pd.DataFrame, seed: int) -> list[int]:
     return list(pd.Series(hashes).groupby(galaxies["group"]).min().sort_values().index)
 
 
-def _divide(sizes: np.ndarray, settings: SplitSettings, label: str) -> list[str]:
+def _divide(sizes: np.ndarray, settings: Splits, label: str) -> list[str]:
     """Return the set of each group of a class, given the groups' sizes in hash order."""
     wanted = _numbers(int(sizes.sum()), settings, label)
     result, filled = [], 0
@@ -165,7 +126,7 @@ def _divide(sizes: np.ndarray, settings: SplitSettings, label: str) -> list[str]
     return result
 
 
-def _numbers(total: int, settings: SplitSettings, label: str) -> dict[str, int]:
+def _numbers(total: int, settings: Splits, label: str) -> dict[str, int]:
     """Return how many galaxies of a class go to test, val and train."""
 
     def share(fraction: float) -> int:

@@ -60,6 +60,16 @@ class MockLenses(Section):
         0.8, ge=0, le=20, description="bright nearby spirals and ellipticals and edge-on discs"
     )
 
+    @property
+    def einstein_limits_arcsec(self) -> tuple[float, float]:
+        """Smallest and largest Einstein radius."""
+        return self.einstein_radius_min_arcsec, self.einstein_radius_max_arcsec
+
+    @property
+    def source_mag_r_limits(self) -> tuple[float, float]:
+        """Brightest and faintest source before lensing."""
+        return self.source_mag_r_bright, self.source_mag_r_faint
+
     def contradictions(self) -> Iterator[Contradiction]:
         """Yield ranges with nothing between their ends."""
         for low, high in (
@@ -71,16 +81,9 @@ class MockLenses(Section):
                 yield low, limits
 
 
-class Fields(Section):
-    """Fields that detectors are trained and tested on."""
+class FieldPlan(Section):
+    """How many fields of which size, simulated or cut around candidates."""
 
-    source: Literal["mock", "candidates", "none"] = Field(
-        "mock",
-        description=(
-            "mock simulates them; candidates cuts them around published lens candidates; none "
-            "leaves the lenses out"
-        ),
-    )
     side_pix: int = Field(
         160,
         ge=64,
@@ -92,7 +95,29 @@ class Fields(Section):
     n_val: int = Field(60, ge=1, description="validation fields; thresholds are chosen on them")
     n_test: int = Field(150, ge=1, description="test fields (paper - 1000)")
     empty_share: float = Field(0.3, ge=0, lt=1, description="share of the fields without any lens")
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Fields of each split."""
+        return {"train": self.n_train, "val": self.n_val, "test": self.n_test}
+
+
+class MockFields(FieldPlan):
+    """Simulated fields."""
+
     mock: MockLenses = part(MockLenses)
+
+
+class Fields(MockFields):
+    """Fields that detectors are trained and tested on."""
+
+    source: Literal["mock", "candidates", "none"] = Field(
+        "mock",
+        description=(
+            "mock simulates them; candidates cuts them around published lens candidates; none "
+            "leaves the lenses out"
+        ),
+    )
 
 
 class ArcMask(Section):

@@ -35,6 +35,13 @@ class ClassRule(Section):
 Scheme = Annotated[tuple[ClassRule, ...], Field(min_length=2)]
 
 
+class NamedScheme(Section):
+    """One of the class_schemes, as a dataset's splits take it."""
+
+    name: str = Field(description="its key in class_schemes")
+    rules: Scheme = Field(description="its classes")
+
+
 def _rule(name: str, *conditions: Condition) -> ClassRule:
     return ClassRule(**{"class": name}, where=conditions)
 

@@ -73,11 +73,9 @@ class ClassFractions(Section):
     other: float = Field(0.25, ge=0, description="share of irregulars and mergers")
 
 
-class Mock(Section):
-    """Embedded simulated survey (source 'mock')."""
+class MockSky(Section):
+    """Depth, seeing and what else is in the sky of simulated images."""
 
-    n_galaxies: int = Field(2000, ge=1, description="galaxies to render")
-    class_fractions: ClassFractions = part(ClassFractions)
     depth_mag_g: float = Field(24.7, ge=15, le=32, description="5-sigma point-source depth in g")
     depth_mag_r: float = Field(23.9, ge=15, le=32, description="5-sigma point-source depth in r")
     depth_mag_z: float = Field(23.0, ge=15, le=32, description="5-sigma point-source depth in z")
@@ -90,6 +88,13 @@ class Mock(Section):
     )
     star_density_per_arcmin2: float = Field(2.5, ge=0, le=200, description="foreground stars")
     barred_fraction: float = Field(0.35, ge=0, le=1, description="share of the spirals with a bar")
+
+
+class Mock(MockSky):
+    """Embedded simulated survey (source 'mock')."""
+
+    n_galaxies: int = Field(2000, ge=1, description="galaxies to render")
+    class_fractions: ClassFractions = part(ClassFractions)
     distant_red_share: float = Field(
         0.0,
         ge=0,
