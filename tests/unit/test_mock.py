@@ -76,7 +76,7 @@ def test_noise_of_an_empty_frame_is_the_one_of_the_depth() -> None:
         empty.std(axis=(0, 2, 3)), mock.sky_sigma_nanomaggies(settings), rtol=0.02
     )
     for band, name in enumerate(BANDS):
-        fwhm = settings.per_band("psf_fwhm_arcsec")[band]
+        fwhm = mock.per_band(settings, "psf_fwhm_arcsec")[band]
         psf = star_frame(fwhm, settings.psf_moffat_beta)[band, 56:97, 56:97]
         # Flux of a star fitted at every empty place: its scatter is a fifth of the limit.
         fluxes = [

@@ -129,9 +129,9 @@ def test_signal_to_noise_of_a_star_at_the_depth_is_five() -> None:
     canvas = Canvas(64, SURVEY, np.random.default_rng(0))
     star = PointSources(np.zeros(1), np.zeros(1), np.ones((1, 3)))
     scene = mock.scene_transform(grid, LightModel(points=star))
-    psf = mock.observe(grid, scene, SURVEY.per_band("psf_fwhm_arcsec"), 3.0, np.zeros(2))
+    psf = mock.observe(grid, scene, mock.per_band(SURVEY, "psf_fwhm_arcsec"), 3.0, np.zeros(2))
     nothing = np.zeros_like(psf)
-    for band, depth in enumerate(SURVEY.per_band("depth_mag")):
+    for band, depth in enumerate(mock.per_band(SURVEY, "depth_mag")):
         light = nothing.copy()
         light[band] = psf[band] * mock.physics.nanomaggies(depth)
         snr = mock_lenses.arc_snr(light, nothing, nothing, canvas.sigma, canvas.sky)
