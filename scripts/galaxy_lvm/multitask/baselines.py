@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.multitask.classical import (
@@ -69,6 +70,11 @@ def classification_baseline(
     )
     rng = np.random.default_rng(derive_seed(seed, "hog_logistic"))
     some = rng.permutation(len(train_labels))[: settings.n_class_train]
+    if len(np.unique(train_labels[some])) < 2 <= len(np.unique(train_labels)):
+        raise ConfigError(
+            f"baselines.n_class_train: the {len(some)} training galaxies drawn are of one class; "
+            "raise it"
+        )
     tuned = tune_hog_logistic(
         (train_images[some], train_labels[some]),
         (val_images, val_labels),

@@ -248,7 +248,7 @@ def _square(
 ) -> tuple[int, int, int, int]:
     """Return the square of about `side` around (x, y), moved into a frame of `shape`."""
     height, width = shape[:2]
-    largest = int(settings.max_fraction * min(height, width))
+    largest = max(1, int(settings.max_fraction * min(height, width)))
     side_pix = int(min(max(round(side), settings.min_side_pix), largest))
     x0 = int(min(max(round(x - side_pix / 2), 0), width - side_pix))
     y0 = int(min(max(round(y - side_pix / 2), 0), height - side_pix))

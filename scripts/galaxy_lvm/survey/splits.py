@@ -133,6 +133,10 @@ def _numbers(total: int, settings: Splits, label: str) -> dict[str, int]:
         return max(1, round(fraction * total)) if fraction > 0 else 0
 
     test, val = share(settings.test), share(settings.val)
+    # Rounded up, the two may take all of a small class; one galaxy at least is trained on.
+    if test + val >= total:
+        excess = test + val - total + 1
+        test, val = (test - excess, val) if test >= val else (test, val - excess)
     by_share = {"test": test, "val": val, "train": total - test - val}
     if settings.n_train_per_class is None and settings.n_test_per_class is None:
         return by_share
