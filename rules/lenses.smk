@@ -7,7 +7,7 @@ Steps: simulate_fields or import_fields, plot_fields, train_detector per backbon
 fields, evaluate_detectors, plot_detectors; detect_lenses on the user's own images.
 """
 
-from galaxy_lvm.core.config.lenses import FieldPlan, MockFields
+from galaxy_lvm.core.config.lenses import Evaluation, FieldPlan, MockFields
 from galaxy_lvm.core.config.survey import Service, MockSky
 
 DETECTOR, LENS_SEARCH = config["lenses"]["detector"], config["lenses"]["search"]
@@ -235,7 +235,7 @@ rule evaluate_detectors:
         runtime=60,
     params:
         runs=LENS_RUNS,
-        settings=config["lenses"]["evaluation"],
+        settings=part_of(Evaluation, config["lenses"]["evaluation"]),
         seed=config["seed"],
         code=code_of("evaluate_detectors"),
     script:
@@ -318,7 +318,7 @@ rule detect_lenses:
         gpu=min(1, config["gpus"]),
     params:
         settings=LENS_SEARCH,
-        service=config["legacysurvey"],
+        service=part_of(Service, config["legacysurvey"]),
         state_root=f"{STATE}/detect_lenses",
         recipe_version=1,
     script:

@@ -11,11 +11,12 @@ from pathlib import Path
 import torch
 from galaxy_lvm.core.config import load_config, section
 from galaxy_lvm.core.config.lenses import Search
+from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.state import atomic_path, state_folder
 from galaxy_lvm.lenses.detector import load_detector
 from galaxy_lvm.lenses.gallery import draw_gallery
-from galaxy_lvm.lenses.search import find_threshold, gallery_images, search_items
+from galaxy_lvm.lenses.search import find_threshold, gallery_images, search_items, search_key
 from galaxy_lvm.lenses.sources import open_source
 from galaxy_lvm.lvm.weights import read_card
 from galaxy_lvm.report.style import save
@@ -31,11 +32,11 @@ def main(
     table: str,
     rejected: str,
     gallery: str,
-    settings: dict,
+    search: Search,
     state_root: str,
     recipe_version: int,
     metrics: str | None = None,
-    service: dict | None = None,
+    service: Service | None = None,
     threads: int = 1,
 ) -> None:
     """Write the detections (CSV), the rejections (CSV) and a gallery (PDF and PNG).
@@ -46,7 +47,7 @@ def main(
         A detector's weights; its card lies beside them.
     table, rejected, gallery
         Files to write; the gallery's name ends in .pdf.
-    settings
+    search
         The config's section `lenses.search`; `images` or `positions` has to be set.
     state_root, recipe_version
         Folder for cutouts and an interrupted search; the version of the rule that it belongs to.
@@ -58,16 +59,15 @@ def main(
         CPU threads; a GPU is used where there is one.
     """
     torch.set_num_threads(threads)
-    search = section(Search, settings, "lenses.search")
     if (threshold := search.score_threshold) is None:
         threshold = find_threshold(weights, read_card(weights), metrics)
     items, load, rejections = open_source(search, Path(state_root) / "cutouts", service)
-    # Another release or another tolerance for missing pixels gives other images.
-    folder = state_folder(state_root, recipe_version, [threshold, settings, service], [weights])
+    shaping = search_key(search, threshold, service)
+    folder = state_folder(state_root, recipe_version, shaping, [weights])
     detector = load_detector(weights).to("cuda" if torch.cuda.is_available() else "cpu")
     found, refused = search_items(detector, items, load, search, threshold, folder / "found.jsonl")
     best = found.head(search.n_gallery)
-    pictures = gallery_images(best, items, load, side_pix=64)
+    pictures = gallery_images(best, items, load, GALLERY_SIDE_PIX)
     save(draw_gallery(pictures, best, len(found)), gallery)
     write_rejected(rejected, [*rejections, *refused])
     with atomic_path(table) as temporary:
@@ -97,8 +97,9 @@ def command_line() -> None:
     with job_log(out / "detect_lenses.log"):
         main(
             options.weights, out / "lenses.csv", out / "rejected.csv", out / "gallery.pdf",
-            settings, out / "state", RECIPE_VERSION, metrics=options.metrics,
-            service=config["legacysurvey"], threads=options.threads,
+            section(Search, settings, "lenses.search"), out / "state", RECIPE_VERSION,
+            metrics=options.metrics, threads=options.threads,
+            service=section(Service, config["legacysurvey"], "legacysurvey"),
         )  # fmt: skip
 
 
@@ -111,10 +112,10 @@ elif __name__ == "__main__":
             table=snakemake.output.table,  # noqa: F821
             rejected=snakemake.output.rejected,  # noqa: F821
             gallery=snakemake.output.gallery,  # noqa: F821
-            settings=snakemake.params.settings,  # noqa: F821
+            search=section(Search, snakemake.params.settings, "lenses.search"),  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
             recipe_version=snakemake.params.recipe_version,  # noqa: F821
             metrics=snakemake.input.metrics,  # noqa: F821
-            service=snakemake.params.service,  # noqa: F821
+            service=section(Service, snakemake.params.service, "legacysurvey"),  # noqa: F821
             threads=snakemake.threads,  # noqa: F821
         )

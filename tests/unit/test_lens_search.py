@@ -1,9 +1,15 @@
 """The search of new images: nothing lost or found twice at tiles' borders, right on the sky."""
 
+import io
 import json
+import multiprocessing
 import os
+import threading
+import time
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs, urlparse
 
 import cv2
 import detect_lenses
@@ -13,7 +19,8 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from galaxy_lvm.core.config.lenses import ImageReading, Tiles
+from galaxy_lvm.core.config.lenses import ImageReading, Search, Tiles
+from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.lenses.images import from_fluxes, read_sky_image, tangent_wcs
 from galaxy_lvm.lenses.search import find_threshold, gallery_images, search_items
@@ -370,6 +377,111 @@ def test_the_tool_on_the_command_line(tmp_path, monkeypatch, weights):
     assert pd.read_csv(out / "lenses.csv")["id"].tolist() == ["a.fits#1"]
     run_tool(monkeypatch, *given, "--score-threshold", 1)
     assert pd.read_csv(out / "lenses.csv").empty and (out / "gallery.pdf").exists()
+
+
+def search_twice(tmp_path, weights, monkeypatch, changes):
+    """Search, then again with changed settings; return how often the detector was called."""
+    images = tmp_path / "images"
+    images.mkdir()
+    write_fits(images / "a.fits", fluxes(100, 120, [(5, 5, 10), (80, 60, 14)]))
+    detector = detect_lenses.load_detector(weights)
+    monkeypatch.setattr(detect_lenses, "load_detector", lambda path: detector)
+    files = [tmp_path / name for name in ("found.csv", "rejected.csv", "gallery.pdf")]
+    first = {"images": str(images), "score_threshold": 0.1}
+    calls = []
+    for search, service in (({}, {}), changes):
+        settings, remote = Search(**{**first, **search}), Service(**service)
+        detect_lenses.main(weights, *files, settings, tmp_path / "state", 1, service=remote)
+        calls.append(detector.calls)
+    return calls
+
+
+@pytest.mark.parametrize(
+    "changes", [({"n_gallery": 1}, {}), ({"backbone": "resnet18"}, {}), ({}, {"n_tries": 9})]
+)
+def test_settings_that_find_nothing_else_search_no_image_again(
+    tmp_path, weights, monkeypatch, changes
+):
+    first, both = search_twice(tmp_path, weights, monkeypatch, changes)
+    assert first == both > 0
+
+
+@pytest.mark.parametrize(
+    "changed", [{"overlap_pix": 32}, {"score_threshold": 0.2}, {"pixel_scale_arcsec": 0.3}]
+)
+def test_settings_that_find_something_else_search_again(tmp_path, weights, monkeypatch, changed):
+    first, both = search_twice(tmp_path, weights, monkeypatch, (changed, {}))
+    assert both == 2 * first
+
+
+class SlowSky(BaseHTTPRequestHandler):
+    """A cutout service whose answers arrive in pieces: two searches meet in the middle of them."""
+
+    def do_GET(self):
+        query = {key: value[0] for key, value in parse_qs(urlparse(self.path).query).items()}
+        x = 20 + int(10 * (float(query["ra"]) - 150))
+        buffer, side = io.BytesIO(), int(query["size"])
+        cube = fluxes(side, side, [(x, 30, 14)]).astype(np.float32)
+        fits.PrimaryHDU(cube, fits.Header({"BANDS": "grz"})).writeto(buffer)
+        self.send_response(200)
+        self.end_headers()
+        for start in range(0, len(buffer.getvalue()), 40000):
+            self.wfile.write(buffer.getvalue()[start : start + 40000])
+            time.sleep(0.01)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def sky_service(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), SlowSky)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/fits-cutout"
+    yield Service(base_url=url, n_workers=2).model_copy(update={"requests_per_second": 500.0})
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # fork
+def test_two_searches_at_once_share_cutouts_and_leave_each_other_alone(
+    tmp_path, weights, sky_service
+):
+    positions = tmp_path / "positions.csv"
+    lines = [f"p{i},{150 + i / 10},2.0" for i in range(12)]
+    positions.write_text("\n".join(["id,ra,dec", *lines]) + "\n")
+
+    def start(name, state, threshold):
+        files = [tmp_path / name / file for file in ("found.csv", "rejected.csv", "gallery.pdf")]
+        search = Search(
+            positions=str(positions), score_threshold=threshold, side_pix=128, n_gallery=1
+        )
+        process = multiprocessing.get_context("fork").Process(
+            target=detect_lenses.main,
+            args=(weights, *files, search, tmp_path / state, 1),
+            kwargs={"service": sky_service},
+        )
+        process.start()
+        return process
+
+    def end(*processes):
+        for process in processes:
+            process.join(60)
+            process.kill()
+            assert process.exitcode == 0
+
+    # The first two differ in their threshold; the third does what the first does.
+    end(start("a", "shared", 0.1), start("b", "shared", 0.2), start("c", "shared", 0.1))
+    end(start("again", "shared", 0.1), start("alone", "own", 0.1))
+    expected = pd.read_csv(tmp_path / "alone" / "found.csv")
+    assert len(expected) == 12
+    for name in ("a", "b", "c", "again"):
+        pd.testing.assert_frame_equal(pd.read_csv(tmp_path / name / "found.csv"), expected)
+        assert len(read_rejected(tmp_path / name / "rejected.csv")) == 0
+    kept = [path for path in (tmp_path / "shared" / "cutouts").rglob("*") if path.is_file()]
+    assert len(kept) == 12 and all(path.suffix == ".fits" for path in kept)
+    assert not [path.name for path in kept if path.name.startswith(".")]
 
 
 def test_a_threshold_of_another_detector_is_refused(tmp_path):

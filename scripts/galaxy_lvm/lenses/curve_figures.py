@@ -10,7 +10,7 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
 from galaxy_lvm.fewshot.figures import look_of
 from galaxy_lvm.lenses.match import KINDS
-from galaxy_lvm.lenses.scores import BIN_COLUMNS, condition_of
+from galaxy_lvm.lenses.scores import BIN_COLUMNS, fields_condition
 from galaxy_lvm.report import style
 
 _BIN_LABELS = {
@@ -76,14 +76,16 @@ def _precision_recall(
     n_train: int,
     models: Mapping[str, dict],
 ) -> None:
-    start = f"{condition_of(n_train)} recall="
+    start = f"{fields_condition(n_train)} recall="
     inside = curves[(curves["task"] == kind) & curves["condition"].str.startswith(start)]
     recall = inside["condition"].str.removeprefix(start).astype(float)
     for model, look in models.items():
         mean = inside[inside["model"] == model].groupby(recall)["value"].mean()
         axes.plot(mean.index, mean, **{**look, "marker": None})
         if kind == "boxes":
-            values = _chosen(results, kind, model, condition_of(n_train)).groupby("metric")["value"]
+            values = _chosen(results, kind, model, fields_condition(n_train)).groupby("metric")[
+                "value"
+            ]
             point = values.mean()
             axes.plot(point["completeness"], point["purity"], **{**look, "linestyle": ""}, ms=5,
                       mec="black", mew=0.5)  # fmt: skip
@@ -115,7 +117,7 @@ def _by_lens(
     n_train: int,
     models: Mapping[str, dict],
 ) -> None:
-    start = f"{condition_of(n_train)} {column} bin="
+    start = f"{fields_condition(n_train)} {column} bin="
     inside = results[results["condition"].str.startswith(start)]
     logarithmic = column == "arc_snr"
     axes.set(xlabel=_BIN_LABELS[column], ylim=(0, 1.03))

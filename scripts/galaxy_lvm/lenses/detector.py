@@ -13,12 +13,15 @@ from torchvision.models.detection.image_list import ImageList
 
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.lenses.mask_rcnn import TorchvisionNetwork, anchor_generator
+from galaxy_lvm.lenses.network import DetectionNetwork, Scaling
 from galaxy_lvm.lenses.pyramid import LVMLevels, ResNetLevels, strides_pix
 from galaxy_lvm.lvm.model import LVMConfig
 from galaxy_lvm.lvm.weights import load_into, read_card, save_weights
 from galaxy_lvm.training.augment import to_float
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# The LVM was trained on values in [0, 1], residual networks come with ImageNet's scaling.
+LVM_SCALING = Scaling((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+IMAGENET_SCALING = Scaling((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 BACKENDS = ("torchvision", "detectron2")
 
 
@@ -99,9 +102,8 @@ class LensDetector(nn.Module):
             levels = LVMLevels(LVMConfig(**config.lvm), config.n_levels)
         else:
             levels = ResNetLevels(config.backbone, config.n_levels)
-        # The LVM was trained on values in [0, 1], residual networks come with ImageNet's scaling.
-        scaling = ((0.0,) * 3, (1.0,) * 3) if own else (IMAGENET_MEAN, IMAGENET_STD)
-        self.network = _network_class(config.backend)(config, levels, *scaling)
+        scaling = LVM_SCALING if own else IMAGENET_SCALING
+        self.network = _network_class(config.backend)(config, levels, scaling)
 
     @property
     def levels(self) -> nn.Module:
@@ -194,7 +196,7 @@ def load_detector(path: str | os.PathLike) -> LensDetector:
     return detector.eval()
 
 
-def _network_class(backend: str) -> type[nn.Module]:
+def _network_class(backend: str) -> type[DetectionNetwork]:
     if backend == "torchvision":
         return TorchvisionNetwork
     # Heavy, and absent on most machines: imported only when asked for.

@@ -12,6 +12,8 @@ from torchvision.models.detection.rpn import RPNHead
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 
+from galaxy_lvm.lenses.network import DetectionNetwork, Scaling
+
 if TYPE_CHECKING:
     from galaxy_lvm.lenses.detector import DetectorConfig
 
@@ -54,41 +56,23 @@ class _KeepSize(GeneralizedRCNNTransform):
         return image, target
 
 
-class TorchvisionNetwork(nn.Module):
-    """torchvision's Mask R-CNN for one class, with heads of a size that suits small fields.
-
-    Parameters
-    ----------
-    config
-        Shape.
-    levels
-        Backbone, see `pyramid`.
-    mean, std
-        Of the channels, for values in [0, 1].
-    """
-
-    def __init__(
-        self,
-        config: "DetectorConfig",
-        levels: nn.Module,
-        mean: Sequence[float],
-        std: Sequence[float],
-    ) -> None:
-        super().__init__()
-        self.rcnn = _mask_rcnn(config, levels)
-        self.rcnn.transform = _KeepSize(1, 1, list(mean), list(std))
+class TorchvisionNetwork(DetectionNetwork):
+    """torchvision's Mask R-CNN."""
 
     @property
     def levels(self) -> nn.Module:
         """The backbone below the feature pyramid."""
         return self.rcnn.backbone.levels
 
-    def forward(
-        self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None
-    ) -> dict[str, Tensor] | list[dict[str, Tensor]]:
-        """Return losses in training, else `boxes`, `scores` and `masks` (n, H, W) of each image."""
-        if self.training:
-            return self.rcnn(images, targets)
+    def _build(self, config: "DetectorConfig", levels: nn.Module, scaling: Scaling) -> nn.Module:
+        rcnn = _mask_rcnn(config, levels)
+        rcnn.transform = _KeepSize(1, 1, list(scaling.mean), list(scaling.std))
+        return rcnn
+
+    def _losses(self, images: list[Tensor], targets: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        return self.rcnn(images, targets)
+
+    def _found(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
         return [
             {**found, "masks": found["masks"][:, 0] > MASK_THRESHOLD} for found in self.rcnn(images)
         ]

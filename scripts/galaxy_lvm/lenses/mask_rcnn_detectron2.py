@@ -4,7 +4,6 @@ The fields are fed as tensors, not through Detectron2's data catalogue: its defa
 drop every field without a lens. Its classes start at 0 and the background comes last.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from galaxy_lvm.lenses.mask_rcnn import (
     MASK_BINS,
     ROI_BINS,
 )
+from galaxy_lvm.lenses.network import DetectionNetwork, Scaling
 from galaxy_lvm.lenses.pyramid import strides_pix
 
 try:
@@ -66,54 +66,36 @@ class _BottomUp(backbone.Backbone):
         return self.levels(images)
 
 
-class Detectron2Network(nn.Module):
-    """Detectron2's Mask R-CNN for one class; the counterpart of `TorchvisionNetwork`.
-
-    Parameters
-    ----------
-    config
-        Shape.
-    levels
-        Backbone, see `pyramid`.
-    mean, std
-        Of the channels, for values in [0, 1].
-    """
-
-    def __init__(
-        self,
-        config: "DetectorConfig",
-        levels: nn.Module,
-        mean: Sequence[float],
-        std: Sequence[float],
-    ) -> None:
-        super().__init__()
-        bottom_up = _BottomUp(levels)
-        names = list(bottom_up.output_shape())
-        self.rcnn = GeneralizedRCNN(
-            backbone=backbone.FPN(bottom_up, names, config.fpn_dim),
-            proposal_generator=_proposals(config),
-            roi_heads=_heads(config),
-            pixel_mean=tuple(mean),
-            pixel_std=tuple(std),
-        )
+class Detectron2Network(DetectionNetwork):
+    """Detectron2's Mask R-CNN."""
 
     @property
     def levels(self) -> nn.Module:
         """The backbone below the feature pyramid."""
         return self.rcnn.backbone.bottom_up.levels
 
-    def forward(
-        self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None
-    ) -> dict[str, Tensor] | list[dict[str, Tensor]]:
-        """Return losses in training, else `boxes`, `scores` and `masks` (n, H, W) of each image."""
-        inputs = [{"image": image} for image in images]
-        if self.training:
-            for item, image, target in zip(inputs, images, targets, strict=True):
-                item["instances"] = _instances(image, target)
-            with EventStorage():  # Detectron2 logs into one; ours are in the losses
-                losses = self.rcnn(inputs)
-            return {LOSS_NAMES[name]: loss for name, loss in losses.items()}
-        found = [item["instances"] for item in self.rcnn(inputs)]
+    def _build(self, config: "DetectorConfig", levels: nn.Module, scaling: Scaling) -> nn.Module:
+        bottom_up = _BottomUp(levels)
+        names = list(bottom_up.output_shape())
+        return GeneralizedRCNN(
+            backbone=backbone.FPN(bottom_up, names, config.fpn_dim),
+            proposal_generator=_proposals(config),
+            roi_heads=_heads(config),
+            pixel_mean=scaling.mean,
+            pixel_std=scaling.std,
+        )
+
+    def _losses(self, images: list[Tensor], targets: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        inputs = [
+            {"image": image, "instances": _instances(image, target)}
+            for image, target in zip(images, targets, strict=True)
+        ]
+        with EventStorage():  # Detectron2 logs into one; ours are in the losses
+            losses = self.rcnn(inputs)
+        return {LOSS_NAMES[name]: loss for name, loss in losses.items()}
+
+    def _found(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
+        found = [item["instances"] for item in self.rcnn([{"image": image} for image in images])]
         return [
             {"boxes": item.pred_boxes.tensor, "scores": item.scores, "masks": item.pred_masks}
             for item in found

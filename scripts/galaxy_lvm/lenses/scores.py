@@ -36,7 +36,7 @@ class RunScores:
     """The same over the resamples, (n, 3)."""
 
 
-def condition_of(n_train: int) -> str:
+def fields_condition(n_train: int) -> str:
     """Return the condition of a number of training fields."""
     return f"train={n_train}"
 
@@ -68,7 +68,7 @@ def score_run(
     weights
         Resamples of the test fields; the same for all detectors, which makes pairs of them.
     """
-    head = (run["model"], condition_of(run["n_train"]), run["seed"])
+    head = (run["model"], fields_condition(run["n_train"]), run["seed"])
     rows, curve_rows, ap, resampled = [], [], {}, {}
     for kind in KINDS:
         matches = match_fields(store, "test", detections, kind, settings.max_detections)
@@ -222,7 +222,7 @@ def difference_rows(scores: Mapping[tuple, RunScores]) -> list[dict]:
                     ours.ap[kind] - theirs.ap[kind],
                     ours.resampled_ap[kind] - theirs.resampled_ap[kind],
                 )
-                head = (f"{model} - {other}", condition_of(n_train), seed)
+                head = (f"{model} - {other}", fields_condition(n_train), seed)
                 rows += long_rows(EXPERIMENT, kind, *head, values)
     return rows
 
@@ -242,7 +242,11 @@ def box_scores(results: pd.DataFrame, run: Mapping[str, object]) -> dict[str, fl
     DataError
         If the table has no such detector.
     """
-    keys = {"model": run["model"], "condition": condition_of(run["n_train"]), "seed": run["seed"]}
+    keys = {
+        "model": run["model"],
+        "condition": fields_condition(run["n_train"]),
+        "seed": run["seed"],
+    }
     keys |= {"experiment": EXPERIMENT, "task": "boxes"}
     chosen = results[np.logical_and.reduce([results[k] == v for k, v in keys.items()])]
     if chosen.empty:

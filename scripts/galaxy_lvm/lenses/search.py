@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.core.config.lenses import Tiles
+from galaxy_lvm.core.config.lenses import ImageReading, Search, Tiles
+from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.state import atomic_path
@@ -28,6 +29,31 @@ STAGE = "search"
 FOUND_COLUMNS = ("id", "file", "ra", "dec", "score", *BOX_COLUMNS, "half_size_arcsec")
 # Detections of which more than this lies on missing pixels are left out.
 _MAX_MISSING = 0.5
+
+
+def search_key(
+    search: Search, score_threshold: float, service: Service | None = None
+) -> list[object]:
+    """Return the settings that what is found depends on; a search goes on under the same ones.
+
+    What an image is, its item's version says, with a cutout's position and side. How many are
+    drawn, or how often a service that failed is asked again, may change in between.
+
+    Parameters
+    ----------
+    search
+        The config's section `lenses.search`.
+    score_threshold
+        Smallest score.
+    service
+        Where cutouts come from: another release, or another tolerance for missing pixels, gives
+        other images.
+    """
+    how = search.model_dump(include={*Tiles.model_fields, *ImageReading.model_fields, "images"})
+    cutouts = None
+    if search.positions and service:
+        cutouts = service.model_dump(include={"layer", "max_bad_fraction"})
+    return [how, score_threshold, cutouts]
 
 
 def search_image(

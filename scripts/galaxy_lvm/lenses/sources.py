@@ -3,7 +3,7 @@
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -138,7 +138,7 @@ def load_positions(
 
 
 def open_source(
-    settings: Search, cache_dir: Path, service: Mapping[str, object] | None = None
+    settings: Search, cache_dir: Path, service: Service | None = None
 ) -> tuple[list[Item], Loader, list[dict[str, object]]]:
     """Return the images that the config asks for, how to load them, and the rows refused.
 
@@ -154,7 +154,7 @@ def open_source(
     Raises
     ------
     ConfigError
-        If there are neither images nor positions, or both.
+        If there are neither images nor positions, or both; or positions and no service.
     """
     folder, positions = settings.images, settings.positions
     if (folder is None) == (positions is None):
@@ -165,7 +165,9 @@ def open_source(
     # Only positions need the library for requests.
     from galaxy_lvm.survey.legacysurvey import CutoutService
 
+    if service is None:
+        raise ConfigError("lenses.search.positions: the section legacysurvey was not handed on")
     side_pix = settings.side_pix
     items, rejections = position_items(positions, side_pix)
-    client = CutoutService(Service(**(service or {})), cache_dir)
+    client = CutoutService(service, cache_dir)
     return items, partial(load_positions, side_pix=side_pix, fetch=client.cutouts), rejections

@@ -288,6 +288,11 @@ class Evaluation(Section):
     max_detections: int = Field(
         100, ge=1, description="best detections of a field that count (COCO - 100)"
     )
+
+
+class ShownEvaluation(Evaluation):
+    """How lens detectors are scored."""
+
     n_examples: int = Field(8, ge=2, description="fields in figure 6")
 
 
@@ -376,7 +381,7 @@ class Lenses(Section):
     fields: Fields = part(Fields)
     candidates: Candidates = part(Candidates)
     detector: Detector = part(Detector)
-    evaluation: Evaluation = part(Evaluation)
+    evaluation: ShownEvaluation = part(ShownEvaluation)
     search: Search = part(Search)
 
     def contradictions(self) -> Iterator[Contradiction]:
