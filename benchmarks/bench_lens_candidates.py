@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import torch  # noqa: E402
-from galaxy_lvm.core.config.lenses import ImageReading, Tiles  # noqa: E402
+from galaxy_lvm.core.config.lens_search import ImageReading, Tiles  # noqa: E402
 from galaxy_lvm.lenses.detector import load_detector  # noqa: E402
 from galaxy_lvm.lenses.search import find_threshold, search_items
 from galaxy_lvm.lenses.sources import Item, load_files

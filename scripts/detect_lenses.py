@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from galaxy_lvm.core.config import load_config, section
-from galaxy_lvm.core.config.lenses import Search
+from galaxy_lvm.core.config.lens_search import Search
 from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.state import atomic_path, state_folder
@@ -62,8 +62,8 @@ def main(
     if (threshold := search.score_threshold) is None:
         threshold = find_threshold(weights, read_card(weights), metrics)
     items, load, rejections = open_source(search, Path(state_root) / "cutouts", service)
-    shaping = search_key(search, threshold, service)
-    folder = state_folder(state_root, recipe_version, shaping, [weights])
+    same = search_key(search, threshold, service)
+    folder = state_folder(state_root, recipe_version, same, [weights])
     detector = load_detector(weights).to("cuda" if torch.cuda.is_available() else "cpu")
     found, refused = search_items(detector, items, load, search, threshold, folder / "found.jsonl")
     best = found.head(search.n_gallery)
@@ -89,12 +89,11 @@ def command_line() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     config = load_config(*options.configfile)
-    settings = {**config["lenses"]["search"], "images": None, "positions": None}
-    given = {"images": options.images, "positions": options.positions}
-    given |= {"pixel_scale_arcsec": options.pixel_scale, "score_threshold": options.score_threshold}
+    chosen = {"images": options.images, "positions": options.positions}
+    settings = {**config["lenses"]["search"], **chosen}
+    given = {"pixel_scale_arcsec": options.pixel_scale, "score_threshold": options.score_threshold}
     settings |= {key: value for key, value in given.items() if value is not None}
-    out = options.output
-    with job_log(out / "detect_lenses.log"):
+    with job_log((out := options.output) / "detect_lenses.log"):
         main(
             options.weights, out / "lenses.csv", out / "rejected.csv", out / "gallery.pdf",
             section(Search, settings, "lenses.search"), out / "state", RECIPE_VERSION,

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 from astropy.io import fits
-from galaxy_lvm.core.config.lenses import ImageReading
+from galaxy_lvm.core.config.lens_search import ImageReading
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.lenses.sources import folder_items, load_files
 from galaxy_lvm.survey.folder import import_images

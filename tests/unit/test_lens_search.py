@@ -19,7 +19,7 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from galaxy_lvm.core.config.lenses import ImageReading, Search, Tiles
+from galaxy_lvm.core.config.lens_search import ImageReading, Search, Tiles
 from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.lenses.images import from_fluxes, read_sky_image, tangent_wcs

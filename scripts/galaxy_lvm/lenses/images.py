@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from astropy.wcs import WCS
 
-from galaxy_lvm.core.config.lenses import ImageReading
+from galaxy_lvm.core.config.lens_search import ImageReading
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.survey.colour import grz_to_rgb
 from galaxy_lvm.survey.pixels import fill_missing, missing_pixels

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.core.config.lenses import ImageReading, Search, Tiles
+from galaxy_lvm.core.config.lens_search import ImageReading, Search, Tiles
 from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.core.logs import progress

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxy_lvm.core.config.lenses import ImageReading, Search
+from galaxy_lvm.core.config.lens_search import ImageReading, Search
 from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.lenses.images import SkyImage, from_fluxes, read_sky_image, tangent_wcs

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from galaxy_lvm.core.config.lenses import Tiles
+from galaxy_lvm.core.config.lens_search import Tiles
 
 # Detectors take sides that are multiples of this, and nothing smaller than the second.
 SIDE_STEP_PIX = 32
