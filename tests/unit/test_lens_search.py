@@ -419,9 +419,9 @@ class SlowSky(BaseHTTPRequestHandler):
 
     def do_GET(self):
         query = {key: value[0] for key, value in parse_qs(urlparse(self.path).query).items()}
-        x = 20 + int(10 * (float(query["ra"]) - 150))
+        number = round(10 * (float(query["ra"]) - 150))
         buffer, side = io.BytesIO(), int(query["size"])
-        cube = fluxes(side, side, [(x, 30, 14)]).astype(np.float32)
+        cube = fluxes(side, side, [(20 + number, 30, 10 + 4 * (number % 2))]).astype(np.float32)
         fits.PrimaryHDU(cube, fits.Header({"BANDS": "grz"})).writeto(buffer)
         self.send_response(200)
         self.end_headers()
@@ -471,13 +471,16 @@ def test_two_searches_at_once_share_cutouts_and_leave_each_other_alone(
             process.kill()
             assert process.exitcode == 0
 
-    # The first two differ in their threshold; the third does what the first does.
-    end(start("a", "shared", 0.1), start("b", "shared", 0.2), start("c", "shared", 0.1))
+    # Half of the spots score 0.25, half 0.49. The first two searches differ in their threshold; the
+    # third does what the first does.
+    end(start("a", "shared", 0.1), start("b", "shared", 0.4), start("c", "shared", 0.1))
     end(start("again", "shared", 0.1), start("alone", "own", 0.1))
     expected = pd.read_csv(tmp_path / "alone" / "found.csv")
-    assert len(expected) == 12
-    for name in ("a", "b", "c", "again"):
-        pd.testing.assert_frame_equal(pd.read_csv(tmp_path / name / "found.csv"), expected)
+    assert len(expected) == 12 and (expected["score"] < 0.4).sum() == 6
+    above = {"a": 0.1, "b": 0.4, "c": 0.1, "again": 0.1}
+    for name, threshold in above.items():
+        found = pd.read_csv(tmp_path / name / "found.csv")
+        pd.testing.assert_frame_equal(found, expected[expected["score"] >= threshold])
         assert len(read_rejected(tmp_path / name / "rejected.csv")) == 0
     kept = [path for path in (tmp_path / "shared" / "cutouts").rglob("*") if path.is_file()]
     assert len(kept) == 12 and all(path.suffix == ".fits" for path in kept)
