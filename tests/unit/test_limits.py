@@ -6,12 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from annotated_types import Ge, Gt, Le, Lt
-from galaxy_lvm.core.config.survey import Crop, Splits
+from galaxy_lvm.core.config.survey import Crop, Folder, Mock, Splits
 from galaxy_lvm.core.config.tasks import Baselines
-from galaxy_lvm.core.errors import ConfigError
+from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.multitask.baselines import classification_baseline
+from galaxy_lvm.simulation.survey import simulate_chunks
 from galaxy_lvm.survey.crops import crop_chunk
+from galaxy_lvm.survey.folder import import_images
 from galaxy_lvm.survey.splits import make_splits
+from galaxy_lvm.survey.store import CutoutStore
+from PIL import Image
+from test_folder import blob, picture, write_fits
 
 OPEN_END = 1e-6
 # Smallest frames of the code, odd and even ones, and those of the surveys.
@@ -83,3 +88,44 @@ def test_a_draw_of_one_class_names_its_key():
     data = images, labels, ids
     with pytest.raises(ConfigError, match="baselines.n_class_train: the 2 .*of one class; raise"):
         classification_baseline(data, data, data, 2, Baselines(n_class_train=2), seed=1)
+
+
+@pytest.mark.parametrize(("name", "value"), list(limits(Mock)))
+def test_galaxies_are_simulated_at_every_limit(name, value):
+    settings = Mock(**{"n_galaxies": 4, name: value})
+    images = np.concatenate([images for images, _ in simulate_chunks(settings, seed=1)])
+    assert len(images) == settings.n_galaxies and np.isfinite(images).all()
+
+
+@pytest.fixture(scope="module")
+def own_images(tmp_path_factory):
+    """A folder with colour images of two sides, and one with FITS files with and without a WCS."""
+    folder = tmp_path_factory.mktemp("own")
+    for side in (40, 64):
+        Image.fromarray(picture(side)).save(folder / f"{side}.png")
+    for name, scale in (("wcs", 0.262), ("plain", None)):
+        write_fits(folder / f"{name}.fits", blob(), scale)
+    (folder / "colours.csv").write_text("id,file,label\n1,40.png,a\n2,64.png,b\n")
+    (folder / "fluxes.csv").write_text("id,file,label\n1,wcs.fits,a\n2,plain.fits,b\n")
+    return folder
+
+
+# Colours are cut to a side; FITS files are refused one by one where they are too coarse.
+FOLDER_KINDS = {"image_side_pix": "colours", "max_image_side_pix": "colours"}
+
+
+@pytest.mark.parametrize(("name", "value"), list(limits(Folder)))
+def test_a_folder_is_read_at_every_limit(own_images, tmp_path, name, value):
+    settings = Folder(**{name: value})
+    table = own_images / f"{FOLDER_KINDS.get(name, 'fluxes')}.csv"
+    if name == "max_pixel_scale_arcsec":
+        with pytest.raises(DataError, match="coarser than max_pixel_scale_arcsec"):
+            import_images(own_images, table, tmp_path / "c.h5", settings)
+        return
+    rejected = import_images(own_images, table, tmp_path / "c.h5", settings)
+    with CutoutStore(tmp_path / "c.h5") as store:
+        n_read = len(store)
+        assert n_read + sum(line["row"] != "" for line in rejected) == 2 and n_read
+        assert np.isfinite(store.images[:]).all()
+        side = store.images.shape[1 if store.rgb else 2]
+    assert side == (value if name in FOLDER_KINDS else 152)

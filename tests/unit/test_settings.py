@@ -111,6 +111,16 @@ def test_folder_config_says_all_that_it_needs():
             {"mock": {"class_fractions": NO_GALAXIES}},
             r"mock\.class_fractions: the shares are all 0",
         ),
+        ({"multitask": {"patch_side_pix": 256}}, r"multitask\.patch_side_pix: 256 is above .* 128"),
+        ({"crop": {"side_pix": 32}}, r"multitask\.patch_side_pix: 64 is above .* 32"),
+        (
+            {"datasets": {"galaxies": {"source": "mock", "crop": {"side_pix": 32}}}},
+            r"multitask\.patch_side_pix: 64 is above the side of the crops of 'galaxies', 32",
+        ),
+        (
+            {"reconstruction": {"patch_sizes_pix": [4, 100]}},
+            r"reconstruction\.patch_sizes_pix: 100 is above multitask\.patch_side_pix, 64",
+        ),
         ({"multitask": {"optim": {"optimizer": "adam"}}}, r"multitask\.optim\.weight_decay: 0\.05"),
         (
             {"lenses": {"detector": {"optim": {"optimizer": "adam"}}}},

@@ -104,6 +104,7 @@ class RunConfig(Section):
             if len(set(classes)) < len(classes):
                 yield f"class_schemes.{name}", f"a class occurs twice in {classes}"
         yield from self._uneven_sides()
+        yield from self._patches_beyond_images()
 
     def _unknown_datasets(self) -> Iterator[Contradiction]:
         """Yield names that stand for none of the datasets."""
@@ -130,3 +131,15 @@ class RunConfig(Section):
         for path, side in sides.items():
             if side % coarsest:
                 yield path, f"{side} is no multiple of {coarsest} pixels"
+
+    def _patches_beyond_images(self) -> Iterator[Contradiction]:
+        """Yield patches that are larger than what they are cut from, or laid on."""
+        dataset = self.datasets.get(self.tasks_dataset)
+        crop_side = (dataset and dataset.crop.side_pix) or self.crop.side_pix
+        side, largest = self.multitask.patch_side_pix, max(self.reconstruction.patch_sizes_pix)
+        if side > crop_side:
+            whose = f"the side of the crops of {self.tasks_dataset!r}"
+            yield "multitask.patch_side_pix", f"{side} is above {whose}, {crop_side}"
+        elif largest > side:
+            limit = f"multitask.patch_side_pix, {side}"
+            yield "reconstruction.patch_sizes_pix", f"{largest} is above {limit}"
