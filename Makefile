@@ -42,7 +42,7 @@ lint: .venv/installed-dev
 	$(RUN_PYTHON) -m ruff check .
 	$(RUN_PYTHON) -m ruff format --check .
 	.venv/bin/snakefmt --check Snakefile rules
-	.venv/bin/snakemake --lint
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(RUN_PYTHON) tests/lint_rules.py
 
 docs: .venv/installed-dev
 	PYTHONPATH=scripts $(RUN_PYTHON) -m galaxy_lvm.core.config
