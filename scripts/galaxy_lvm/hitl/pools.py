@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from galaxy_lvm.core.config.schemes import Condition
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.hitl.fingerprint import fingerprint_of
 from galaxy_lvm.hitl.ranker import Features
-from galaxy_lvm.survey.classes import Condition, class_order
+from galaxy_lvm.survey.classes import class_order, holds
 from galaxy_lvm.survey.splits_table import COLUMNS, Splits
 from galaxy_lvm.survey.store import CutoutStore
 
@@ -191,7 +192,7 @@ def _holds(condition: Condition, catalogue: pd.DataFrame) -> np.ndarray:
     # Truth values are numbers to a condition; as objects they would not be.
     if catalogue[condition.column].dtype == bool:
         catalogue = catalogue.assign(**{condition.column: catalogue[condition.column].astype(int)})
-    return condition.holds(catalogue)
+    return holds(condition, catalogue)
 
 
 def read_catalogue(cutouts: str | os.PathLike, ids: Sequence[str]) -> pd.DataFrame:

@@ -66,11 +66,11 @@ def _members(catalogue: pd.DataFrame, scheme: str, conditions: Sequence[Conditio
                 f"class_schemes.{scheme}: the catalogue has no column {condition.column!r} "
                 f"({condition.question or 'no question given'}); {hint}"
             )
-    return np.logical_and.reduce([_holds(condition, catalogue) for condition in conditions])
+    return np.logical_and.reduce([holds(condition, catalogue) for condition in conditions])
 
 
-def _holds(condition: Condition, catalogue: pd.DataFrame) -> np.ndarray:
-    """Return for every galaxy whether a condition holds; a missing value fails it."""
+def holds(condition: Condition, catalogue: pd.DataFrame) -> np.ndarray:
+    """Return for every galaxy (N,) whether a condition holds; a missing value fails it."""
     values = catalogue[condition.column]
     if condition.equals is not None:
         return (values.astype(str) == condition.equals).to_numpy()
