@@ -12,11 +12,10 @@ import argparse
 import sys
 from pathlib import Path
 
-import pandas as pd
 from galaxy_lvm.core.errors import DataError
-from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.tables import as_text, load_table, save_table
+from galaxy_lvm.core.user_tables import LINE, read_user_table
 from galaxy_lvm.hitl.surveys import bgs_query, select_bgs, select_decals
-from galaxy_lvm.survey.text_table import read_text_table
 
 SELECTIONS = {"bright": select_bgs, "decals": select_decals}
 
@@ -29,7 +28,7 @@ def main(pool: str, catalogue: str | Path, positions: str | Path) -> dict[str, i
     pool
         bright or decals.
     catalogue
-        CSV, TSV or parquet.
+        Any table that `read_user_table` reads.
     positions
         CSV to write.
 
@@ -38,11 +37,11 @@ def main(pool: str, catalogue: str | Path, positions: str | Path) -> dict[str, i
     DataError
         If a column is missing or nothing is left.
     """
-    path = Path(catalogue)
-    table = pd.read_parquet(path) if path.suffix == ".parquet" else read_text_table(path)
+    table = read_user_table(catalogue).drop(columns=LINE)
+    if "id" in table:
+        table["id"] = as_text(table["id"], catalogue)
     selection = SELECTIONS[pool](table)
-    with atomic_path(positions) as temporary:
-        selection.galaxies.to_csv(temporary, index=False)
+    save_table(positions, selection.galaxies)
     return selection.removed
 
 
@@ -53,7 +52,7 @@ def command_line() -> None:
         description=text[0], epilog=text[2], formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("pool", choices=SELECTIONS)
-    parser.add_argument("catalogue", nargs="?", help="table (CSV, TSV, parquet)")
+    parser.add_argument("catalogue", nargs="?", help="table (CSV, FITS, VOTable, parquet ...)")
     parser.add_argument("positions", nargs="?", help="CSV to write")
     parser.add_argument("--query", action="store_true", help="print the query for `bright`")
     options = parser.parse_args()
@@ -68,7 +67,7 @@ def command_line() -> None:
         sys.exit(f"{options.catalogue}: {error}")
     for reason, count in removed.items():
         print(f"removed {count}: {reason}")
-    print(f"{len(pd.read_csv(options.positions))} galaxies in {options.positions}")
+    print(f"{len(load_table(options.positions))} galaxies in {options.positions}")
 
 
 if __name__ == "__main__":

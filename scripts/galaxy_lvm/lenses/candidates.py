@@ -22,8 +22,9 @@ from galaxy_lvm.core.config.lenses import Candidates
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.user_tables import LINE
 from galaxy_lvm.survey.legacysurvey import CutoutService
-from galaxy_lvm.survey.positions import LINE, find_column, first_of_each, read_positions, sky
+from galaxy_lvm.survey.positions import find_column, first_of_each, read_positions, sky
 from galaxy_lvm.survey.rejected import rejection
 from galaxy_lvm.survey.remote import RefusedError, fetch
 from galaxy_lvm.survey.store import PIXEL_SCALE_ARCSEC
@@ -88,7 +89,7 @@ def read_candidates(
     parts, rejections = [], []
     for path in paths:
         # A copy may be the one with the grade.
-        options = {"keep_copies": True, "as_text": _GRADE_COLUMNS}
+        options = {"keep_copies": True, "as_written": _GRADE_COLUMNS}
         table, bad = read_positions(path, make_ids=True, **options)
         rejections += bad
         column = find_column(list(table), _GRADE_COLUMNS, Path(path))

@@ -15,16 +15,21 @@ import pandas as pd
 from galaxy_lvm.core.config.survey import Folder
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import progress
+from galaxy_lvm.core.tables import as_text, typed
+from galaxy_lvm.core.user_tables import LINE, read_user_table
 from galaxy_lvm.survey.pixels import missing_pixels
 from galaxy_lvm.survey.readers import ReadImage, image_size, kind_of, read_grz, read_rgb
 from galaxy_lvm.survey.rejected import rejection
+from galaxy_lvm.survey.sky_columns import degrees_of, position_columns
 from galaxy_lvm.survey.store import BANDS, CutoutWriter, stored_names
-from galaxy_lvm.survey.text_table import read_text_table
 
 log = logging.getLogger("galaxy_lvm.folder")
 
 # Names that the store or the import itself uses.
 _OWN = ("id", "file", "label", "row")
+_POSITION = ("ra", "dec")
+# What is wrong with a row already by its table, "" if nothing is; not stored.
+_PROBLEM = " problem"
 _RESERVED = {"images", "images_rgb", "box", "flag", "width_pix", "height_pix"}
 _CHUNK_IMAGES = 128
 
@@ -35,80 +40,61 @@ def read_table(path: str | os.PathLike, settings: Folder) -> pd.DataFrame:
     Parameters
     ----------
     path
-        CSV, or TSV by its name; UTF-8; the first line names the columns.
+        Any table that `read_user_table` reads.
     settings
-        Names of the columns.
+        Names of the columns; two may be the same.
 
     Returns
     -------
     pandas.DataFrame
-        Columns `id`, `file`, `label` (text), `row` (line in the file, the header being line 1) and
-        all others, as numbers where every value is one.
+        Columns `id`, `file`, `label` (text), `row` (line in the file, the header being line 1),
+        what is wrong with the row's position, `ra`, `dec` in degrees where the table has them
+        under a usual name (see `sky_columns`), and all others, as numbers where every value is one.
 
     Raises
     ------
     DataError
-        If the file is missing, is not a table, lacks a column or has no rows.
+        If the file is missing, is not a table, lacks a column, has two that could be the same, or
+        has no rows.
     """
     path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: no such table; give a CSV with the columns id, file, label")
-    try:
-        table = read_text_table(path)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not a readable CSV table: {error}") from error
-    table.columns = [str(name).strip() for name in table.columns]
-    names = {settings.id_column: "id", settings.file_column: "file"}
+    chosen = {"id": settings.id_column, "file": settings.file_column}
     if settings.label_column:
-        names[settings.label_column] = "label"
-    absent = [name for name in names if name not in table.columns]
+        chosen["label"] = settings.label_column
+    written = read_user_table(path, expected=[name.lower() for name in chosen.values()])
+    columns = [name for name in written.columns if name != LINE]
+    absent = [name for name in dict.fromkeys(chosen.values()) if name not in columns]
     if absent:
         raise DataError(
-            f"{path}: no column {', '.join(map(repr, absent))}; the table has "
-            f"{list(table.columns)}. Rename the columns or set folder.id_column, "
-            "folder.file_column, folder.label_column"
+            f"{path}: no column {', '.join(map(repr, absent))}; the table has {columns}. Rename "
+            "the columns or set folder.id_column, folder.file_column, folder.label_column"
         )
-    # A column that already bears one of our names but is not the one chosen must not shadow it.
-    clashes = {name: f"table_{name}" for name in _OWN if name not in names and name in table}
-    twice = [new for new in clashes.values() if new in table]
-    if twice:
-        raise DataError(f"{path}: column {twice[0]!r} is a name that is needed here; rename it")
-    table = table.rename(columns=clashes).rename(columns=names)
-    table["row"] = np.arange(len(table)) + 2
+    # One column may serve as two: the file's name is its id.
+    table = pd.DataFrame({name: as_text(written[chosen[name]], path) for name in chosen})
     if "label" not in table:
         table["label"] = ""
-    for name in ("id", "file", "label"):
-        table[name] = table[name].fillna("").str.strip()
-    table = table[(table["id"] != "") | (table["file"] != "") | (table["label"] != "")]
-    if table.empty:
-        raise DataError(f"{path}: the table has a header but no rows")
-    return _typed(table.reset_index(drop=True))
+    table["row"] = written[LINE]
+    positions = position_columns([n for n in columns if n not in chosen.values()], path)
+    taken = {*chosen.values(), *positions.values()}
+    others = written[[name for name in columns if name not in taken]]
+    # A column that already bears one of our names but is not the one chosen must not shadow it.
+    clashes = {name: f"table_{name}" for name in (*_OWN, *_POSITION) if name in others}
+    twice = [new for new in clashes.values() if new in others]
+    if twice:
+        raise DataError(f"{path}: column {twice[0]!r} is a name that is needed here; rename it")
+    table[_PROBLEM] = ""
+    if positions:
+        units = written.attrs.get("units", {})
+        given = written[[positions[name] for name in _POSITION]].set_axis(_POSITION, axis=1)
+        degrees, table[_PROBLEM] = degrees_of(given, {n: units.get(positions[n]) for n in _POSITION})
+        table[list(_POSITION)] = degrees
+    return _with_others(table, others.rename(columns=clashes))
 
 
-def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    """Turn the extra columns into numbers where they are; give them names that HDF5 takes."""
-    typed = table[list(_OWN)].copy()
-    safe = stored_names(list(table), _RESERVED)
-    for name in table.columns.drop(list(_OWN)):
-        values = table[name].fillna("").str.strip()
-        numbers = pd.to_numeric(values.replace("", np.nan), errors="coerce")
-        numeric = name in ("ra", "dec") or numbers.notna().sum() == (values != "").sum()
-        typed[safe[name]] = numbers if numeric and numbers.notna().any() else values
-    for name, low, high in (("ra", 0.0, 360.0), ("dec", -90.0, 90.0)):
-        if name not in typed:
-            continue
-        typed[name] = pd.to_numeric(typed[name], errors="coerce").astype(float)
-        outside = typed[name].notna() & ~typed[name].between(low, high)
-        if outside.any():
-            row = typed.loc[outside, "row"].iloc[0]
-            log.warning(
-                "%d values of %s are not degrees (first: row %d); left out",
-                outside.sum(),
-                name,
-                row,
-            )
-            typed.loc[outside, name] = np.nan
-    return typed
+def _with_others(table: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """Add the other columns, as numbers where they are, under names that HDF5 takes."""
+    safe = stored_names([*table, *others], _RESERVED)
+    return pd.concat([table, *(typed(others[n]).rename(safe[n]) for n in others)], axis=1)
 
 
 def check_rows(table: pd.DataFrame, data_dir: Path) -> tuple[pd.DataFrame, list[dict[str, object]]]:
@@ -131,10 +117,12 @@ def check_rows(table: pd.DataFrame, data_dir: Path) -> tuple[pd.DataFrame, list[
     rejections = []
     usable, first_row = [], {}
     listed = set()
-    for record in table[["id", "file", "row"]].itertuples():
+    for record, wrong in zip(
+        table[list(_OWN)].itertuples(), table[_PROBLEM], strict=True
+    ):
         path = data_dir / record.file
         listed.add(path.resolve())
-        reason = _row_problem(record, path, first_row)
+        reason = _row_problem(record, path, first_row) or wrong
         if reason:
             rejections.append(rejection("import", reason, record.id, record.file, record.row))
         else:
@@ -142,6 +130,7 @@ def check_rows(table: pd.DataFrame, data_dir: Path) -> tuple[pd.DataFrame, list[
             usable.append((record.Index, path))
     index = [i for i, _ in usable]
     chosen = table.loc[index].assign(path=[path for _, path in usable]).reset_index(drop=True)
+    chosen = chosen.drop(columns=_PROBLEM)
     for path in sorted(data_dir.rglob("*")):
         if kind_of(path) and path.is_file() and path.resolve() not in listed:
             name = path.relative_to(data_dir).as_posix()
@@ -154,6 +143,8 @@ def _row_problem(record: tuple, path: Path, first_row: dict[str, int]) -> str | 
         return "the id is empty; give every galaxy one"
     if not record.file:
         return "the row names no file"
+    if "\n" in f"{record.id}{record.file}{record.label}":
+        return "its id, file or label goes over several lines; a double quote is one too many"
     if record.id in first_row:
         return f"id used before, in row {first_row[record.id]}; give every galaxy its own"
     if not path.is_file():
@@ -177,7 +168,7 @@ def import_images(
     data_dir
         Folder of the images; searched with its sub-folders.
     table
-        CSV with an id, a file and a label per galaxy.
+        With an id, a file and a label per galaxy; see `read_table`.
     cutouts
         HDF5 file to write: `images_rgb` for JPEG and PNG, `images` for FITS.
     settings

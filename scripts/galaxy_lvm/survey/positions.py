@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import astropy.units as u
@@ -11,35 +10,35 @@ import pandas as pd
 from astropy.coordinates import SkyCoord, search_around_sky
 
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.tables import as_text, typed
+from galaxy_lvm.core.user_tables import LINE, read_user_table
 from galaxy_lvm.survey.rejected import rejection
-from galaxy_lvm.survey.text_table import read_text_table
+from galaxy_lvm.survey.sky_columns import degrees_of, position_columns
 
-# Line of a row in its file. Names of the file are stripped: none of them begins with a space.
-LINE = " line"
-# What published tables call the columns that are needed; letter case does not matter.
-_NAMES = {"id": ("id", "name"), "ra": ("ra",), "dec": ("dec",)}
-_LIMITS_DEG = {"ra": (0.0, 360.0), "dec": (-90.0, 90.0)}
+# What published tables call the names; letter case does not matter.
+_ID_NAMES = ("id", "name")
 
 
 def read_positions(
     path: str | os.PathLike,
     make_ids: bool = False,
     keep_copies: bool = False,
-    as_text: Sequence[str] = (),
+    as_written: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, list[dict[str, object]]]:
     """Read a table of positions.
 
     Parameters
     ----------
     path
-        CSV, TSV (.tsv, .tab) or parquet with the columns `ra` and `dec` in degrees and `id` (or
-        `name`); letter case does not matter.
+        Any table that `read_user_table` reads, with positions under one of the usual names, in
+        degrees or sexagesimal (see `sky_columns`), and `id` (or `name`; letter case does not
+        matter).
     make_ids
         Make an id from the position where the table has none.
     keep_copies
         Keep rows without an id at the position of an earlier one, with the same made id, for
         callers that look for copies themselves; else they are rejected.
-    as_text
+    as_written
         Other columns, in lower case, that stay as the table writes them although they look like
         numbers, as `label` does.
 
@@ -57,17 +56,36 @@ def read_positions(
         If the file cannot be read, lacks a column, has two that could be the same, or has no rows.
     """
     path = Path(path)
-    table = _named(_read(path), path, make_ids, as_text)
-    table[LINE] = np.arange(len(table)) + 2
-    degrees = table[list(_LIMITS_DEG)].apply(pd.to_numeric, errors="coerce").astype(float)
-    written, places = (part[list(_LIMITS_DEG)].to_dict("records") for part in (table, degrees))
-    reasons = list(map(_position_problem, written, places))
+    table = read_user_table(path, expected=("ra", "dec"))
+    units = table.attrs.get("units", {})
+    table, columns = _named(table, path, make_ids, as_written)
+    written = table[["ra", "dec"]]
+    degrees, reasons = degrees_of(written, {name: units.get(columns[name]) for name in columns})
+    unknown = degrees["ra"].isna().to_numpy()
+    for row in np.flatnonzero(unknown):
+        reasons[row] = reasons[row] or "the row has no position: ra and dec are empty"
     made = [
         make_ids and not name and not why for name, why in zip(table["id"], reasons, strict=True)
     ]
+    places = degrees.to_dict("records")
     table.loc[made, "id"] = [
         _made_id(**place) for place, new in zip(places, made, strict=True) if new
     ]
+    _judge_ids(table, made, reasons, keep_copies)
+    rejections = [
+        rejection("import", reason, name, path.name, line)
+        for reason, name, line in zip(reasons, table["id"], table[LINE], strict=True)
+        if reason
+    ]
+    good = [not reason for reason in reasons]
+    table = table.assign(ra=degrees["ra"], dec=degrees["dec"])
+    return table[good].reset_index(drop=True), rejections
+
+
+def _judge_ids(
+    table: pd.DataFrame, made: Sequence[bool], reasons: list[str], keep_copies: bool
+) -> None:
+    """Write into `reasons` which rows have no id or one that an earlier row has."""
     first_line: dict[str, int] = {}
     for number, (name, line) in enumerate(zip(table["id"], table[LINE], strict=True)):
         if reasons[number]:
@@ -81,35 +99,11 @@ def read_positions(
         elif not keep_copies:
             earlier = f"a duplicate: line {first_line[name]} has the same position"
             reasons[number] = f"{earlier}; remove one, or give both an id"
-    rejections = [
-        rejection("import", reason, name, path.name, line)
-        for reason, name, line in zip(reasons, table["id"], table[LINE], strict=True)
-        if reason
-    ]
-    good = [not reason for reason in reasons]
-    return table.assign(**degrees)[good].reset_index(drop=True), rejections
 
 
 def _made_id(ra: float, dec: float) -> str:
     # 360 degrees are 0, and so is a declination of -0.
     return f"{round(ra, 5) % 360:.5f}{round(dec, 5) + 0.0:+.5f}"
-
-
-def _read(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise DataError(f"{path}: no such table; give a CSV, TSV or parquet with id, ra, dec")
-    try:
-        if path.suffix.lower() == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            table = read_text_table(path)
-    except DataError:
-        raise
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, OSError, ValueError) as error:
-        raise DataError(f"{path}: not a readable table: {error}") from error
-    if table.empty:
-        raise DataError(f"{path}: the table has a header but no rows")
-    return table
 
 
 def find_column(columns: Sequence[str], aliases: Sequence[str], path: Path) -> str | None:
@@ -141,53 +135,32 @@ def find_column(columns: Sequence[str], aliases: Sequence[str], path: Path) -> s
     return matches[0] if matches else None
 
 
-def _named(table: pd.DataFrame, path: Path, make_ids: bool, as_text: Sequence[str]) -> pd.DataFrame:
-    """Give the needed columns their names and types, and the others numbers where they are."""
-    table.columns = [str(name).strip() for name in table.columns]
-    twice = sorted(set(table.columns[table.columns.duplicated()]))
-    if twice:
-        raise DataError(
-            f"{path}: several columns are called {', '.join(map(repr, twice))}; rename all but one"
-        )
-    found = {name: find_column(list(table), aliases, path) for name, aliases in _NAMES.items()}
-    absent = [name for name in sorted(found) if not found[name] and not (name == "id" and make_ids)]
+def _named(
+    table: pd.DataFrame, path: Path, make_ids: bool, as_written: Sequence[str]
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Give the needed columns their names and types, and the others numbers where they are.
+
+    Returns the table and what the columns of the position were called.
+    """
+    names = [name for name in table.columns if name != LINE]
+    positions = position_columns(names, path)
+    found = {"id": find_column(names, _ID_NAMES, path), **positions}
+    needed = ("dec", "id", "ra") if not make_ids else ("dec", "ra")
+    absent = [name for name in needed if not found.get(name)]
     if absent:
         raise DataError(
-            f"{path}: no column {', '.join(map(repr, absent))}; the table has "
-            f"{list(table.columns)}. Positions are columns ra and dec in degrees, names are id"
+            f"{path}: no column {', '.join(map(repr, absent))}; the table has {names}. Positions "
+            "are columns ra and dec, in degrees or as 10:23:45.6, names are id"
         )
     table = table.rename(columns={column: name for name, column in found.items() if column})
     if "id" not in table:
         table.insert(0, "id", "")
     for name in table.columns:
-        if name in _NAMES or name == "label" or name.lower() in as_text:
-            table[name] = _written(table[name])
-        elif not pd.api.types.is_numeric_dtype(table[name]):
-            text = _written(table[name])
-            numbers = pd.to_numeric(text.replace("", np.nan), errors="coerce")
-            numeric = numbers.notna().any() and numbers.notna().sum() == (text != "").sum()
-            table[name] = numbers if numeric else text
-    table["id"] = table["id"].replace({"nan": "", "None": ""})
-    return table
-
-
-def _written(values: pd.Series) -> pd.Series:
-    """Return values as a table writes them, "" where there is none."""
-    there = values.notna()
-    if pd.api.types.is_float_dtype(values):
-        # 1, none, 2 is 1.0, NaN, 2.0 in a parquet file.
-        as_short = partial(np.format_float_positional, trim="-")
-        values = values.map(as_short, na_action="ignore")
-    return values.astype(object).where(there, "").astype(str).str.strip()
-
-
-def _position_problem(written: dict[str, str], degrees: dict[str, float]) -> str:
-    for name, (low, high) in _LIMITS_DEG.items():
-        if not np.isfinite(degrees[name]):
-            return f"{name} {written[name]!r} is no number of degrees; write 150.1, not 10:00:24"
-        if not low <= degrees[name] <= high:
-            return f"{name} {written[name]!r} is not between {low:g} and {high:g} degrees"
-    return ""
+        if name in ("id", "label") or name.lower() in as_written:
+            table[name] = as_text(table[name], path)
+        elif name not in ("ra", "dec", LINE):
+            table[name] = typed(table[name])
+    return table, positions
 
 
 def sky(table: pd.DataFrame) -> SkyCoord:

@@ -1,0 +1,185 @@
+"""Positions in users' tables: which columns they are, and what is written in them."""
+
+import logging
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+import pandas as pd
+from astropy.coordinates import Angle
+
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.tables import GAPS
+
+log = logging.getLogger("galaxy_lvm.positions")
+
+# What published tables call them, without letter case, blanks, underscores and brackets.
+_ENDINGS = ("", "deg", "degree", "degrees", "d")
+_RA = ("ra", "raj2000", "ra2000", "raicrs", "alphaj2000", "alphawinj2000", "rightascension", "sra",
+       "rahms", "rasexagesimal", "meanra", "ramean", "rafk5")  # fmt: skip
+_DEC = ("dec", "decj2000", "dej2000", "dec2000", "de2000", "decicrs", "deicrs", "deltaj2000",
+        "deltawinj2000", "decl", "declination", "sdec", "decdms", "decsexagesimal", "meandec",
+        "decmean", "decfk5")  # fmt: skip
+_NAMES = {
+    "ra": {name + ending for name in _RA for ending in _ENDINGS},
+    "dec": {name + ending for name in _DEC for ending in _ENDINGS} | {"dedeg"},
+}
+_MEANING = {"ra": "right ascension", "dec": "declination"}
+_LIMITS_DEG = {"ra": (0.0, 360.0), "dec": (-90.0, 90.0)}
+# Columns of hours, minutes and seconds apart, as in the tables of journals.
+_IN_PARTS = {"rah", "ram", "ras"}
+# 10:23:45.6, 10h23m45.6s, 10 23 45.6, 10d23'45.6" and without seconds.
+_SEXAGESIMAL = re.compile(
+    r"""[+-]?\s*\d{1,3}\s*[:hd°\s]\s*\d{1,2}(\.\d*)?\s*[:m'′\s]?
+        (\s*\d{1,2}(\.\d*)?\s*(s|"|″|'')?)?""",
+    re.VERBOSE,
+)
+
+
+def position_columns(columns: Sequence[str], path: str | Path) -> dict[str, str]:
+    """Return which columns are `ra` and `dec`; empty if there is neither.
+
+    Parameters
+    ----------
+    columns
+        The table's. One called exactly `ra` or `dec` is taken whatever the others are called, else
+        the one that bears any usual name (RA, RAJ2000, ra_deg, ALPHA_J2000, Decl. ...).
+    path
+        File, for messages.
+
+    Raises
+    ------
+    DataError
+        If several could be one of them, only one of both is there, or hours, minutes and seconds
+        are columns of their own.
+    """
+    short = {column: re.sub(r"[^a-z0-9]", "", column.lower()) for column in columns}
+    found = {}
+    for name, aliases in _NAMES.items():
+        matches = [column for column in columns if short[column] in aliases]
+        if name in columns:
+            matches = [name]
+        if len(matches) > 1:
+            raise DataError(
+                f"{path}: columns {', '.join(map(repr, matches))} could all be {name!r}; rename "
+                f"the one that is meant to {name!r}"
+            )
+        if matches:
+            found[name] = matches[0]
+    if not found and set(short.values()) >= _IN_PARTS:
+        raise DataError(
+            f"{path}: hours, minutes and seconds of the positions are columns of their own (RAh, "
+            "RAm, RAs ...); join them to columns ra and dec, for instance 10:23:45.6"
+        )
+    if len(found) == 1:
+        (name, column), (other,) = *found.items(), set(_NAMES) - set(found)
+        raise DataError(
+            f"{path}: column {column!r} is the {_MEANING[name]}, but no column has the usual name "
+            f"of a {_MEANING[other]}; call it {other!r}, or rename {column!r} if it is none; the "
+            f"table has {list(columns)}"
+        )
+    return found
+
+
+def degrees_of(
+    written: pd.DataFrame, units: Mapping[str, str] | None = None
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return positions in degrees, and what is wrong with each row.
+
+    Parameters
+    ----------
+    written
+        Columns `ra` and `dec`: degrees, or sexagesimal (hours of right ascension, degrees of
+        declination), text or numbers.
+    units
+        Unit of `ra`, `dec` where the table declares one.
+
+    Returns
+    -------
+    degrees : pandas.DataFrame
+        `ra` in [0, 360], `dec` in [-90, 90]; NaN where there is none or it is wrong.
+    problems : list of str
+        "" where both are good or both are gaps.
+    """
+    parts = {name: _degrees(written[name], name, (units or {}).get(name)) for name in _NAMES}
+    gaps = {name: _gaps(written[name]) for name in _NAMES}
+    degrees = pd.DataFrame(parts, index=written.index)
+    problems = []
+    for row, texts in enumerate(written[list(_NAMES)].itertuples(index=False)):
+        alone = gaps["ra"][row] != gaps["dec"][row]
+        if gaps["ra"][row] and gaps["dec"][row]:
+            problems.append("")
+            continue
+        values = {name: parts[name][row] for name in _NAMES}
+        problems.append(_problem(texts._asdict(), values, alone))
+    wrong = np.array([bool(problem) for problem in problems])
+    degrees.loc[wrong, :] = np.nan
+    _warn_of_hours(degrees["ra"])
+    return degrees, problems
+
+
+def _gaps(values: pd.Series) -> np.ndarray:
+    texts = values.astype(object).where(values.notna(), "").astype(str).str.strip()
+    return texts.str.lower().isin(GAPS).to_numpy(bool)
+
+
+def _degrees(values: pd.Series, name: str, unit: str | None) -> np.ndarray:
+    """Return a column in degrees (n,), NaN where it cannot be read."""
+    numbers = pd.to_numeric(values, errors="coerce").astype(float).to_numpy(copy=True)
+    if unit is not None and np.isfinite(numbers).any():
+        # Texts have units such as "h:m:s", which say what the text shows anyway.
+        try:
+            numbers *= u.Unit(unit).to(u.deg)
+        except (ValueError, u.UnitConversionError) as error:
+            raise DataError(f"column {name!r} has the unit {unit!r}, which is no angle") from error
+    for row in np.flatnonzero(np.isnan(numbers)):
+        text = _plain(values.iloc[row])
+        if _SEXAGESIMAL.fullmatch(text):
+            numbers[row] = _angle(text, name)
+    return numbers
+
+
+def _plain(text: object) -> str:
+    return str(text).strip().replace("−", "-").lower()
+
+
+def _angle(text: str, name: str) -> float:
+    in_degrees = name == "dec" or "d" in text or "°" in text
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # 60 seconds are a mistake of the table
+            return float(Angle(text, u.deg if in_degrees else u.hourangle).deg)
+    except (ValueError, Warning):
+        return np.nan
+
+
+def _problem(texts: Mapping[str, object], degrees: Mapping[str, float], alone: bool) -> str:
+    forms = {name: bool(_SEXAGESIMAL.fullmatch(_plain(text))) for name, text in texts.items()}
+    if forms["ra"] != forms["dec"] and np.isfinite(list(degrees.values())).all():
+        return (
+            f"ra {texts['ra']!r} and dec {texts['dec']!r} are written in different ways; write "
+            "both in degrees or both as 10:00:24"
+        )
+    for name, (low, high) in _LIMITS_DEG.items():
+        text = str(texts[name]).strip()
+        if not np.isfinite(degrees[name]):
+            if alone and text.lower() in GAPS | {"<na>"}:
+                return f"{name} is missing; give both or neither"
+            if re.fullmatch(r"[+-]?\d+,\d+", text):
+                return f"{name} {text!r} has a decimal comma; write {text.replace(',', '.')}"
+            return f"{name} {text!r} is no number of degrees; write 150.1 or 10:00:24"
+        if not low <= degrees[name] <= high:
+            return f"{name} {text!r} is not between {low:g} and {high:g} degrees"
+    return ""
+
+
+def _warn_of_hours(ra: pd.Series) -> None:
+    known = ra.dropna()
+    if len(known) >= 20 and known.max() <= 24 and known.max() - known.min() > 12:
+        log.warning(
+            "all right ascensions lie between 0 and 24 and are taken for degrees; if they are "
+            "hours, write them as 10:23:45.6 or multiply them by 15"
+        )
