@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
+from galaxy_lvm.core.tables import load_table  # noqa: E402
 from galaxy_lvm.multitask.disagreements import label_disagreements  # noqa: E402
 from galaxy_lvm.report.metrics import classification_metrics  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
@@ -104,8 +105,8 @@ def main() -> None:
     if arguments.results_dir is None or arguments.labels is None:
         print("not run: needs RESULTS_DIR and LABELS.csv, which the project does not contain")
         return
-    predictions = pd.read_parquet(arguments.results_dir / "predictions" / "multitask.parquet")
-    votes = pd.read_csv(arguments.labels, dtype={"id": str}).set_index("id")
+    predictions = load_table(arguments.results_dir / "predictions" / "multitask.parquet")
+    votes = load_table(arguments.labels, numbers=("p_*",)).set_index("id")
     share = share_of_volunteers(votes)
     names = [name[2:] for name in predictions.columns if name.startswith("p_")]
     models = {}

@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,6 +20,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from galaxy_lvm.core.config import load_config  # noqa: E402
 from galaxy_lvm.core.seeds import derive_seed  # noqa: E402
+from galaxy_lvm.core.tables import load_table, save_table  # noqa: E402
 from galaxy_lvm.lvm.weights import read_card  # noqa: E402
 from galaxy_lvm.multitask.heads import restored_images  # noqa: E402
 from galaxy_lvm.multitask.tasks import (  # noqa: E402
@@ -49,7 +49,7 @@ VARIANTS = {
 
 def halve_validation(run: Path, work: Path, seed: int) -> tuple[Path, Path]:
     """Write two tables of splits: one half of the validation galaxies steers, the other judges."""
-    table = pd.read_parquet(run / "data/galaxies/splits.parquet")
+    table = load_table(run / "data/galaxies/splits.parquet")
     rows = table.index[table["split"] == "val"].to_numpy()
     rows = np.random.default_rng(derive_seed(seed, "bench_lag")).permutation(rows)
     paths = []
@@ -57,7 +57,7 @@ def halve_validation(run: Path, work: Path, seed: int) -> tuple[Path, Path]:
     for name, half in halves.items():
         keep = (table["split"] != "val") | table.index.isin(half)
         paths.append(work / f"splits_{name}.parquet")
-        table[keep].to_parquet(paths[-1])
+        save_table(paths[-1], table[keep])
     return paths[0], paths[1]
 
 

@@ -23,6 +23,7 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import torch  # noqa: E402
 from galaxy_lvm.core.config.lens_search import ImageReading, Tiles  # noqa: E402
+from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.lenses.detector import load_detector  # noqa: E402
 from galaxy_lvm.lenses.search import find_threshold, search_items
 from galaxy_lvm.lenses.sources import Item, load_files
@@ -63,7 +64,7 @@ def share(found: np.ndarray) -> dict[str, object]:
 
 def measure(folder: Path, weights: Path, threshold: float, radius_arcsec: float) -> dict:
     """Return shares by grade at a threshold, and how well the scores separate the grades."""
-    listed = pd.read_csv(folder / "labels.csv")
+    listed = load_table(folder / "labels.csv")
     # Of two candidates with one image nobody says which is in its centre.
     labels = listed[~listed["file"].duplicated(keep=False)].reset_index(drop=True)
     detector = load_detector(weights).to("cuda" if torch.cuda.is_available() else "cpu")

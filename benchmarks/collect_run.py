@@ -8,6 +8,7 @@ measurements are per job. Runs on real galaxies are kept the same way.
 """
 
 import argparse
+import csv
 import json
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import pandas as pd  # noqa: E402
+from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.report.results import read_results  # noqa: E402
 
 KEPT = ("accuracy", "f1", "psnr", "ssim")
@@ -37,7 +39,7 @@ def scores(run: Path) -> dict:
 
 def claims(run: Path) -> dict:
     """Return claim -> verdict and differences."""
-    tables = [pd.read_csv(path) for path in sorted((run / "tables").glob("*claims.csv"))]
+    tables = [load_table(path) for path in sorted((run / "tables").glob("*claims.csv"))]
     rows = pd.concat(tables).fillna("")
     return {row.claim: [row.verdict, row.detail] for row in rows.itertuples()}
 
@@ -46,7 +48,7 @@ def seconds(run: Path) -> tuple[dict, dict]:
     """Return CPU and wall seconds by job."""
     folder, cpu, wall = run / "benchmarks", {}, {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        row = pd.read_csv(path, sep="\t").iloc[0]
+        row = next(csv.DictReader(path.read_text().splitlines(), delimiter="\t"))
         name = str(path.relative_to(folder)).removesuffix(".tsv")
         cpu[name], wall[name] = round(float(row["cpu_time"]), 1), round(float(row["s"]), 1)
     return cpu, wall

@@ -13,7 +13,8 @@ from galaxy_lvm.core.config import load_config, section
 from galaxy_lvm.core.config.lens_search import Search
 from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.core.state import atomic_path, state_folder
+from galaxy_lvm.core.state import state_folder
+from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.lenses.detector import load_detector
 from galaxy_lvm.lenses.gallery import draw_gallery
 from galaxy_lvm.lenses.search import find_threshold, gallery_images, search_items, search_key
@@ -70,8 +71,7 @@ def main(
     pictures = gallery_images(best, items, load, GALLERY_SIDE_PIX)
     save(draw_gallery(pictures, best, len(found)), gallery)
     write_rejected(rejected, [*rejections, *refused])
-    with atomic_path(table) as temporary:
-        found.to_csv(temporary, index=False)
+    save_table(table, found)
 
 
 def command_line() -> None:

@@ -6,7 +6,7 @@ from galaxy_lvm.core.config.extensions import Parameter
 from galaxy_lvm.core.config.handed import section
 from galaxy_lvm.core.logs import job_log, log, progress
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.features.parameters import (
     INPUTS,
     PREDICTION_COLUMNS,
@@ -72,11 +72,8 @@ def main(
                 rows += long_rows("parameters", parameter.column, "regression", name, seed, scores)
                 predicted.append(test)
     write_results(metrics, rows)
-    with atomic_path(predictions) as path:
-        table = (
-            pd.concat(predicted) if predicted else pd.DataFrame(columns=list(PREDICTION_COLUMNS))
-        )
-        table.to_parquet(path, index=False)
+    none = pd.DataFrame(columns=list(PREDICTION_COLUMNS))
+    save_table(predictions, pd.concat(predicted) if predicted else none)
 
 
 def _limited(table: pd.DataFrame, max_train: int, seed: int) -> pd.DataFrame:

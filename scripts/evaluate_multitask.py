@@ -2,7 +2,7 @@
 
 import torch
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.multitask.evaluate import TestSplit, evaluate_multitask
 from galaxy_lvm.report.results import write_per_galaxy, write_results
 
@@ -45,8 +45,7 @@ def main(
     scores = evaluate_multitask(weights, test, n_orientations, zooms, seed)
     write_results(metrics, scores.rows)
     write_per_galaxy(per_galaxy, scores.galaxies)
-    with atomic_path(predictions) as temporary:
-        scores.probabilities.to_parquet(temporary)
+    save_table(predictions, scores.probabilities)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from galaxy_lvm.core.config.extensions import Outliers
 from galaxy_lvm.core.config.handed import section
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.features.outlier_trials import (
     baseline_scores,
     kinds_of_crops,
@@ -74,8 +74,7 @@ def main(
     rows += rare_kind_rows(galaxies, values, reference, kinds, detect, settings, seed)
     write_results(metrics, rows)
     for path, frame in ((scores, galaxies), (oddities, odd)):
-        with atomic_path(path) as temporary:
-            frame.to_parquet(temporary, index=False)
+        save_table(path, frame)
 
 
 def _reference(split: np.ndarray, n_wanted: int, seed: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.tables import load_table, save_table
 from galaxy_lvm.report.results import (
     read_per_galaxy,
     read_results,
@@ -30,9 +30,8 @@ def main(
     """
     write_results(all_metrics, read_results(metrics))
     write_per_galaxy(all_per_galaxy, [read_per_galaxy(per_galaxy)])
-    tables = [pd.read_parquet(path) for path in predictions]
-    with atomic_path(all_predictions) as temporary:
-        pd.concat(tables, ignore_index=True).to_parquet(temporary)
+    tables = [load_table(path) for path in predictions]
+    save_table(all_predictions, pd.concat(tables))
 
 
 if __name__ == "__main__":

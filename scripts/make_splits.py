@@ -9,7 +9,7 @@ from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.schemes import NamedScheme
 from galaxy_lvm.core.config.survey import Splits
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.survey.classes import labels_from_columns
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.duplicates import duplicate_groups
@@ -73,8 +73,7 @@ def main(
     copies = len(galaxies) - galaxies["group"].nunique()
     counts = result.groupby(["label", "split"]).size().unstack(fill_value=0)
     log.info("%d copies kept with their original\n%s", copies, counts.to_string())
-    with atomic_path(splits) as path:
-        result.to_parquet(path, index=False)
+    save_table(splits, result)
     earlier = [line for path in earlier_rejected for line in read_rejected(path).to_dict("records")]
     write_rejected(rejected, [*earlier, *rejections])
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 from galaxy_lvm.core.logs import job_log, log
 from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.fewshot import claims as fewshot
 from galaxy_lvm.hitl import claims as hitl
 from galaxy_lvm.lenses import claims as lenses
@@ -14,6 +15,9 @@ from galaxy_lvm.multitask.claims import best_classical
 from galaxy_lvm.report.results import paper_values, read_results
 from galaxy_lvm.report.summary import summary_html, summary_text
 from galaxy_lvm.training.model_specs import model_specs
+
+# Columns of the chapters' tables that a line of the summary shows.
+_SCORES = ("n_*", "accuracy*", "aupr*", "boxes_ap*", "paper_*")
 
 
 def main(
@@ -54,14 +58,15 @@ def main(
     results = read_results(list(metrics))
     tables = [(spec, multitask.build_table(spec, results, paper_values(paper_csv, spec.item)))
               for spec in multitask.TABLES]  # fmt: skip
-    detectors = pd.read_csv(detector_table) if detector_table else None
-    lines = multitask.summary_lines(tables) + fewshot.summary_lines(pd.read_csv(few_shot_table))
+    detectors = load_table(detector_table, _SCORES) if detector_table else None
+    lines = multitask.summary_lines(tables)
+    lines += fewshot.summary_lines(load_table(few_shot_table, _SCORES))
     lines += [] if detectors is None else lenses.summary_lines(detectors)
-    lines += hitl.summary_lines(pd.read_csv(hitl_table))
+    lines += hitl.summary_lines(load_table(hitl_table, _SCORES))
     specs = model_specs(few_shot_models)
     from_scratch = {s.label: s.display_name for s in specs if s.is_network and not s.pretrained}
-    judged = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in claims]
-    predictions = pd.concat([pd.read_parquet(path) for path in few_shot_predictions])
+    judged = [load_table(path) for path in claims]
+    predictions = pd.concat([load_table(path) for path in few_shot_predictions])
     few_shot = fewshot.few_shot_claims(read_results(few_shot_metrics), predictions, from_scratch)
     found = [lenses.detector_claims(read_results(detector_metrics))] if detector_metrics else []
     verdicts = pd.concat([judged[0], few_shot, *found, *judged[1:]])

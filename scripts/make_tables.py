@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from galaxy_lvm.core.logs import job_log, log
-from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.multitask.claims import judge_claims
 from galaxy_lvm.multitask.tables import TABLES, build_table, table_html
 from galaxy_lvm.report.results import paper_values, read_per_galaxy, read_results, write_table
@@ -35,8 +35,7 @@ def main(
         table = build_table(spec, results, paper_values(paper_csv, spec.item))
         write_table(folder / f"{spec.stem}.csv", table, table_html(spec, table))
     claims = judge_claims(results, read_per_galaxy(list(per_galaxy)))
-    with atomic_path(folder / "claims.csv") as path:
-        claims.to_csv(path, index=False)
+    save_table(folder / "claims.csv", claims)
     for row in claims.itertuples():
         log.info("%s: %s", row.claim, row.verdict)
 

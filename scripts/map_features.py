@@ -4,7 +4,7 @@ from galaxy_lvm.core.config.extensions import FeatureMap
 from galaxy_lvm.core.config.handed import section
 from galaxy_lvm.core.logs import job_log, log
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.features.embedding import embed, map_scores
 from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.store import FeatureStore
@@ -46,8 +46,7 @@ def main(
         scores = map_scores(values, xy, labels, seed)
     scores |= {"n_shown": len(sample), "n_galaxies": len(table)}
     write_results(metrics, long_rows("map", "t-SNE", "lvm", "", seed, scores))
-    with atomic_path(places) as temporary:
-        sample.assign(label=labels, x=xy[:, 0], y=xy[:, 1]).to_parquet(temporary, index=False)
+    save_table(places, sample.assign(label=labels, x=xy[:, 0], y=xy[:, 1]))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Draw confusion and calibration of the classifiers on test galaxies."""
 
-import pandas as pd
 from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.multitask.disagreements import class_columns
 from galaxy_lvm.multitask.training_figures import draw_classification
 from galaxy_lvm.report.style import save
@@ -17,7 +17,7 @@ def main(predictions: str, figure: str) -> None:
     figure
         File to write, ending in .pdf.
     """
-    shares = pd.read_parquet(predictions)
+    shares = load_table(predictions)
     save(draw_classification(shares, class_columns(shares)), figure)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.lenses.curve_figures import draw_detection_curves
 from galaxy_lvm.lenses.example_figure import Shown, choose_fields, draw_detections
 from galaxy_lvm.lenses.match import of_run, read_detections
@@ -12,6 +13,8 @@ from galaxy_lvm.lenses.table import DETECTOR_NAMES
 from galaxy_lvm.report.results import read_results
 from galaxy_lvm.report.style import save
 from galaxy_lvm.survey.fields import FieldStore
+
+_SCORES = ("n_*", "boxes_*", "masks_*", "max_*", "paper_*")
 
 
 def main(
@@ -58,7 +61,7 @@ def main(
     ]
     chosen = choose_fields(store, [one.detections for one in shown], n_examples)
     save(draw_detections(store, chosen, shown), fig06)
-    drawn = draw_detection_curves(results, read_results(curves), pd.read_csv(table), names)
+    drawn = draw_detection_curves(results, read_results(curves), load_table(table, _SCORES), names)
     save(drawn, curves_figure)
 
 

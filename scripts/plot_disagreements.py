@@ -1,8 +1,7 @@
 """Draw and list the test galaxies whose label the networks contradict."""
 
-import pandas as pd
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.tables import load_table, save_table
 from galaxy_lvm.multitask.disagreement_figure import N_SHOWN, draw_disagreements
 from galaxy_lvm.multitask.disagreements import class_columns, label_disagreements
 from galaxy_lvm.report.style import save
@@ -21,10 +20,9 @@ def main(predictions: str, crops: str, figure: str, table: str) -> None:
     figure, table
         Files to write, ending in .pdf and .csv.
     """
-    shares = pd.read_parquet(predictions)
+    shares = load_table(predictions)
     doubtful = label_disagreements(shares, class_columns(shares))
-    with atomic_path(table) as path:
-        doubtful.to_csv(path, index=False)
+    save_table(table, doubtful)
     with CropStore(crops) as store:
         images = store.by_id(doubtful["id"].head(N_SHOWN).tolist())
     save(draw_disagreements(images, doubtful), figure)

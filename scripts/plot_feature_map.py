@@ -1,7 +1,7 @@
 """Draw the map of the features, with galaxies drawn in."""
 
-import pandas as pd
 from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.features.neighbour_figures import draw_map, thumbnail_rows
 from galaxy_lvm.report.results import read_results
 from galaxy_lvm.report.style import save
@@ -20,7 +20,7 @@ def main(metrics: str, places: str, crops: str, figure: str) -> None:
     figure
         File to write, ending in .pdf.
     """
-    table = pd.read_parquet(places)
+    table = load_table(places)
     cells = thumbnail_rows(table)
     found = read_crops(crops, table["index"].to_numpy()[list(cells.values())])
     results = read_results(metrics).set_index("metric")["value"]

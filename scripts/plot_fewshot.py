@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from galaxy_lvm.core.logs import job_log, log
-from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.tables import load_table, save_table
 from galaxy_lvm.fewshot.figures import draw_confusions, draw_few_shot, draw_reliability
 from galaxy_lvm.fewshot.scores import (
     efficiency_sentences,
@@ -65,14 +65,13 @@ def main(
         [spec.label for spec in specs if not spec.is_lvm],
     )
     write_table(table, scores, few_shot_html(scores, saved, names, notes))
-    with atomic_path(efficiency) as temporary:
-        saved.to_csv(temporary, index=False)
+    save_table(efficiency, saved)
     for sentence in efficiency_sentences(saved, names):
         log.info("%s", sentence)
     labels = galaxies["test"].labels
     chance = float(np.bincount(labels).max() / len(labels))
     save(draw_few_shot(scores, names, notes, chance), fig05)
-    predictions = pd.concat([pd.read_parquet(path) for path in job_predictions])
+    predictions = pd.concat([load_table(path) for path in job_predictions])
     save(draw_confusions(predictions, names, class_names), confusion)
     save(draw_reliability(predictions, names, class_names), reliability)
 

@@ -3,7 +3,7 @@
 from galaxy_lvm.core.config.handed import section
 from galaxy_lvm.core.config.hitl import Sizes
 from galaxy_lvm.core.logs import job_log, log
-from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.hitl.claims import claims_table
 from galaxy_lvm.hitl.figures import draw_comparison
 from galaxy_lvm.hitl.tables import comparison_html, comparison_table
@@ -33,8 +33,7 @@ def main(
     save(draw_comparison(comparison, target), figure)
     judged = claims_table(results, sizes)
     write_table(table, comparison, comparison_html(comparison, judged, target))
-    with atomic_path(claims) as path:
-        judged.to_csv(path, index=False)
+    save_table(claims, judged)
     for row in judged.itertuples():
         log.info("%s: %s, %s", row.claim, row.verdict, row.detail)
 

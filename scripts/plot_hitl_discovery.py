@@ -1,8 +1,7 @@
 """Draw the searches in a pool by selection rule, and table them beside the paper's precision."""
 
-import pandas as pd
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.tables import load_table, save_table
 from galaxy_lvm.hitl.figures import draw_searches
 from galaxy_lvm.hitl.tables import discovery_table
 from galaxy_lvm.report.results import paper_values, read_results
@@ -24,9 +23,8 @@ def main(metrics: str, targets: str, paper_csv: str, figure: str, table: str) ->
         Files to write, ending in .pdf and .csv.
     """
     results = read_results([metrics])
-    save(draw_searches(results, pd.read_csv(targets)["target"].tolist()), figure)
-    with atomic_path(table) as path:
-        discovery_table(results, paper_values(paper_csv, "sec5c")).to_csv(path, index=False)
+    save(draw_searches(results, load_table(targets)["target"].tolist()), figure)
+    save_table(table, discovery_table(results, paper_values(paper_csv, "sec5c")))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Draw figure 7: prompts and what the loop recommends after some rounds."""
 
-import pandas as pd
 from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.hitl.figures import draw_targets
 from galaxy_lvm.report.style import save
 from galaxy_lvm.survey.crop_store import CropStore
@@ -21,10 +21,10 @@ def main(recommended: str, targets: str, crops: str, figure: str) -> None:
     figure
         File ending in .pdf to write.
     """
-    shown = pd.read_parquet(recommended)
+    shown = load_table(recommended)
     with CropStore(crops) as store:
         images = store.by_id(shown["id"].unique())
-    save(draw_targets(shown, images, pd.read_csv(targets)["target"].tolist()), figure)
+    save(draw_targets(shown, images, load_table(targets)["target"].tolist()), figure)
 
 
 if __name__ == "__main__":

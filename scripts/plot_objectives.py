@@ -1,7 +1,7 @@
 """Draw and table what the pretraining objectives taught."""
 
-import pandas as pd
 from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.multitask.training_figures import draw_objectives
 from galaxy_lvm.report.results import read_results, write_table
 from galaxy_lvm.report.style import save
@@ -23,7 +23,7 @@ def main(histories: dict[str, str], objectives: str, in_use: str, figure: str, t
         Files to write, ending in .pdf and .csv.
     """
     summary = objectives_summary(read_results(objectives), in_use)
-    losses = {name: pd.read_csv(path) for name, path in histories.items()}
+    losses = {name: load_table(path, numbers=("*",)) for name, path in histories.items()}
     save(draw_objectives(summary, losses, in_use), figure)
     write_table(table, summary.reset_index(), objectives_html(summary))
 

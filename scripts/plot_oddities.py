@@ -1,7 +1,7 @@
 """Draw oddities put into test galaxies, with the best place that a method gives them."""
 
-import pandas as pd
 from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.features.oddities import inject
 from galaxy_lvm.features.outlier_figures import draw_oddities
 from galaxy_lvm.features.outliers import METHODS
@@ -25,7 +25,7 @@ def main(oddities: str, crops: str, figure: str, seed: int) -> None:
     seed
         The run's seed; oddities are made again from it.
     """
-    odd = pd.read_parquet(oddities)
+    odd = load_table(oddities)
     rows, notes, names = [], [], []
     for kind, part in odd.groupby("kind", sort=False):
         part = part.head(EXAMPLES_PER_KIND)

@@ -1,7 +1,7 @@
 """Draw parameters, predicted and true, and table how well they are predicted."""
 
-import pandas as pd
 from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.features.parameter_figures import draw_parameters
 from galaxy_lvm.features.tables import parameters_html, parameters_table
 from galaxy_lvm.report.results import read_results, write_table
@@ -23,7 +23,7 @@ def main(metrics: str, predictions: str, parameters: list[dict], figure: str, ta
     scales = {entry["column"]: entry.get("scale", "linear") for entry in parameters}
     scores = parameters_table(read_results(metrics), scales)
     write_table(table, scores, parameters_html(scores))
-    save(draw_parameters(scores, pd.read_parquet(predictions)), figure)
+    save(draw_parameters(scores, load_table(predictions)), figure)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Draw galaxies beside the most similar ones, and write them down as a page."""
 
-import pandas as pd
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.features.neighbour_figures import draw_similar
 from galaxy_lvm.features.tables import similar_html
 from galaxy_lvm.report.results import read_results
@@ -27,8 +27,7 @@ def main(
     figure, page
         Files to write, ending in .pdf and .html.
     """
-    table = pd.read_csv(neighbours, dtype={"query": str, "id": str})
-    table = table.fillna({"label": "", "query_label": ""})
+    table = load_table(neighbours, numbers=("query_index", "index", "rank", "distance"))
     text = similar_html(table, read_results(metrics))
     with atomic_path(page) as path:
         path.write_text(text, encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import pandas as pd
 from galaxy_lvm.core.logs import job_log, log
+from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.multitask.training_figures import draw_multitask_training
 from galaxy_lvm.report.style import save
 
@@ -22,11 +23,10 @@ def main(histories: dict[str, str], figure: str) -> None:
 
 def read_history(path: str) -> pd.DataFrame:
     """Read a validation record; one without any validation gives an empty table."""
-    try:
-        return pd.read_csv(path)
-    except pd.errors.EmptyDataError:
+    history = load_table(path, numbers=("*",))
+    if history.empty:
         log.warning("%s: no validation; multitask.validate_every_steps is above optim.steps", path)
-        return pd.DataFrame()
+    return history
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """Draw and list the most unusual galaxies."""
 
-import pandas as pd
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.tables import load_table, save_table
 from galaxy_lvm.features.outlier_figures import draw_unusual
 from galaxy_lvm.features.outliers import unusual_galaxies
 from galaxy_lvm.report.style import save
@@ -25,9 +24,8 @@ def main(scores: str, crops: str, n_listed: int, figure: str, table: str) -> Non
     figure, table
         Files to write, ending in .pdf and .csv.
     """
-    unusual = unusual_galaxies(pd.read_parquet(scores), n_listed)
-    with atomic_path(table) as path:
-        unusual.to_csv(path, index=False)
+    unusual = unusual_galaxies(load_table(scores), n_listed)
+    save_table(table, unusual)
     shown = unusual.head(N_SHOWN)
     save(draw_unusual(read_crops(crops, shown["index"]), shown), figure)
 

@@ -6,7 +6,7 @@ from galaxy_lvm.core.config.extensions import Similarity
 from galaxy_lvm.core.config.handed import section
 from galaxy_lvm.core.logs import job_log, log
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.similarity import SimilaritySearch, drop_self
 from galaxy_lvm.features.similarity_trials import (
@@ -70,10 +70,7 @@ def main(
     facts |= {"n_galaxies": len(pool), "in_use": use_index}
     write_results(metrics, rows + long_rows("similarity", "search", "index", f"k={k}", seed, facts))
     own = _own_rows(pool, queries["id"], same)
-    with atomic_path(table) as temporary:
-        neighbour_table(queries, *drop_self(*found, own, k), pool, labels).to_csv(
-            temporary, index=False
-        )
+    save_table(table, neighbour_table(queries, *drop_self(*found, own, k), pool, labels))
 
 
 def _trials(

@@ -6,7 +6,8 @@ import pandas as pd
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import job_log, progress
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.core.state import atomic_path, state_folder
+from galaxy_lvm.core.state import state_folder
+from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.hitl.discovery import Search, open_search, search_runs, targets_table
 from galaxy_lvm.hitl.pools import read_galaxies, resolve_targets
 from galaxy_lvm.hitl.settings import settings_from
@@ -50,8 +51,7 @@ def main(
     state = state_folder(state_root, recipe_version, [settings, seed], [features, splits, cutouts])
     n_prompts = settings["discovery"]["n_prompts"]
     table = targets_table(galaxies, settings["targets"], n_prompts, derive_seed(seed, "rare"))
-    with atomic_path(targets) as path:
-        table.to_csv(path, index=False)
+    save_table(targets, table)
     searched = table.loc[table["searched"], "target"].tolist()
     if not searched:
         raise DataError(f"none of hitl.targets can be searched for in this pool; see {targets}")
@@ -64,8 +64,7 @@ def main(
                 rows += search_rows(search, rule, annotator, number, settings, state, seed)
             shown.append(shown_galaxies(search, settings, seed))
     write_results(metrics, rows)
-    with atomic_path(recommended) as path:
-        pd.concat(shown, ignore_index=True).to_parquet(path, index=False)
+    save_table(recommended, pd.concat(shown))
     shutil.rmtree(state)
 
 

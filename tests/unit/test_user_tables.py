@@ -92,7 +92,9 @@ def test_units_of_a_table_are_honoured(tmp_path):
     table["ra"].unit, table["dec"].unit = "hourangle", "deg"
     for name, form in (("t.ecsv", "ascii.ecsv"), ("t.vot", "votable")):
         table.write(tmp_path / name, format=form)
-        assert read_table(tmp_path / name, Folder())["ra"].tolist() == pytest.approx([150.25, 151.5])
+        assert read_table(tmp_path / name, Folder())["ra"].tolist() == pytest.approx(
+            [150.25, 151.5]
+        )
 
 
 def several_tables():
@@ -157,7 +159,7 @@ def test_what_cannot_be_read_says_which_form_to_save(tmp_path, name):
 
 def test_digits_that_are_names_stay_as_they_are(tmp_path):
     """zooniverse/Galaxy-Zoo#59 and others: one gap made floats of 64-bit ids, 42 of 0042."""
-    rows = [f"{LONG},a.png,1,{LONG},0042,7,0.5", f"1e5,b.png,2,,0043,,nan", "3,c.png,0,5,,9,-.5"]
+    rows = [f"{LONG},a.png,1,{LONG},0042,7,0.5", "1e5,b.png,2,,0043,,nan", "3,c.png,0,5,,9,-.5"]
     text = "id,file,label,objid,plate,n,p\n" + "\n".join(rows) + "\n"
     table = read_table(written(tmp_path, text), Folder())
     assert table["id"].tolist() == [LONG, "1e5", "3"]
@@ -259,7 +261,9 @@ def test_one_column_may_be_id_and_file(tmp_path):
 
 
 def test_rows_bear_the_line_that_they_begin_at(tmp_path):
-    text = '# a comment\nid,file,label,note\na,g.png,x,"one\n\n# two"\n\n# b,g.png,y,z\nc,h.png,y,z\n'
+    text = (
+        '# a comment\nid,file,label,note\na,g.png,x,"one\n\n# two"\n\n# b,g.png,y,z\nc,h.png,y,z\n'
+    )
     table = read_table(written(tmp_path, text), Folder())
     assert table["row"].tolist() == [3, 8] and table["note"].tolist() == ["one\n\n# two", "z"]
 

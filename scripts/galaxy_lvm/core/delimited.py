@@ -92,7 +92,9 @@ def parse(
     try:
         number, header = next(rows)
     except StopIteration:
-        raise DataError(f"{path}: not a readable CSV table: it is empty; the first line names the columns") from None
+        raise DataError(
+            f"{path}: not a readable CSV table: it is empty; the first line names the columns"
+        ) from None
     names = [name.strip() for name in header]
     body = list(rows)
     behind = _commented_header(lines, separator, names, expected)

@@ -83,6 +83,8 @@ def load_table(
     try:
         if path.suffix == _PARQUET:
             return _texts_filled(pd.read_parquet(path))
+        if path.read_bytes()[:3].strip() == b"" and path.stat().st_size:
+            return pd.DataFrame()  # a table without columns, as a record of nothing is
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a readable table: {error}; have it made again") from error
@@ -141,9 +143,10 @@ def _texts_filled(table: pd.DataFrame) -> pd.DataFrame:
     changed = {}
     for name in table.columns:
         column = table[name]
-        is_text = column.dtype == object or isinstance(column.dtype, pd.StringDtype)
-        if is_text and all(isinstance(value, str) for value in column.dropna()):
-            changed[name] = column.astype(object).where(column.notna(), "").astype("str")
+        if isinstance(column.dtype, pd.StringDtype):
+            changed[name] = column.fillna("")
+        elif column.dtype == object and all(isinstance(value, str) for value in column.dropna()):
+            changed[name] = column.where(column.notna(), "").astype("str")
     return table.assign(**changed)
 
 

@@ -144,7 +144,9 @@ def _from_fits(content: bytes) -> pd.DataFrame:
     from astropy.table import Table
 
     with fits.open(io.BytesIO(content)) as hdus:
-        tables = [i for i, hdu in enumerate(hdus) if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]
+        tables = [
+            i for i, hdu in enumerate(hdus) if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)
+        ]
         if len(tables) != 1:
             raise DataError(f"the FITS file holds {len(tables)} tables; save one that has one")
         return _from_astropy(Table.read(hdus, hdu=tables[0]))
@@ -178,15 +180,7 @@ def _from_astropy(table: object) -> pd.DataFrame:
         if np.ndim(column) != 1:
             wide.append(name)
             continue
-        values = np.ma.asarray(column)
-        plain = values.data.byteswap().view(values.dtype.newbyteorder()) if _swapped(values) else values.data
-        if plain.dtype.kind == "S":
-            plain = np.char.decode(plain, "utf-8")
-        mask = np.ma.getmaskarray(values)
-        series = pd.Series(plain.astype(object) if plain.dtype.kind in "OU" or mask.any() else plain)
-        if plain.dtype.kind in "iu" and mask.any():
-            series = series.mask(mask).astype("Int64")
-        columns[name] = series.mask(mask) if mask.any() else series
+        columns[name] = _column(np.ma.asarray(column))
     if wide:
         log.warning("columns of several values a row are left out: %s", ", ".join(wide))
     frame = pd.DataFrame(columns)
@@ -194,8 +188,19 @@ def _from_astropy(table: object) -> pd.DataFrame:
     return frame
 
 
-def _swapped(values: np.ndarray) -> bool:
-    return not values.dtype.isnative
+def _column(values: np.ma.MaskedArray) -> pd.Series:
+    plain, mask = values.data, np.ma.getmaskarray(values)
+    if not plain.dtype.isnative:  # FITS: big-endian, which pandas does not take
+        plain = plain.astype(plain.dtype.newbyteorder("="))
+    if plain.dtype.kind == "S":
+        plain = np.char.decode(plain, "utf-8")
+    if plain.dtype.kind in "OU":
+        plain = plain.astype(object)
+    series = pd.Series(plain)
+    if not mask.any():
+        return series
+    # As objects or nullable integers: a gap must not make floats of 64-bit integers.
+    return series.astype("Int64" if plain.dtype.kind in "iu" else object).mask(mask)
 
 
 def _named(table: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -10,7 +10,8 @@ import pandas as pd
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.core.state import atomic_path, config_hash
+from galaxy_lvm.core.state import config_hash
+from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.hitl.pools import Pool
 from galaxy_lvm.hitl.ranker import BLOCK_ROWS, Features, Ranker, Whitening
 from galaxy_lvm.hitl.selection import BOUNDARY, NEED_NO_SCORES, PoolState, rule_of
@@ -376,7 +377,5 @@ class Session:
             path = Path(path)
             if path.suffix not in (".csv", ".parquet"):
                 raise DataError(f"{path}: the export is a .csv or a .parquet file")
-            with atomic_path(path) as temporary:
-                write = table.to_csv if path.suffix == ".csv" else table.to_parquet
-                write(temporary, index=False)
+            save_table(path, table)
         return table

@@ -18,6 +18,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.survey.fields import (
     BOX_COLUMNS,
     CATEGORY,
@@ -85,7 +86,7 @@ def read_detections(paths: Sequence[str | Path], store: FieldStore) -> pd.DataFr
     """
     tables = []
     for path in paths:
-        table = pd.read_parquet(path)
+        table = load_table(path)
         missing = [name for name in (*RUN_COLUMNS, *DETECTION_COLUMNS) if name not in table]
         if missing:
             raise DataError(f"{path}: no column {missing}, but {list(table.columns)}")

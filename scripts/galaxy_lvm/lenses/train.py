@@ -14,7 +14,8 @@ from torch import Tensor
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.core.state import atomic_path, state_folder
+from galaxy_lvm.core.state import state_folder
+from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.lenses.detector import (
     DetectorConfig,
     LensDetector,
@@ -200,10 +201,8 @@ def train_detector(
         return
     table = pd.concat([detect_in(store, split, detector) for split in ("val", "test")])
     table = table.assign(model=backbone, n_train=n_train, seed=seed)
-    with atomic_path(detections_path) as temporary:
-        table.to_parquet(temporary, index=False)
-    with atomic_path(history_path) as temporary:
-        pd.DataFrame(loop.history).to_csv(temporary, index=False)
+    save_table(detections_path, table)
+    save_table(history_path, pd.DataFrame(loop.history))
     card = {"detector": asdict(settings), "n_train": n_train, "seed": seed}
     card |= {"fields": str(fields_path), "lvm_weights": str(lvm_path) if lvm else None}
     save_detector(weights_path, detector, {**card, "seconds": round(time.monotonic() - start, 1)})

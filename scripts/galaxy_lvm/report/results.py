@@ -10,6 +10,7 @@ from scipy import stats
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.tables import load_table, save_table
 
 COLUMNS = ("experiment", "task", "model", "condition", "seed", "metric", "value")
 KEYS = COLUMNS[:-1]
@@ -38,8 +39,7 @@ def long_rows(
 
 def write_table(path_csv: str | os.PathLike, table: pd.DataFrame, page: str) -> None:
     """Write a table as CSV, and beside it, under the same name, the HTML page for readers."""
-    with atomic_path(path_csv) as temporary:
-        table.to_csv(temporary, index=False)
+    save_table(path_csv, table)
     with atomic_path(Path(path_csv).with_suffix(".html")) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
@@ -74,8 +74,7 @@ def write_results(
     if len(wrong):
         raise DataError(f"{path}: a value is not finite: {_name(wrong.iloc[0])}")
     _refuse_duplicates(table, path)
-    with atomic_path(path) as temporary:
-        table.sort_values(list(KEYS)).to_csv(temporary, index=False)
+    save_table(path, table.sort_values(list(KEYS)))
 
 
 def read_results(paths: str | os.PathLike | Sequence[str | os.PathLike]) -> pd.DataFrame:
@@ -158,34 +157,29 @@ def write_per_galaxy(path: str | os.PathLike, tables: Iterable[pd.DataFrame]) ->
     """Write tables of `per_galaxy_rows` as one parquet file."""
     table = pd.concat(list(tables), ignore_index=True)
     _check_columns(table, PER_GALAXY_COLUMNS, path)
-    with atomic_path(path) as temporary:
-        table.to_parquet(temporary, index=False)
+    save_table(path, table)
 
 
 def read_per_galaxy(paths: Sequence[str | os.PathLike]) -> pd.DataFrame:
     """Read files of `write_per_galaxy` into one table, empty where no file is given."""
     tables = [pd.DataFrame(columns=list(PER_GALAXY_COLUMNS))]
     for path in paths:
-        table = pd.read_parquet(path)
+        table = load_table(path)
         _check_columns(table, PER_GALAXY_COLUMNS, path)
         tables.append(table)
     return pd.concat(tables[1:] or tables, ignore_index=True)
 
 
 def _read_csv(path: str | os.PathLike, columns: Sequence[str]) -> pd.DataFrame:
-    if not Path(path).exists():
-        raise DataError(f"{path}: no such file")
-    text = {name: str for name in columns if name not in ("seed", "value")}
     # An empty condition is a value of its own, not a gap.
-    table = pd.read_csv(path, dtype=text, keep_default_na=False)
+    table = load_table(path, numbers=("seed", "value"))
     _check_columns(table, columns, path)
-    numbers = pd.to_numeric(table["value"], errors="coerce").astype(float)
-    wrong = np.flatnonzero(~np.isfinite(numbers))
+    values = table["value"].astype(float)
+    wrong = np.flatnonzero(~np.isfinite(values))
     if wrong.size:
-        raise DataError(
-            f"{path}: line {wrong[0] + 2}: value {table['value'].iloc[wrong[0]]!r} is no number"
-        )
-    return table.assign(value=numbers)
+        value = table["value"].iloc[wrong[0]]
+        raise DataError(f"{path}: line {wrong[0] + 2}: value {value!r} is no number")
+    return table.assign(value=values)
 
 
 def _check_columns(table: pd.DataFrame, columns: Sequence[str], path: str | os.PathLike) -> None:

@@ -17,6 +17,7 @@ from pycocotools import mask as coco_mask
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.tables import load_table, save_table
 from galaxy_lvm.survey.store import PIXEL_SCALE_ARCSEC, take_rows
 
 SPLITS = ("train", "val", "test")
@@ -107,8 +108,7 @@ def write_fields(
     table = pd.DataFrame(list(lenses), columns=list(LENS_COLUMNS))
     table["grade"] = table["grade"].map(lambda value: "" if pd.isna(value) else str(value))
     _check(path, images, columns, table)
-    with atomic_path(lenses_path(path)) as temporary:
-        table.to_parquet(temporary, index=False)
+    save_table(lenses_path(path), table)
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs.update({"pixel_scale_arcsec": PIXEL_SCALE_ARCSEC, **(attributes or {})})
         file.create_dataset("images", data=images, chunks=(1, *images.shape[1:]))
@@ -178,7 +178,7 @@ class FieldStore:
                     if data.ndim == 1
                 }
             )
-        self.lenses = pd.read_parquet(lenses_path(path))
+        self.lenses = load_table(lenses_path(path))
 
     def __len__(self) -> int:
         return self.shape[0]

@@ -84,9 +84,9 @@ def read_table(path: str | os.PathLike, settings: Folder) -> pd.DataFrame:
         raise DataError(f"{path}: column {twice[0]!r} is a name that is needed here; rename it")
     table[_PROBLEM] = ""
     if positions:
-        units = written.attrs.get("units", {})
         given = written[[positions[name] for name in _POSITION]].set_axis(_POSITION, axis=1)
-        degrees, table[_PROBLEM] = degrees_of(given, {n: units.get(positions[n]) for n in _POSITION})
+        units = {name: written.attrs["units"].get(positions[name]) for name in _POSITION}
+        degrees, table[_PROBLEM] = degrees_of(given, units)
         table[list(_POSITION)] = degrees
     return _with_others(table, others.rename(columns=clashes))
 
@@ -117,9 +117,7 @@ def check_rows(table: pd.DataFrame, data_dir: Path) -> tuple[pd.DataFrame, list[
     rejections = []
     usable, first_row = [], {}
     listed = set()
-    for record, wrong in zip(
-        table[list(_OWN)].itertuples(), table[_PROBLEM], strict=True
-    ):
+    for record, wrong in zip(table[list(_OWN)].itertuples(), table[_PROBLEM], strict=True):
         path = data_dir / record.file
         listed.add(path.resolve())
         reason = _row_problem(record, path, first_row) or wrong

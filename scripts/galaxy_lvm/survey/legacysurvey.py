@@ -23,8 +23,8 @@ from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.state import atomic_path
-from galaxy_lvm.survey.pixels import missing_pixels
 from galaxy_lvm.core.user_tables import LINE
+from galaxy_lvm.survey.pixels import missing_pixels
 from galaxy_lvm.survey.positions import read_positions
 from galaxy_lvm.survey.rejected import rejection
 from galaxy_lvm.survey.remote import (

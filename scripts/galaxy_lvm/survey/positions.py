@@ -57,7 +57,7 @@ def read_positions(
     """
     path = Path(path)
     table = read_user_table(path, expected=("ra", "dec"))
-    units = table.attrs.get("units", {})
+    units = table.attrs["units"]
     table, columns = _named(table, path, make_ids, as_written)
     written = table[["ra", "dec"]]
     degrees, reasons = degrees_of(written, {name: units.get(columns[name]) for name in columns})

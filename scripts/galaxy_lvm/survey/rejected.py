@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.tables import load_table, save_table
 
 REJECTED_COLUMNS = ("stage", "id", "file", "row", "reason")
 
@@ -43,10 +43,9 @@ def printable(name: str) -> str:
 def write_rejected(path: str | os.PathLike, rejections: Iterable[dict[str, object]]) -> None:
     """Write the table as CSV, with its header even where nothing was rejected."""
     table = pd.DataFrame(list(rejections), columns=list(REJECTED_COLUMNS))
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False)
+    save_table(path, table)
 
 
 def read_rejected(path: str | os.PathLike) -> pd.DataFrame:
     """Read such a table; all columns are text."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+    return load_table(path)

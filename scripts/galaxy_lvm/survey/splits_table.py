@@ -10,6 +10,7 @@ import pandas as pd
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.survey.classes import class_order
 from galaxy_lvm.survey.splits import SPLITS
 
@@ -73,7 +74,7 @@ class Splits:
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
-        table = pd.read_parquet(self.path)
+        table = load_table(self.path)
         missing = [name for name in COLUMNS if name not in table]
         if missing:
             raise DataError(f"{self.path}: no column {missing}; run make_splits again")
