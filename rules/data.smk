@@ -83,7 +83,7 @@ rule import_folder:
     params:
         data_dir=dataset_folder,
         settings=folder_settings,
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/import_folder.py"
 
@@ -111,6 +111,6 @@ rule download_cutouts:
         cache_dir=f"{STATE}/legacysurvey",
         settings=part_of(Service, config["legacysurvey"]),
         side_pix=cutout_side_pix,
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/download_cutouts.py"
