@@ -29,7 +29,7 @@ from galaxy_lvm.lenses.search import find_threshold, search_items
 from galaxy_lvm.lenses.sources import Item, load_files
 from galaxy_lvm.lvm.weights import read_card  # noqa: E402
 from galaxy_lvm.survey.fields import BOX_COLUMNS  # noqa: E402
-from galaxy_lvm.survey.readers import image_size  # noqa: E402
+from galaxy_lvm.survey.pictures import image_size  # noqa: E402
 from scipy.stats import binomtest  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
 

@@ -11,14 +11,10 @@ from astropy.wcs import WCS
 from galaxy_lvm.core.config.lens_search import ImageReading
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.survey.colour import grz_to_rgb
+from galaxy_lvm.survey.cubes import read_cube
+from galaxy_lvm.survey.pictures import SMALLEST_SIDE_PIX, read_picture
 from galaxy_lvm.survey.pixels import fill_missing, missing_pixels
-from galaxy_lvm.survey.readers import (
-    SMALLEST_SIDE_PIX,
-    band_planes,
-    decode_rgb,
-    kind_of,
-    read_cube,
-)
+from galaxy_lvm.survey.readers import kind_of
 from galaxy_lvm.survey.sky_frame import positions, sky_frame
 from galaxy_lvm.survey.store import BANDS, PIXEL_SCALE_ARCSEC
 
@@ -38,7 +34,8 @@ class SkyImage:
     missing
         bool (H, W), pixels without a measurement in some band.
     zoom
-        Pixels of `rgb` per pixel of the file, along x and y.
+        Pixels of `rgb` per pixel of the file, along x and y; a picture's are counted as it is
+        shown, turned as its EXIF says.
     wcs
         Sky coordinates of the file's pixels; None where they are not known.
     bottom_up
@@ -108,8 +105,7 @@ def tangent_wcs(ra: float, dec: float, side_pix: int) -> WCS:
 
 
 def _read_fluxes(path: Path, settings: ImageReading) -> SkyImage:
-    cube, header = read_cube(path)
-    cube = cube[band_planes(header, len(cube))]
+    cube, header = read_cube(path, settings)
     frame = sky_frame(header, cube.shape[1:])
     scale = frame.scale_arcsec if frame else settings.pixel_scale_arcsec
     _check_scale(scale, cube.shape[1:], settings)
@@ -119,12 +115,17 @@ def _read_fluxes(path: Path, settings: ImageReading) -> SkyImage:
 
 
 def _read_colours(path: Path, settings: ImageReading) -> SkyImage:
-    pixels, _ = decode_rgb(path)
+    picture = read_picture(path, settings)
+    pixels = picture.pixels
     _check_scale(settings.pixel_scale_arcsec, pixels.shape[:2], settings)
     if (pixels == pixels[0, 0]).all():
         raise DataError("has no valid pixel: all have the same colour")
     rgb, zoom = _resampled(pixels, settings.pixel_scale_arcsec)
-    return SkyImage(rgb, np.zeros(rgb.shape[:2], bool), zoom)
+    gone = np.zeros(pixels.shape[:2], bool)
+    if picture.transparent is not None:
+        gone = picture.transparent
+    gone, _ = _resampled(gone.astype(np.float32), settings.pixel_scale_arcsec)
+    return SkyImage(rgb, gone >= 0.5, zoom)
 
 
 def _check_scale(scale: float | None, shape: tuple[int, int], settings: ImageReading) -> None:

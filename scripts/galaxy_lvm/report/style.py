@@ -15,6 +15,7 @@ import numpy as np  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from numpy.typing import ArrayLike  # noqa: E402
 
+from galaxy_lvm.core.marks import FIGURE_KEY, FIGURE_VALUE
 from galaxy_lvm.core.state import atomic_path
 
 # Okabe and Ito (2008): distinct for readers with colour vision deficiency.
@@ -141,7 +142,7 @@ def save(fig: Figure, path_pdf: str | os.PathLike, close: bool = True) -> None:
     # Without a date the same figure is the same file.
     for path, metadata in (
         (path_pdf, {"CreationDate": None}),
-        (path_pdf.with_suffix(".png"), {"Software": None}),
+        (path_pdf.with_suffix(".png"), {"Software": None, FIGURE_KEY: FIGURE_VALUE}),
     ):
         with atomic_path(path) as temporary:
             fig.savefig(temporary, metadata=metadata)

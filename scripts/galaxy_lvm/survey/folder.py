@@ -17,8 +17,9 @@ from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.tables import as_text, typed
 from galaxy_lvm.core.user_tables import LINE, read_user_table
+from galaxy_lvm.survey.pictures import image_size
 from galaxy_lvm.survey.pixels import missing_pixels
-from galaxy_lvm.survey.readers import ReadImage, image_size, kind_of, read_grz, read_rgb
+from galaxy_lvm.survey.readers import ReadImage, kind_of, read_grz, read_rgb
 from galaxy_lvm.survey.rejected import rejection
 from galaxy_lvm.survey.sky_columns import degrees_of, position_columns
 from galaxy_lvm.survey.store import BANDS, CutoutWriter, stored_names
@@ -228,7 +229,7 @@ def _reader(
             side = int(np.median(sizes)) if sizes else settings.max_image_side_pix
             side = min(max(side, 32), settings.max_image_side_pix)
         log.info("colour frames of %d x %d pixels", side, side)
-        return partial(read_rgb, side_pix=side), side
+        return partial(read_rgb, side_pix=side, reading=settings), side
     return partial(_read_good_grz, settings=settings), 0
 
 
@@ -239,6 +240,7 @@ def _read_good_grz(path: Path, settings: Folder) -> ReadImage:
         settings.pixel_scale_arcsec,
         settings.max_pixel_scale_arcsec,
         settings.zero_is_missing,
+        settings,
     )
     missing = missing_pixels(image.pixels, zero_is_missing=False).mean(axis=(1, 2))
     if missing.max() > settings.max_bad_fraction:

@@ -1,32 +1,29 @@
 """Read one image file of a user: a JPEG or PNG in colour, or a FITS cube with g, r and z."""
 
-import gzip
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
-from astropy.io import fits
-from PIL import Image
 
+from galaxy_lvm.core.config.survey import FileReading
 from galaxy_lvm.core.errors import DataError
-from galaxy_lvm.survey.file_errors import FILE_ERRORS, in_short
+from galaxy_lvm.survey.cubes import read_cube
+from galaxy_lvm.survey.pictures import read_picture
 from galaxy_lvm.survey.pixels import missing_pixels
 from galaxy_lvm.survey.sky_frame import sky_frame
-from galaxy_lvm.survey.store import BANDS, CUTOUT_SIDE_PIX, PIXEL_SCALE_ARCSEC
+from galaxy_lvm.survey.store import CUTOUT_SIDE_PIX, PIXEL_SCALE_ARCSEC
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
 
-SMALLEST_SIDE_PIX = 16
 # A frame that differs from the store's by less than this is padded or cut rather than resampled.
 _SAME_SIZE = 0.02
 # Pixel scales that agree to this are the same: across a cutout that is a sixth of a pixel.
 _SAME_SCALE = 1e-3
 # A FITS frame has to cover this share of the cutout's side; the rest is mirrored.
 _SMALLEST_COVER = 0.5
-_GZIP_BLOCK_BYTES = 1 << 20
 
 
 @dataclass
@@ -61,68 +58,17 @@ def kind_of(path: Path) -> str | None:
     return "fits" if name.endswith(FITS_SUFFIXES) else None
 
 
-def image_size(path: Path) -> tuple[int, int] | None:
-    """Return width and height from the header of a JPEG or PNG; None if it cannot be read."""
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except FILE_ERRORS:
-        return None
-
-
-def decode_rgb(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return the pixels uint8 (H, W, 3) of a colour JPEG or PNG, and what was changed.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be decoded, has one channel only, holds CMYK, or is tiny.
-    """
-    notes = []
-    try:
-        with Image.open(path) as image:
-            image.load()
-    except FILE_ERRORS as error:
-        raise DataError(
-            f"cannot be decoded ({in_short(error)}); fetch or save the file again"
-        ) from error
-    if image.mode in ("RGBA", "P", "PA"):
-        notes.append("transparency dropped" if image.mode == "RGBA" else "palette expanded")
-        image = image.convert("RGB")
-    if image.mode == "CMYK":
-        raise DataError("has CMYK colours; save it as RGB")
-    if image.mode != "RGB":
-        raise DataError(
-            f"has one channel (mode {image.mode}) instead of three; give a colour image, or "
-            "repeat the channel three times if grey is what you want"
-        )
-    if _is_16_bit(path):
-        notes.append("16 bits a channel reduced to 8")
-    pixels = np.asarray(image)
-    height, width = pixels.shape[:2]
-    if min(height, width) < SMALLEST_SIDE_PIX:
-        raise DataError(f"is {width} x {height} pixels; at least {SMALLEST_SIDE_PIX} are needed")
-    return pixels, tuple(notes)
-
-
-def read_rgb(path: Path, side_pix: int) -> ReadImage:
+def read_rgb(path: Path, side_pix: int, reading: FileReading | None = None) -> ReadImage:
     """Read a colour JPEG or PNG, cut the central square and bring it to `side_pix`.
 
     Raises
     ------
     DataError
-        As `decode_rgb` does.
+        As `pictures.read_picture` does.
     """
-    pixels, notes = decode_rgb(path)
-    height, width = pixels.shape[:2]
-    return ReadImage(_to_square(pixels, side_pix), width, height, notes)
-
-
-def _is_16_bit(path: Path) -> bool:
-    # Byte 24 of a PNG is the bit depth (PNG specification, IHDR); Pillow reduces 16 bits silently.
-    with open(path, "rb") as file:
-        head = file.read(25)
-    return head[:8] == b"\x89PNG\r\n\x1a\n" and head[24] == 16
+    picture = read_picture(path, reading)
+    height, width = picture.pixels.shape[:2]
+    return ReadImage(_to_square(picture.pixels, side_pix), width, height, picture.notes)
 
 
 def _to_square(pixels: np.ndarray, side_pix: int) -> np.ndarray:
@@ -157,13 +103,14 @@ def read_grz(
     pixel_scale_arcsec: float | None = None,
     max_pixel_scale_arcsec: float = 0.6,
     zero_is_missing: bool = True,
+    reading: FileReading | None = None,
 ) -> ReadImage:
     """Read g, r, z from a FITS cube and resample it to 152 x 152 pixels of 0.262 arcsec.
 
     Parameters
     ----------
     path
-        FITS file whose first 3-D image is (bands, H, W), in nanomaggies.
+        FITS file with an image (bands, H, W) in nanomaggies.
     flux_unit
         `per_native_pixel`: values are per 0.262 arcsec pixel whatever the file's own scale, as the
         cutout service of the Legacy Surveys interpolates them. `per_own_pixel`: values are per
@@ -173,15 +120,17 @@ def read_grz(
     max_pixel_scale_arcsec
         Coarser files are refused: little of a galaxy's shape is left.
     zero_is_missing
-        Treat pixels of exactly 0 as not measured.
+        Treat pixels of exactly 0 as not measured, in files of integers only those of BLANK.
+    reading
+        Which extension and which bands, where the file does not say; defaults where None.
 
     Raises
     ------
     DataError
-        If the file is damaged, lacks a band, has no pixel scale, is too coarse or too small.
+        If the file is damaged, lacks a band, holds something else than fluxes, has no pixel scale,
+        is too coarse or too small.
     """
-    cube, header = read_cube(path)
-    cube = cube[band_planes(header, len(cube))]
+    cube, header = read_cube(path, reading)
     height, width = cube.shape[1:]
     frame = sky_frame(header, (height, width))
     scale = frame.scale_arcsec if frame else pixel_scale_arcsec
@@ -210,58 +159,6 @@ def read_grz(
     known = frame is not None and math.isfinite(frame.ra)
     columns = {"ra": frame.ra, "dec": frame.dec} if known else {}
     return ReadImage(np.stack(planes), width, height, tuple(notes), columns)
-
-
-def read_cube(path: Path) -> tuple[np.ndarray, fits.Header]:
-    """Return the first 3-D image of a FITS file as float32, and its header.
-
-    Raises
-    ------
-    DataError
-        If the file is damaged, a compressed one also where its checksum does not agree with its
-        content, or holds no such image.
-    """
-    try:
-        _check_gzip(path)
-        with fits.open(path, memmap=False) as hdus:
-            for hdu in hdus:
-                if hdu.is_image and hdu.header.get("NAXIS", 0) == 3:
-                    return np.asarray(hdu.data, np.float32), hdu.header
-            shapes = [hdu.shape for hdu in hdus if hdu.is_image]
-    except FILE_ERRORS as error:
-        raise DataError(
-            f"is damaged or cut short ({in_short(error)}); fetch the file again"
-        ) from error
-    raise DataError(f"holds no (bands, H, W) image, but {shapes}; three planes g, r, z are needed")
-
-
-def _check_gzip(path: Path) -> None:
-    """Read a gzip file to its end: only there does its checksum say whether the pixels are right.
-
-    Readers of its first part get damaged pixels without a word.
-    """
-    with open(path, "rb") as file:
-        if file.read(2) != b"\x1f\x8b":
-            return
-    with gzip.open(path) as stream:
-        while stream.read(_GZIP_BLOCK_BYTES):
-            continue
-
-
-def band_planes(header: fits.Header, planes: int) -> list[int]:
-    """Return the planes of g, r and z."""
-    bands = str(header.get("BANDS", "")).strip()
-    if not bands:
-        keys = [f"BAND{i}" for i in range(planes)]
-        bands = "".join(str(header.get(key, "")).strip() for key in keys)
-    if not bands and planes == len(BANDS):
-        return list(range(planes))
-    if len(bands) != planes or not set(BANDS) <= set(bands):
-        raise DataError(
-            f"has {planes} plane(s), bands {bands or 'not named'!r}; g, r and z are needed "
-            "(fetch it with bands=grz, or name the planes in the header key BANDS)"
-        )
-    return [bands.index(band) for band in BANDS]
 
 
 def _resample(plane: np.ndarray, missing: np.ndarray, zoom: float) -> np.ndarray:

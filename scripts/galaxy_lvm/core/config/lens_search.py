@@ -6,9 +6,10 @@ from typing import Literal
 from pydantic import Field
 
 from galaxy_lvm.core.config.base import Contradiction, Section
+from galaxy_lvm.core.config.survey import FileReading
 
 
-class ImageReading(Section):
+class ImageReading(FileReading):
     """What is known of images beyond their files."""
 
     pixel_scale_arcsec: float | None = Field(

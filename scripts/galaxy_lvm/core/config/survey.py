@@ -122,7 +122,40 @@ class Mock(MockSky):
             )
 
 
-class Folder(Section):
+class FileReading(Section):
+    """What is known of image files where they do not say it themselves."""
+
+    picture_white_level: int | None = Field(
+        None,
+        ge=255,
+        le=65535,
+        description=(
+            "value of white in pictures of 16 bits a channel, 4095 for data of 12 bits; null takes "
+            "65535 and rejects pictures that stay below 16384 (14 bits)"
+        ),
+    )
+    max_picture_megapixels: float = Field(
+        178.0, gt=0, le=2000, description="larger JPEG and PNG pictures are rejected"
+    )
+    fits_extension: int | str | None = Field(
+        None,
+        description=(
+            "FITS - number or name of the extension with the fluxes, which is then taken whatever "
+            "its name, unit and values are; null finds it by these, and rejects files where they "
+            "leave it open"
+        ),
+    )
+    fits_bands: str | None = Field(
+        None,
+        pattern="^[ugrizy]{3,}$",
+        description=(
+            "FITS - bands of the planes in their order, such as zrg, whatever the header says; "
+            "null asks the header (BANDS, BANDn, FILTERn), and takes g, r, z where it is silent"
+        ),
+    )
+
+
+class Folder(FileReading):
     """A user's own images (source 'folder')."""
 
     id_column: str = Field("id", description="column with a unique name per galaxy")

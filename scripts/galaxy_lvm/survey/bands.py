@@ -1,0 +1,133 @@
+"""Which planes of a FITS cube are g, r and z, as its header names them in one of many ways."""
+
+import re
+from collections.abc import Iterator
+
+from astropy.io import fits
+from astropy.io.fits.card import Undefined
+
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.survey.store import BANDS
+
+_KNOWN = "ugrizy"
+# One card with all bands; the second ones often are the single filter of a copied header.
+_LISTS, _PERHAPS_LISTS = ("BANDS", "FILTERS"), ("BAND", "FILTER", "FILTNAM")
+# One card a plane, counted from 0 or 1. Cameras number their filter wheels likewise.
+_NUMBERED = ("BAND", "BANDS", "FILTER", "FILT", "FILTR", "FILTNAM", "PLANE", "CHANNEL")
+# Names of surveys and instruments that are written together with a band's (gSDSS, DESg).
+_INSTRUMENTS = re.compile(
+    r"sdss|decam|des|panstarrs|ps1|hsc|bass|mzls|legacy(?:survey)?|megacam|cfht|lsst|kids|vst|filter|band"
+)
+# What programs write for an axis of bands; anything else is another quantity.
+_BAND_AXES = {
+    "", "BAND", "BANDS", "FILTER", "FILTERS", "LINEAR", "PIXEL", "INDEX", "PLANE", "CHANNEL",
+    "NONE", "UNKNOWN",
+}  # fmt: skip
+
+
+def band_planes(header: fits.Header, planes: int, told: str | None = None) -> list[int]:
+    """Return the planes of g, r and z.
+
+    Parameters
+    ----------
+    header
+        Of the cube.
+    planes
+        Their number.
+    told
+        Bands in the order of the planes, from the config; None asks the header.
+
+    Raises
+    ------
+    DataError
+        If a band is missing or there twice, names contradict each other or cannot be understood, or
+        the third axis is something else.
+    """
+    named = {"fits_bands": list(told)} if told else dict(_named(header, planes))
+    if not named:
+        _check_axis(header)
+        if planes == len(BANDS):
+            return list(range(planes))
+        raise DataError(f"has {planes} plane(s), bands not named; {_needed()}")
+    (key, bands), *others = named.items()
+    for other, again in others:
+        if again != bands:
+            raise DataError(
+                f"contradicts itself: {key} says {_shown(bands)!r}, {other} {_shown(again)!r}; "
+                "correct its header, or set fits_bands"
+            )
+    if len(bands) != planes or not set(BANDS) <= set(bands):
+        raise DataError(f"has {planes} plane(s), bands {_shown(bands)!r}; {_needed()}")
+    twice = [band for band in BANDS if bands.count(band) > 1]
+    if twice:
+        raise DataError(f"has band {twice[0]} twice, bands {_shown(bands)!r}; leave one plane out")
+    return [bands.index(band) for band in BANDS]
+
+
+def _needed() -> str:
+    return (
+        "g, r and z are needed (fetch it with bands=grz, name the planes in the header key BANDS, "
+        "or set fits_bands)"
+    )
+
+
+def _shown(bands: list[str]) -> str:
+    return ("" if all(len(band) == 1 for band in bands) else ",").join(bands)
+
+
+def _named(header: fits.Header, planes: int) -> Iterator[tuple[str, list[str]]]:
+    """Yield every place where a header names the bands, and the names in the planes' order."""
+    for key in _LISTS + _PERHAPS_LISTS:
+        text = _text(header, key)
+        if not text:
+            continue
+        bands = _listed(text, planes)
+        if key in _LISTS or len(bands) > 1:
+            yield key, bands
+    for stem in _NUMBERED:
+        for first in (0, 1):
+            keys = [f"{stem}{first + i}" for i in range(planes)]
+            texts = [_text(header, key) for key in keys]
+            bands = [_band(text) or text for text in texts]
+            # Wheels say CLEAR or OPEN: that is no list of planes.
+            if all(texts) or (first == 0 and texts[0] and set(bands) & set(_KNOWN)):
+                yield f"{keys[0]} to {keys[-1]}", bands
+                break
+
+
+def _text(header: fits.Header, key: str) -> str:
+    value = header.get(key, "")
+    return "" if isinstance(value, Undefined) else str(value).strip()
+
+
+def _listed(text: str, planes: int) -> list[str]:
+    """Return the bands of a list in one card: grz, GRZ, g,r,z, g r z, ['g', 'r', 'z'] ..."""
+    text = re.sub(r"[\[\](){}'\"]", "", text).strip()
+    for separators in (r"[,;|/]", r"\s", r"[-+:_.]"):
+        parts = [part for part in re.split(separators + r"+", text) if part.strip()]
+        if len(parts) == planes and planes > 1:
+            return [_band(part) or part.strip() for part in parts]
+    if text.isalpha() and len(text) == planes:
+        return list(text.lower())
+    return [text]
+
+
+def _band(text: str) -> str | None:
+    """Return the band that a filter's name stands for, None where it is no single one."""
+    words = _INSTRUMENTS.sub(" ", text.lower())
+    found = {word.rstrip("'") for word in re.findall(r"[a-z0-9']+", words)}
+    found = {"z" if word == "zd" else word for word in found if word in {*_KNOWN, "zd"}}
+    return found.pop() if len(found) == 1 else None
+
+
+def _check_axis(header: fits.Header) -> None:
+    """Refuse planes that are no bands: colours of a camera, wavelengths, polarisations."""
+    kind = _text(header, "CTYPE3").upper()
+    colours = [_text(header, key).upper() for key in ("COLORSPC", "COLORTYP", "CSPACE")]
+    if kind in _BAND_AXES and not any(text.startswith("RGB") for text in colours):
+        return
+    what = f"CTYPE3 = {kind!r}" if kind not in _BAND_AXES else "colours of a camera, RGB"
+    raise DataError(
+        f"holds planes that are not g, r and z ({what}); give fluxes in these bands, or set "
+        "fits_bands where that is what they are"
+    )

@@ -1,0 +1,104 @@
+"""Read g, r and z of a FITS cube: from the right extension, in order, whole, or not at all."""
+
+import gzip
+import io
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from galaxy_lvm.core.config.survey import FileReading
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.survey.bands import band_planes
+from galaxy_lvm.survey.file_errors import FILE_ERRORS, in_short
+from galaxy_lvm.survey.flux_extension import check_unit, check_values, flux_extension
+
+_GZIP_BLOCK_BYTES = 1 << 20
+# A measured 0 of integer data: exactly 0 means "not measured" in every later step.
+MEASURED_ZERO = np.float32(1e-30)
+
+
+def read_cube(
+    file: Path | io.BytesIO, reading: FileReading | None = None
+) -> tuple[np.ndarray, fits.Header]:
+    """Return g, r, z of a FITS file as float32 (3, H, W), and the image's header.
+
+    Parameters
+    ----------
+    file
+        Path, or a file's content.
+    reading
+        How the file is understood where it does not say so itself; defaults where None.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged, also where only its checksum shows that, or if its fluxes, their
+        unit or their bands are not those that are needed.
+    """
+    reading = reading or FileReading()
+    try:
+        if isinstance(file, Path):
+            _check_gzip(file)
+        with fits.open(file, memmap=False) as hdus:
+            number = flux_extension(hdus, reading)
+            hdu = hdus[number]
+            _check_sums(hdus, number, file)
+            cube, header = _fluxes(hdu, reading.fits_extension is None)
+            return cube[band_planes(header, len(cube), reading.fits_bands)], header
+    except DataError:
+        raise
+    except FILE_ERRORS as error:
+        raise DataError(
+            f"is damaged or cut short ({in_short(error)}); fetch the file again"
+        ) from error
+
+
+def _fluxes(hdu: fits.ImageHDU, checked: bool) -> tuple[np.ndarray, fits.Header]:
+    # astropy drops the cards of the scale as soon as the data are read.
+    header = hdu.header.copy()
+    integers = header["BITPIX"] > 0
+    if checked:
+        check_unit(header)
+    data = hdu.data
+    if data is None or data.ndim != 3 or not data.size:
+        raise DataError(f"holds an image without pixels, {hdu.shape}; fetch the file again")
+    cube = np.asarray(data, np.float32)
+    if checked:
+        check_values(cube, integers and header.get("BSCALE", 1) == 1)
+    if integers:
+        cube = np.where(cube == 0, MEASURED_ZERO, cube)
+    return cube, header
+
+
+def _check_sums(hdus: fits.HDUList, number: int, file: Path | io.BytesIO) -> None:
+    """Compare an image's checksums, where it has any; astropy itself only warns."""
+    if isinstance(hdus[number], fits.CompImageHDU):
+        # The sums are those of the table that the compressed image lies in.
+        if isinstance(file, io.BytesIO):
+            file.seek(0)
+        with fits.open(file, memmap=False, disable_image_compression=True) as tables:
+            hdu = tables[number]
+            sums = hdu.verify_datasum(), hdu.verify_checksum()
+    else:
+        sums = hdus[number].verify_datasum(), hdus[number].verify_checksum()
+    if 0 in sums:
+        what = "pixels" if sums[0] == 0 else "header"
+        raise DataError(
+            f"has a checksum that its {what} do{'' if sums[0] == 0 else 'es'} not agree with: it "
+            "is damaged, or was edited by a program that left the sum alone; fetch it again, or "
+            "remove the cards CHECKSUM and DATASUM"
+        )
+
+
+def _check_gzip(path: Path) -> None:
+    """Read a gzip file to its end: only there does its checksum say whether the pixels are right.
+
+    Readers of its first part get damaged pixels without a word.
+    """
+    with open(path, "rb") as file:
+        if file.read(2) != b"\x1f\x8b":
+            return
+    with gzip.open(path) as stream:
+        while stream.read(_GZIP_BLOCK_BYTES):
+            continue
