@@ -18,6 +18,10 @@ _GZIP_BLOCK_BYTES = 1 << 20
 MEASURED_ZERO = np.float32(1e-30)
 
 
+class DamagedError(DataError):
+    """The file is not as it was written; fetched again, it may be."""
+
+
 def read_cube(
     file: Path | io.BytesIO, reading: FileReading | None = None
 ) -> tuple[np.ndarray, fits.Header]:
@@ -32,9 +36,10 @@ def read_cube(
 
     Raises
     ------
+    DamagedError
+        If the file is damaged, also where only its checksum shows that.
     DataError
-        If the file is damaged, also where only its checksum shows that, or if its fluxes, their
-        unit or their bands are not those that are needed.
+        If its fluxes, their unit or their bands are not those that are needed.
     """
     reading = reading or FileReading()
     try:
@@ -49,7 +54,7 @@ def read_cube(
     except DataError:
         raise
     except FILE_ERRORS as error:
-        raise DataError(
+        raise DamagedError(
             f"is damaged or cut short ({in_short(error)}); fetch the file again"
         ) from error
 
@@ -62,7 +67,7 @@ def _fluxes(hdu: fits.ImageHDU, checked: bool) -> tuple[np.ndarray, fits.Header]
         check_unit(header)
     data = hdu.data
     if data is None or data.ndim != 3 or not data.size:
-        raise DataError(f"holds an image without pixels, {hdu.shape}; fetch the file again")
+        raise DamagedError(f"holds an image without pixels, {hdu.shape}; fetch the file again")
     cube = np.asarray(data, np.float32)
     if checked:
         check_values(cube, integers and header.get("BSCALE", 1) == 1)
@@ -84,7 +89,7 @@ def _check_sums(hdus: fits.HDUList, number: int, file: Path | io.BytesIO) -> Non
         sums = hdus[number].verify_datasum(), hdus[number].verify_checksum()
     if 0 in sums:
         what = "pixels" if sums[0] == 0 else "header"
-        raise DataError(
+        raise DamagedError(
             f"has a checksum that its {what} do{'' if sums[0] == 0 else 'es'} not agree with: it "
             "is damaged, or was edited by a program that left the sum alone; fetch it again, or "
             "remove the cards CHECKSUM and DATASUM"

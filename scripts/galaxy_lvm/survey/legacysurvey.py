@@ -24,6 +24,7 @@ from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.core.user_tables import LINE
+from galaxy_lvm.survey import cubes
 from galaxy_lvm.survey.pixels import missing_pixels
 from galaxy_lvm.survey.positions import read_positions
 from galaxy_lvm.survey.rejected import rejection
@@ -75,25 +76,30 @@ def read_cube(content: bytes, side_pix: int) -> np.ndarray:
     if not content.startswith(b"SIMPLE"):
         text = " ".join(content[:120].decode("utf-8", "replace").split())
         raise RefusedError(f"the service sent no FITS file but {text!r}")
+    asked = f"asked for {''.join(BANDS)!r}, {side_pix} x {side_pix}"
     try:
-        with fits.open(io.BytesIO(content), memmap=False) as hdus:
-            needed = hdus[0].fileinfo()["datLoc"] + hdus[0].size
-            # astropy only warns of a file cut short.
-            if len(content) < needed:
-                raise ServiceError(f"a FITS file cut short: {len(content)} of {needed} bytes")
-            cube, header = np.asarray(hdus[0].data, np.float32), hdus[0].header
-    except (OSError, TypeError, ValueError) as error:
-        if isinstance(error, ServiceError):
-            raise
-        raise ServiceError(f"a damaged FITS file: {error}") from error
-    bands = str(header.get("BANDS", "".join(BANDS))).strip()
-    if cube.shape != (len(BANDS), side_pix, side_pix) or bands != "".join(BANDS):
+        cube, _ = cubes.read_cube(io.BytesIO(content))
+        _check_whole(content)
+    except cubes.DamagedError as error:
+        raise ServiceError(f"a damaged FITS file: it {error}") from error
+    except ServiceError:
+        raise
+    except DataError as error:
+        raise RefusedError(f"the service sent a file that {error}; {asked}") from error
+    if cube.shape[1:] != (side_pix, side_pix):
         raise RefusedError(
-            f"the service sent bands {bands!r} of shape {cube.shape}, asked for "
-            f"{''.join(BANDS)!r}, {side_pix} x {side_pix}; a smaller frame means that this is the "
-            "largest one it gives"
+            f"the service sent {cube.shape[2]} x {cube.shape[1]} pixels, {asked}; a smaller frame "
+            "means that this is the largest one it gives"
         )
     return cube
+
+
+def _check_whole(content: bytes) -> None:
+    """Refuse a file whose end is missing, be it only its filling: astropy only warns of that."""
+    with fits.open(io.BytesIO(content), memmap=False) as hdus:
+        needed = hdus[0].fileinfo()["datLoc"] + hdus[0].size
+    if len(content) < needed:
+        raise ServiceError(f"a FITS file cut short: {len(content)} of {needed} bytes")
 
 
 def check_coverage(cube: np.ndarray, max_bad_fraction: float) -> None:
@@ -160,7 +166,8 @@ def fetch_cutout(
     if cached is not None and cached.exists():
         try:
             cube = read_cube(cached.read_bytes(), side_pix)
-        except ServiceError as error:
+        except (DataError, OSError) as error:
+            # Only good answers are kept: what is wrong with this one came later.
             log.warning("%s: %s; fetched again", cached, error)
         else:
             check_coverage(cube, settings.max_bad_fraction)
