@@ -320,6 +320,6 @@ rule detect_lenses:
         settings=LENS_SEARCH,
         service=part_of(Service, config["legacysurvey"]),
         state_root=f"{STATE}/detect_lenses",
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/detect_lenses.py"

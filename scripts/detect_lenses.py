@@ -25,7 +25,7 @@ from galaxy_lvm.survey.rejected import write_rejected
 
 GALLERY_SIDE_PIX = 64
 # As in rules/lenses.smk: a search that was interrupted goes on only under the same one.
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 
 
 def main(
@@ -62,11 +62,12 @@ def main(
     torch.set_num_threads(threads)
     if (threshold := search.score_threshold) is None:
         threshold = find_threshold(weights, read_card(weights), metrics)
-    items, load, rejections = open_source(search, Path(state_root) / "cutouts", service)
-    same = search_key(search, threshold, service)
-    folder = state_folder(state_root, recipe_version, same, [weights])
+    own, cache = (table, rejected, gallery, state_root), Path(state_root) / "cutouts"
+    items, load, rejections = open_source(search, cache, service, own)
+    key = search_key(search, threshold, service)
+    state = state_folder(state_root, recipe_version, key, [weights])
     detector = load_detector(weights).to("cuda" if torch.cuda.is_available() else "cpu")
-    found, refused = search_items(detector, items, load, search, threshold, folder / "found.jsonl")
+    found, refused = search_items(detector, items, load, search, threshold, state / "found.jsonl")
     best = found.head(search.n_gallery)
     pictures = gallery_images(best, items, load, GALLERY_SIDE_PIX)
     save(draw_gallery(pictures, best, len(found)), gallery)
@@ -89,10 +90,9 @@ def command_line() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     config = load_config(*options.configfile)
-    chosen = {"images": options.images, "positions": options.positions}
-    settings = {**config["lenses"]["search"], **chosen}
     given = {"pixel_scale_arcsec": options.pixel_scale, "score_threshold": options.score_threshold}
-    settings |= {key: value for key, value in given.items() if value is not None}
+    settings = config["lenses"]["search"] | {k: v for k, v in given.items() if v is not None}
+    settings |= {"images": options.images, "positions": options.positions}
     with job_log((out := options.output) / "detect_lenses.log"):
         main(
             options.weights, out / "lenses.csv", out / "rejected.csv", out / "gallery.pdf",

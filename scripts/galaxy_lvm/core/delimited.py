@@ -33,7 +33,8 @@ def decoded(content: bytes, path: Path) -> str:
     Raises
     ------
     DataError
-        For other encodings, of which none can be told from another, and for NUL characters.
+        For other encodings, of which none can be told from another, and for lines of NUL
+        characters, which a crash leaves behind; those within a line are its row's affair.
     """
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), None)
     encoding = encoding or _unmarked(content)
@@ -45,9 +46,9 @@ def decoded(content: bytes, path: Path) -> str:
             f"{path}: line {line} is no UTF-8 (bytes {content[error.start : error.end]!r}); other "
             "encodings cannot be told apart: save the table as 'CSV UTF-8'"
         ) from error
-    if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
-        raise DataError(f"{path}: line {line} holds a NUL character; the file is damaged")
+    for number, line in enumerate(text.split("\n") if "\0" in text else [], start=1):
+        if "\0" in line and not line.strip("\0 \r\t,;|"):
+            raise DataError(f"{path}: line {number} holds a NUL character; the file is damaged")
     return text
 
 
@@ -96,6 +97,8 @@ def parse(
             f"{path}: not a readable CSV table: it is empty; the first line names the columns"
         ) from None
     names = [name.strip() for name in header]
+    if any("\0" in name for name in names):
+        raise DataError(f"{path}: line {number} holds a NUL character; the file is damaged")
     body = list(rows)
     behind = _commented_header(lines, separator, names, expected)
     if behind:

@@ -78,6 +78,18 @@ def read_user_table(path: str | os.PathLike, expected: Sequence[str] = ()) -> pd
     return table
 
 
+NUL_PROBLEM = "it holds a NUL character; correct the row"
+
+
+def holds_nul(table: pd.DataFrame) -> np.ndarray:
+    """Return which rows (n,) hold a NUL character, which no store of ours takes, in any text."""
+    found = np.zeros(len(table), bool)
+    for name in table:
+        if not pd.api.types.is_numeric_dtype(table[name]):
+            found |= np.array(["\0" in str(value) for value in table[name]], bool)
+    return found
+
+
 def _unpacked(path: Path) -> bytes:
     try:
         content = path.read_bytes()

@@ -16,7 +16,7 @@ from galaxy_lvm.lenses.mask_rcnn import TorchvisionNetwork, anchor_generator
 from galaxy_lvm.lenses.network import DetectionNetwork, Scaling
 from galaxy_lvm.lenses.pyramid import LVMLevels, ResNetLevels, strides_pix
 from galaxy_lvm.lvm.model import LVMConfig
-from galaxy_lvm.lvm.weights import load_into, read_card, save_weights
+from galaxy_lvm.lvm.weights import load_into, read_card, save_weights, shape_from_card
 from galaxy_lvm.training.augment import to_float
 
 # The LVM was trained on values in [0, 1], residual networks come with ImageNet's scaling.
@@ -191,7 +191,9 @@ def load_detector(path: str | os.PathLike) -> LensDetector:
             f"{path}: weights of another architecture, not of a lens detector; "
             "give the file that train_detector wrote (models/lenses/*.safetensors)"
         )
-    detector = LensDetector(DetectorConfig(**architecture))
+    if architecture.get("lvm"):
+        shape_from_card(path, LVMConfig, architecture["lvm"])
+    detector = LensDetector(shape_from_card(path, DetectorConfig, architecture))
     load_into(detector, path)
     return detector.eval()
 

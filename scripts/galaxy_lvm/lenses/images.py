@@ -12,9 +12,9 @@ from galaxy_lvm.core.config.lens_search import ImageReading
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.survey.colour import grz_to_rgb
 from galaxy_lvm.survey.cubes import read_cube
+from galaxy_lvm.survey.image_files import kind_of
 from galaxy_lvm.survey.pictures import SMALLEST_SIDE_PIX, read_picture
 from galaxy_lvm.survey.pixels import fill_missing, missing_pixels
-from galaxy_lvm.survey.readers import kind_of
 from galaxy_lvm.survey.sky_frame import positions, sky_frame
 from galaxy_lvm.survey.store import BANDS, PIXEL_SCALE_ARCSEC
 

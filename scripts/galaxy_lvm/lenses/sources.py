@@ -14,8 +14,9 @@ from galaxy_lvm.core.config.lens_search import ImageReading, Search
 from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.lenses.images import SkyImage, from_fluxes, read_sky_image, tangent_wcs
+from galaxy_lvm.survey.file_errors import FILE_ERRORS, in_short
+from galaxy_lvm.survey.image_files import file_problem, kind_of, walk
 from galaxy_lvm.survey.positions import read_positions
-from galaxy_lvm.survey.readers import kind_of
 from galaxy_lvm.survey.rejected import printable
 from galaxy_lvm.survey.store import PIXEL_SCALE_ARCSEC
 
@@ -43,36 +44,64 @@ class Item:
 Loader = Callable[[Sequence[Item]], Iterator[SkyImage | DataError]]
 
 
-def folder_items(folder: str | os.PathLike, settings: ImageReading) -> list[Item]:
-    """Return the images of a folder and its sub-folders.
+def folder_items(
+    folder: str | os.PathLike, settings: ImageReading, own: Sequence[str | os.PathLike] = ()
+) -> list[Item]:
+    """Return the images of a folder and its sub-folders, with those that cannot be read.
+
+    Parameters
+    ----------
+    folder
+        Where to look.
+    settings
+        What is known of the images.
+    own
+        Files and folders that the search itself writes, figures in all their formats; what lies
+        there is no image to be searched.
 
     Raises
     ------
     DataError
         If there is no such folder or no image in it.
     ConfigError
-        If there are JPEG or PNG images and nobody says how large their pixels are.
+        If there are only JPEG or PNG images and nobody says how large their pixels are.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of images")
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    images = [path for path in files if kind_of(path)]
-    if not images:
+    written = [Path(os.path.realpath(path)) for path in own]
+    files = [path for path in walk(folder) if not _is_own(path, written)]
+    # A folder among them may not be looked into.
+    images = [path for path in files if kind_of(path) or os.path.isdir(path)]
+    readable = [path for path in images if not file_problem(path)]
+    if not readable:
         raise DataError(f"{folder}: none of {len(files)} files is a FITS, JPEG or PNG image")
     if len(files) > len(images):
         log.info("%s: %d files of other types left out", folder, len(files) - len(images))
-    coloured = sum(kind_of(path) == "image" for path in images)
-    if coloured and settings.pixel_scale_arcsec is None:
+    coloured = sum(kind_of(path) == "image" for path in readable)
+    # Among FITS files each is refused by itself: previews often lie beside them.
+    if coloured == len(readable) and settings.pixel_scale_arcsec is None:
         raise ConfigError(
             f"{folder}: {coloured} JPEG or PNG images, which do not say how large their pixels "
             "are; set lenses.search.pixel_scale_arcsec (--pixel-scale)"
         )
-    stats = [path.stat() for path in images]
-    return [
-        Item(path.relative_to(folder).as_posix(), f"{stat.st_size} {stat.st_mtime_ns}")
-        for path, stat in zip(images, stats, strict=True)
-    ]
+    return [Item(path.relative_to(folder).as_posix(), _version(path)) for path in images]
+
+
+def _is_own(path: Path, own: Sequence[Path]) -> bool:
+    place = Path(os.path.realpath(path))
+    # A figure is written as PDF and PNG.
+    figures = [mine.with_suffix("") for mine in own if mine.suffix == ".pdf"]
+    inside = any(mine == place or mine in place.parents for mine in own)
+    return inside or place.with_suffix("") in figures
+
+
+def _version(path: Path) -> str:
+    try:
+        found = path.stat()
+    except OSError:
+        return ""  # its reading says why
+    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def load_files(
@@ -80,13 +109,20 @@ def load_files(
 ) -> Iterator[SkyImage | DataError]:
     """Yield the images of a folder's items."""
     for item in items:
+        path = Path(folder) / item.name
         try:
             with warnings.catch_warnings():
                 # astropy and Pillow warn of what then becomes a rejection with a reason of ours.
                 warnings.simplefilter("ignore")
-                image = read_sky_image(Path(folder) / item.name, settings)
+                problem = file_problem(path)
+                image = DataError(problem) if problem else read_sky_image(path, settings)
         except DataError as error:
             image = error
+        except FILE_ERRORS as error:
+            image = DataError(f"cannot be read ({in_short(error)}); fetch or save the file again")
+        except Exception as error:
+            error.add_note(f"while reading {path}")
+            raise
         yield image
 
 
@@ -138,7 +174,10 @@ def load_positions(
 
 
 def open_source(
-    settings: Search, cache_dir: Path, service: Service | None = None
+    settings: Search,
+    cache_dir: Path,
+    service: Service | None = None,
+    own: Sequence[str | os.PathLike] = (),
 ) -> tuple[list[Item], Loader, list[dict[str, object]]]:
     """Return the images that the config asks for, how to load them, and the rows refused.
 
@@ -150,6 +189,8 @@ def open_source(
         Folder that keeps cutouts.
     service
         The config's section `legacysurvey`; needed for positions.
+    own
+        See `folder_items`.
 
     Raises
     ------
@@ -161,7 +202,7 @@ def open_source(
         raise ConfigError("lenses.search: set either images or positions")
     if folder is not None:
         load = partial(load_files, folder=folder, settings=settings)
-        return folder_items(folder, settings), load, []
+        return folder_items(folder, settings, own), load, []
     # Only positions need the library for requests.
     from galaxy_lvm.survey.legacysurvey import CutoutService
 

@@ -3,11 +3,12 @@
 import json
 import os
 import subprocess
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -15,6 +16,8 @@ from galaxy_lvm import __version__
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.lvm.model import LVM, LVMConfig
+
+Shape = TypeVar("Shape")
 
 
 def card_path(weights: str | os.PathLike) -> Path:
@@ -53,12 +56,42 @@ def read_card(weights: str | os.PathLike) -> dict[str, Any]:
     Raises
     ------
     DataError
-        If there is none.
+        If there is none, or it cannot be read.
     """
     path = card_path(weights)
     if not path.exists():
         raise DataError(f"{path}: missing; weights are only used together with their card")
-    return json.loads(path.read_text())
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: no readable card ({error}); copy it again") from error
+    if not isinstance(card, dict):
+        raise DataError(f"{path}: holds no card, but {type(card).__name__}; copy it again")
+    return card
+
+
+def shape_from_card(
+    path: str | os.PathLike, kind: type[Shape], architecture: dict[str, Any]
+) -> Shape:
+    """Return the shape of a network that the card of a weights file describes.
+
+    Raises
+    ------
+    DataError
+        If the card lacks keys, or has some that this version does not know.
+    """
+    known = {field.name for field in fields(kind)}
+    if unknown := sorted(set(architecture) - known):
+        raise DataError(
+            f"{card_path(path)}: architecture has {', '.join(unknown)}, which this version "
+            f"({__version__}) does not know; use the version that wrote it"
+        )
+    try:
+        return kind(**architecture)
+    except TypeError as error:
+        raise DataError(
+            f"{card_path(path)}: architecture is not whole ({error}); copy the card again"
+        ) from error
 
 
 def load_into(module: nn.Module, path: str | os.PathLike) -> None:
@@ -67,9 +100,13 @@ def load_into(module: nn.Module, path: str | os.PathLike) -> None:
     Raises
     ------
     DataError
-        If the file belongs to another architecture; the first differing weight is named.
+        If the file is damaged, or belongs to another architecture; the first differing weight is
+        named.
     """
-    state, own = load_file(path), module.state_dict()
+    try:
+        state, own = load_file(path), module.state_dict()
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"{path}: no readable weights ({error}); copy the file again") from error
     differing = [name for name in own if name not in state or state[name].shape != own[name].shape]
     differing += [name for name in state if name not in own]
     if differing:
@@ -90,7 +127,7 @@ def save_lvm(path: str | os.PathLike, lvm: LVM, card: dict[str, Any]) -> None:
 
 def load_lvm(path: str | os.PathLike) -> LVM:
     """Return the LVM that a weights file and its card describe."""
-    lvm = LVM(LVMConfig(**read_card(path)["architecture"]))
+    lvm = LVM(shape_from_card(path, LVMConfig, read_card(path).get("architecture", {})))
     load_into(lvm, path)
     return lvm
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.survey.splits_table import Galaxies
-from galaxy_lvm.survey.store import take_rows
+from galaxy_lvm.survey.store import open_hdf5, take_rows
 
 
 class CropStore:
@@ -30,12 +30,7 @@ class CropStore:
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
-        if not self.path.exists():
-            raise DataError(f"{self.path}: no such file; run crop_cutouts")
-        try:
-            self._file = h5py.File(self.path, "r")
-        except OSError as error:
-            raise DataError(f"{self.path}: not HDF5 ({error}); run crop_cutouts again") from error
+        self._file = open_hdf5(self.path, "run crop_cutouts")
         self._images = self._file.get("images")
         if self._images is None:
             found = sorted(self._file)

@@ -18,7 +18,7 @@ from pycocotools import mask as coco_mask
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.core.tables import load_table, save_table
-from galaxy_lvm.survey.store import PIXEL_SCALE_ARCSEC, take_rows
+from galaxy_lvm.survey.store import PIXEL_SCALE_ARCSEC, open_hdf5, take_rows
 
 SPLITS = ("train", "val", "test")
 BOX_COLUMNS = ("x_min_pix", "y_min_pix", "x_max_pix", "y_max_pix")
@@ -166,7 +166,7 @@ class FieldStore:
         self.path = Path(path)
         if not lenses_path(path).exists():
             raise DataError(f"{lenses_path(path)}: the list of lenses of {path} is missing")
-        with h5py.File(self.path, "r") as file:
+        with open_hdf5(self.path, "run simulate_fields or import_fields") as file:
             if "images" not in file:
                 raise DataError(f"{self.path}: no dataset 'images', but {sorted(file)}")
             self.shape = file["images"].shape
@@ -194,7 +194,7 @@ class FieldStore:
 
     def images(self, rows: Sequence[int]) -> np.ndarray:
         """Return images (n, H, W, 3) uint8 in the order of `rows`."""
-        with h5py.File(self.path, "r") as file:
+        with open_hdf5(self.path, "run simulate_fields or import_fields") as file:
             return take_rows(file["images"], rows)
 
     def lenses_in(self, row: int) -> pd.DataFrame:

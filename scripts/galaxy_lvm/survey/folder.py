@@ -16,10 +16,12 @@ from galaxy_lvm.core.config.survey import Folder
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.tables import as_text, typed
-from galaxy_lvm.core.user_tables import LINE, read_user_table
+from galaxy_lvm.core.user_tables import LINE, NUL_PROBLEM, holds_nul, read_user_table
+from galaxy_lvm.survey.file_errors import FILE_ERRORS, in_short
+from galaxy_lvm.survey.image_files import file_problem, kind_of, same_file, walk
 from galaxy_lvm.survey.pictures import image_size
 from galaxy_lvm.survey.pixels import missing_pixels
-from galaxy_lvm.survey.readers import ReadImage, kind_of, read_grz, read_rgb
+from galaxy_lvm.survey.readers import ReadImage, read_grz, read_rgb
 from galaxy_lvm.survey.rejected import rejection
 from galaxy_lvm.survey.sky_columns import degrees_of, position_columns
 from galaxy_lvm.survey.store import BANDS, CutoutWriter, stored_names
@@ -83,11 +85,12 @@ def read_table(path: str | os.PathLike, settings: Folder) -> pd.DataFrame:
     twice = [new for new in clashes.values() if new in others]
     if twice:
         raise DataError(f"{path}: column {twice[0]!r} is a name that is needed here; rename it")
-    table[_PROBLEM] = ""
+    table[_PROBLEM] = np.where(holds_nul(written), NUL_PROBLEM, "")
     if positions:
         given = written[[positions[name] for name in _POSITION]].set_axis(_POSITION, axis=1)
         units = {name: written.attrs["units"].get(positions[name]) for name in _POSITION}
-        degrees, table[_PROBLEM] = degrees_of(given, units)
+        degrees, reasons = degrees_of(given, units)
+        table[_PROBLEM] = table[_PROBLEM].where(table[_PROBLEM] != "", reasons)
         table[list(_POSITION)] = degrees
     return _with_others(table, others.rename(columns=clashes))
 
@@ -120,7 +123,7 @@ def check_rows(table: pd.DataFrame, data_dir: Path) -> tuple[pd.DataFrame, list[
     listed = set()
     for record, wrong in zip(table[list(_OWN)].itertuples(), table[_PROBLEM], strict=True):
         path = data_dir / record.file
-        listed.add(path.resolve())
+        listed.add(same_file(path))
         reason = _row_problem(record, path, first_row) or wrong
         if reason:
             rejections.append(rejection("import", reason, record.id, record.file, record.row))
@@ -130,11 +133,17 @@ def check_rows(table: pd.DataFrame, data_dir: Path) -> tuple[pd.DataFrame, list[
     index = [i for i, _ in usable]
     chosen = table.loc[index].assign(path=[path for _, path in usable]).reset_index(drop=True)
     chosen = chosen.drop(columns=_PROBLEM)
-    for path in sorted(data_dir.rglob("*")):
-        if kind_of(path) and path.is_file() and path.resolve() not in listed:
+    return chosen, [*rejections, *_unnamed(data_dir, listed)]
+
+
+def _unnamed(data_dir: Path, listed: set[str]) -> Iterator[dict[str, object]]:
+    """Yield a rejection for each image in the folder that no row names."""
+    for path in walk(data_dir):
+        # A folder is only among them where something is wrong with it.
+        if (kind_of(path) or os.path.isdir(path)) and same_file(path) not in listed:
+            reason = file_problem(path) or "no row in the table names this file"
             name = path.relative_to(data_dir).as_posix()
-            rejections.append(rejection("import", "no row in the table names this file", file=name))
-    return chosen, rejections
+            yield rejection("import", reason, file=name)
 
 
 def _row_problem(record: tuple, path: Path, first_row: dict[str, int]) -> str | None:
@@ -146,8 +155,8 @@ def _row_problem(record: tuple, path: Path, first_row: dict[str, int]) -> str | 
         return "its id, file or label goes over several lines; a double quote is one too many"
     if record.id in first_row:
         return f"id used before, in row {first_row[record.id]}; give every galaxy its own"
-    if not path.is_file():
-        return f"no such file in {path.parent}; correct the name or remove the row"
+    if problem := file_problem(path):
+        return problem
     if kind_of(path) is None:
         return f"files of type {path.suffix or '(none)'!r} are not read; use JPEG, PNG or FITS"
     return None
@@ -295,6 +304,11 @@ def _read_all(
             return read(path)
         except DataError as error:
             return error
+        except FILE_ERRORS as error:
+            return DataError(f"cannot be read ({in_short(error)}); fetch or save the file again")
+        except Exception as error:
+            error.add_note(f"while reading {path}")
+            raise
 
     with warnings.catch_warnings(), ThreadPoolExecutor(max(1, cores)) as pool:
         # astropy and Pillow warn of what then becomes a rejection with a reason of ours.

@@ -11,7 +11,7 @@ from astropy.coordinates import SkyCoord, search_around_sky
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.tables import as_text, typed
-from galaxy_lvm.core.user_tables import LINE, read_user_table
+from galaxy_lvm.core.user_tables import LINE, NUL_PROBLEM, holds_nul, read_user_table
 from galaxy_lvm.survey.rejected import rejection
 from galaxy_lvm.survey.sky_columns import degrees_of, position_columns
 
@@ -64,6 +64,8 @@ def read_positions(
     unknown = degrees["ra"].isna().to_numpy()
     for row in np.flatnonzero(unknown):
         reasons[row] = reasons[row] or "the row has no position: ra and dec are empty"
+    for row in np.flatnonzero(holds_nul(table)):
+        reasons[row] = NUL_PROBLEM
     made = [
         make_ids and not name and not why for name, why in zip(table["id"], reasons, strict=True)
     ]

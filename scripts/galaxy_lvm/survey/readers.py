@@ -15,9 +15,6 @@ from galaxy_lvm.survey.pixels import missing_pixels
 from galaxy_lvm.survey.sky_frame import sky_frame
 from galaxy_lvm.survey.store import CUTOUT_SIDE_PIX, PIXEL_SCALE_ARCSEC
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
-FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
-
 # A frame that differs from the store's by less than this is padded or cut rather than resampled.
 _SAME_SIZE = 0.02
 # Pixel scales that agree to this are the same: across a cutout that is a sixth of a pixel.
@@ -48,14 +45,6 @@ class ReadImage:
     height_pix: int
     notes: tuple[str, ...] = ()
     columns: dict[str, float] = field(default_factory=dict)
-
-
-def kind_of(path: Path) -> str | None:
-    """Return `image`, `fits` or None, by the end of the file's name."""
-    name = path.name.lower()
-    if name.endswith(IMAGE_SUFFIXES):
-        return "image"
-    return "fits" if name.endswith(FITS_SUFFIXES) else None
 
 
 def read_rgb(path: Path, side_pix: int, reading: FileReading | None = None) -> ReadImage:

@@ -1,12 +1,15 @@
 """The table of what could not be used: one row per image or table row, with a reason."""
 
 import os
+import re
 from collections.abc import Iterable
 
 import pandas as pd
 
 from galaxy_lvm.core.tables import load_table, save_table
 
+# All control characters but tab and line feed, which a quoted cell holds.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 REJECTED_COLUMNS = ("stage", "id", "file", "row", "reason")
 
 
@@ -27,7 +30,8 @@ def rejection(
         Line in the user's table, the header being line 1.
     """
     row_text = "" if row is None else str(row)
-    written = {"id": printable(id), "file": printable(file), "row": row_text, "reason": reason}
+    written = {"id": printable(id), "file": printable(file), "row": row_text}
+    written["reason"] = printable(reason)
     return {"stage": stage, **written}
 
 
@@ -35,9 +39,10 @@ def printable(name: str) -> str:
     """Return a file's name as text that every table takes.
 
     Old disks hold names that are no UTF-8: Python reads their bytes as surrogates, which cannot be
-    written. They are shown as escapes.
+    written. They are shown as escapes, and so are characters that end or hide a line.
     """
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def write_rejected(path: str | os.PathLike, rejections: Iterable[dict[str, object]]) -> None:

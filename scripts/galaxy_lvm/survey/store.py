@@ -10,6 +10,7 @@ import pandas as pd
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.survey.file_errors import in_short
 
 BANDS = ("g", "r", "z")
 PIXEL_SCALE_ARCSEC = 0.262
@@ -37,6 +38,29 @@ def stored_names(columns: Sequence[str], reserved: Collection[str]) -> dict[str,
         taken.add(safe)
         names[name] = safe
     return names
+
+
+def open_hdf5(path: str | os.PathLike, remedy: str) -> h5py.File:
+    """Open an HDF5 file for reading; HDF5's own errors do not say which file they mean.
+
+    Parameters
+    ----------
+    path
+        File.
+    remedy
+        What to do where it is missing or damaged.
+
+    Raises
+    ------
+    DataError
+        If it is.
+    """
+    if not os.path.exists(path):
+        raise DataError(f"{path}: no such file; {remedy}")
+    try:
+        return h5py.File(path, "r")
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"{path}: not HDF5, or damaged ({in_short(error)}); {remedy}") from error
 
 
 class CutoutWriter:
@@ -133,12 +157,12 @@ class CutoutStore:
     Raises
     ------
     DataError
-        If the file holds neither dataset or one of another shape.
+        If the file is missing, no HDF5, or holds neither dataset or one of another shape.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
-        self._file = h5py.File(self.path, "r")
+        self._file = open_hdf5(self.path, "import, download or simulate the survey again")
         self.rgb = "images_rgb" in self._file
         name = "images_rgb" if self.rgb else "images"
         if name not in self._file:
