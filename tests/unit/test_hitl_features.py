@@ -199,19 +199,9 @@ def test_an_annotator_who_was_overtaken_chooses_again(path, pool, monkeypatch):
     mine = me.suggest(10)
     assert answers[0] is None and answers[1] is not None and len(answers) == 2
     assert len(mine) == 5 and not set(mine) & set(you.store.last_suggestion("you").ids)
-    with LabelStoreAt(path) as raw:  # stale knowledge, given by hand
+    with LabelStore(path) as raw:  # stale knowledge, given by hand
         assert raw.suggest("me", mine[:1], "random", "", 30.0) is not None
         assert raw.suggest("you", mine[:1], "random", "", 30.0) is None
-
-
-class LabelStoreAt(LabelStore):
-    """A label store that is closed at the end of a block."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 def test_released_galaxies_are_free_for_others_at_once(path, pool):

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,13 @@ from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import config_hash
 from galaxy_lvm.core.tables import save_table
+from galaxy_lvm.hitl.majority import by_majority, latest_counts
 from galaxy_lvm.hitl.pools import Pool
 from galaxy_lvm.hitl.ranker import BLOCK_ROWS, Features, Ranker, Whitening
-from galaxy_lvm.hitl.selection import BOUNDARY, NEED_NO_SCORES, PoolState, rule_of
-from galaxy_lvm.hitl.settings import SessionSettings
-from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE, UNSURE, LabelStore
+from galaxy_lvm.hitl.ranking import ranking_of, refuse_format
+from galaxy_lvm.hitl.selection import NEED_NO_SCORES, PoolState, rule_of
+from galaxy_lvm.hitl.settings import SessionSettings, settings_of_store
+from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE, LabelStore
 
 log = logging.getLogger("galaxy_lvm.hitl")
 
@@ -30,7 +32,7 @@ class Session:
     store, and the ranker follows from the labels and the seed alone. Several annotators, each with
     a `Session` of their own in this or another process, may share a store: every one has rounds of
     their own, and all learn from all labels. Where annotators differ the majority decides; at a
-    tie the galaxy teaches nothing and is listed by `disagreements`.
+    tie the galaxy teaches nothing and is listed by `disagreements`. A context manager.
 
     Parameters
     ----------
@@ -47,6 +49,9 @@ class Session:
     new_features
         Go on with other features than those that the session was started with. Labels belong to
         galaxies and stay; the change is kept with its time, and open rounds are closed.
+    read_only
+        Of a path: look at a store, a colleague's for instance, and write nothing. Labels, scores
+        and export can be read; labels given and questions asked are refused.
 
     Raises
     ------
@@ -58,9 +63,9 @@ class Session:
 
     Examples
     --------
-    >>> session = Session(pool, "labels.sqlite")                    # doctest: +SKIP
-    >>> session.label(["a", "b"], ["positive", "positive"])         # doctest: +SKIP
-    >>> asked = session.suggest(10)                                 # doctest: +SKIP
+    >>> with Session(pool, "labels.sqlite") as session:                 # doctest: +SKIP
+    ...     session.label(["a", "b"], ["positive", "positive"])
+    ...     asked = session.suggest(10)
     """
 
     def __init__(
@@ -71,10 +76,16 @@ class Session:
         annotator: str = "me",
         whitening: Whitening | None = None,
         new_features: bool = False,
+        read_only: bool = False,
     ) -> None:
         self.pool, self.annotator = pool, annotator
-        self.store = store if isinstance(store, LabelStore) else LabelStore(store)
-        self.settings = self._open(settings, new_features)
+        self._closed, self._owns_store = False, not isinstance(store, LabelStore)
+        self._store = LabelStore(store, read_only) if self._owns_store else store
+        try:
+            self.settings = self._open(settings, new_features)
+        except BaseException:
+            self.close()
+            raise
         self._whitening = whitening
         self._ranker: Ranker | None = None
         self._scores: np.ndarray | None = None
@@ -86,10 +97,37 @@ class Session:
         if len(labelled):
             self.pool.rows_of(labelled)
         if settings is None:
-            settings = SessionSettings(**self.store.settings())
+            settings = settings_of_store(self.store.settings(), self.store.path)
         self.store.keep_settings(settings.kept())
         self.store.keep_features(self.pool.fingerprint, self.annotator, new_features)
         return settings
+
+    @property
+    def store(self) -> LabelStore:
+        """The label store.
+
+        Raises
+        ------
+        DataError
+            If the session was closed.
+        """
+        if self._closed:
+            raise DataError(
+                f"{self._store.path}: the session is closed; open it again, Session(pool, path)"
+            )
+        return self._store
+
+    def close(self) -> None:
+        """End the session, and close the store if the session opened it; calls are refused then."""
+        self._closed = True
+        if self._owns_store:
+            self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     # Labels
 
@@ -123,24 +161,12 @@ class Session:
         return self.store.retract_last(self.annotator)
 
     def labels(self) -> pd.DataFrame:
-        """Return one row per labelled galaxy.
+        """Return one row per labelled galaxy, sorted by `id`; its columns are `by_majority`'s.
 
-        Returns
-        -------
-        DataFrame
-            `id`, `value` (that of the majority; unsure at a tie), `n_positive`, `n_negative`,
-            `n_unsure` (annotators) and `disputed` (some said positive, some negative), sorted
-            by `id`.
+        The `value` is that of the majority, unsure at a tie; `disputed` are galaxies that some
+        call positive and others negative.
         """
-        current = self.store.current()
-        counts = pd.DataFrame(
-            {f"n_{v}": current["value"] == v for v in (POSITIVE, NEGATIVE, UNSURE)}
-        )
-        table = counts.groupby(current["id"]).sum().astype(int)
-        more = np.sign(table["n_positive"] - table["n_negative"])
-        table.insert(0, "value", more.map({1: POSITIVE, -1: NEGATIVE, 0: UNSURE}))
-        table["disputed"] = (table["n_positive"] > 0) & (table["n_negative"] > 0)
-        return table.rename_axis("id").reset_index()
+        return by_majority(self.store.current())
 
     def disagreements(self) -> pd.DataFrame:
         """Return the labels of galaxies that some call positive and others negative."""
@@ -150,9 +176,7 @@ class Session:
 
     def latest_counts(self) -> tuple[int, int]:
         """Return positives and negatives of this annotator's latest round with a label."""
-        mine = self.store.current().query("annotator == @self.annotator")
-        latest = mine[mine["round"] == mine["round"].max()]["value"]
-        return int((latest == POSITIVE).sum()), int((latest == NEGATIVE).sum())
+        return latest_counts(self.store.current(), self.annotator)
 
     # Learning
 
@@ -367,15 +391,9 @@ class Session:
             `id`, `score` (NaN without finite features), `is_positive` (by label where there is
             one, else a score of at least 0.5) and the columns of `labels`, highest score first.
         """
-        table = pd.DataFrame({"id": self.pool.ids_of(np.arange(len(self.pool)))})
-        table = table.assign(score=self.score()).merge(self.labels(), on="id", how="left")
-        by_score = table["score"] >= BOUNDARY
-        known = table["value"].isin([POSITIVE, NEGATIVE])
-        table.insert(2, "is_positive", (table["value"] == POSITIVE).where(known, by_score))
-        table = table.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+        refuse_format(path)
+        ids = self.pool.ids_of(np.arange(len(self.pool)))
+        table = ranking_of(ids, self.score(), self.labels())
         if path is not None:
-            path = Path(path)
-            if path.suffix not in (".csv", ".parquet"):
-                raise DataError(f"{path}: the export is a .csv or a .parquet file")
             save_table(path, table)
         return table

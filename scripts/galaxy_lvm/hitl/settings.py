@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from galaxy_lvm.core.config.handed import part_of, section
 from galaxy_lvm.core.config.hitl import Loop, Sizes
+from galaxy_lvm.core.config.mistakes import mistakes
+from galaxy_lvm.core.errors import ConfigError
 
 
 class SessionSettings(Loop):
@@ -24,6 +26,31 @@ class SessionSettings(Loop):
     def kept(self) -> dict[str, Any]:
         """Return what a label store keeps: made of what JSON knows."""
         return self.model_dump(mode="json")
+
+
+def settings_of_store(kept: Mapping[str, Any], path: str) -> SessionSettings:
+    """Return the settings that a label store kept.
+
+    Parameters
+    ----------
+    kept
+        Of `LabelStore.settings`; the defaults stand for what it has none of.
+    path
+        Of the store, for the message.
+
+    Raises
+    ------
+    ConfigError
+        If one is unknown or has a value that is not allowed, in this version.
+    """
+    try:
+        return SessionSettings.model_validate(dict(kept))
+    except ValidationError as error:
+        found = "; ".join(mistakes(error, SessionSettings))
+    raise ConfigError(
+        f"{path}: was started with settings that this version cannot use: {found}; open it with "
+        "the version that wrote it, or start another store"
+    )
 
 
 def settings_from(given: Mapping[str, Any]) -> SessionSettings:

@@ -44,21 +44,29 @@ class LabelStore(StoreFile):
 
     Nothing is ever changed or removed: an undo is a row that retracts another, a second label of
     the same galaxy by the same annotator replaces the first in `current`, and both remain in
-    `history`. Every call is one transaction that is on disk when it returns, so that a process can
-    be killed at any moment; several processes may use one file (write-ahead log, waiting up to
-    `BUSY_TIMEOUT_S` for each other).
+    `history`. Every call is one transaction that is on disk, in this one file, when it returns: a
+    process can be killed at any moment, and a copy of the file holds every label. Several processes
+    may use one file, waiting up to `BUSY_TIMEOUT_S` for each other. A context manager.
 
     Parameters
     ----------
     path
         SQLite file, made where it does not exist; ":memory:" keeps nothing. Must not lie on a
-        network file system without locks.
+        network file system without locks. One of an older version, which kept new labels in a
+        file of their own (NAME-wal), becomes one file, all labels in it.
+    read_only
+        Write nothing, neither into the file nor beside it. So is a store opened, with a warning,
+        that may not be written. After a kill, or in the older mode, what is read is a copy.
 
     Raises
     ------
     DataError
-        If the file is no label store.
+        If the file is no label store, is damaged, or lacks the part that its labels are in; from
+        every call if the disk is full, fails or is held by another process, saying what to do: then
+        nothing of that call was kept.
     """
+
+    known_values = (*VALUES, _RETRACTION)
 
     def append(
         self,
@@ -102,16 +110,16 @@ class LabelStore(StoreFile):
     def retract_last(self, annotator: str) -> str | None:
         """Take back the annotator's last label that still stands; return its id, None if none."""
         with self._transaction():
-            row = self._db.execute(
+            rows = self._rows(
                 "SELECT number, id, round, model_version FROM labels WHERE annotator = ? "
                 "AND retracts IS NULL AND number NOT IN "
                 "(SELECT retracts FROM labels WHERE retracts IS NOT NULL) "
                 "ORDER BY number DESC LIMIT 1",
                 (annotator,),
-            ).fetchone()
-            if row is None:
+            )
+            if not rows:
                 return None
-            number, name, round_number, version = row
+            number, name, round_number, version = rows[0]
             self._insert(name, _RETRACTION, annotator, round_number, version, number)
         return name
 
@@ -134,7 +142,7 @@ class LabelStore(StoreFile):
 
     def history(self) -> pd.DataFrame:
         """Return every row ever added, with `sequence` and `retracts`, in the order of time."""
-        return pd.read_sql_query("SELECT * FROM labels ORDER BY number", self._db)
+        return self._table("SELECT * FROM labels ORDER BY number")
 
     def current(self) -> pd.DataFrame:
         """Return the labels that stand: the last one of every galaxy and annotator.
@@ -144,11 +152,10 @@ class LabelStore(StoreFile):
         DataFrame
             `LABEL_COLUMNS`, in the order in which they were given.
         """
-        return pd.read_sql_query(
+        return self._table(
             f"SELECT {', '.join(LABEL_COLUMNS)} FROM labels WHERE number IN (SELECT MAX(number) "
             "FROM labels WHERE retracts IS NULL AND number NOT IN (SELECT retracts FROM labels "
-            "WHERE retracts IS NOT NULL) GROUP BY id, annotator) ORDER BY number",
-            self._db,
+            "WHERE retracts IS NOT NULL) GROUP BY id, annotator) ORDER BY number"
         )
 
     def suggest(
@@ -240,12 +247,12 @@ class LabelStore(StoreFile):
     def _open_rounds(self) -> dict[str, "_OpenRound"]:
         """Return the latest round of every annotator, unless it was handed back."""
         rounds: dict[str, _OpenRound] = {}
-        for who, number, name, time in self._db.execute(
+        for who, number, name, time in self._rows(
             "SELECT annotator, round, id, time FROM suggestions AS s WHERE round = (SELECT "
             "MAX(round) FROM suggestions WHERE annotator = s.annotator) ORDER BY position"
         ):
             rounds.setdefault(who, _OpenRound(number, time, [])).ids.append(name)
-        for kind, who, number, time, value in self._db.execute(
+        for kind, who, number, time, value in self._rows(
             "SELECT kind, annotator, round, time, value FROM events WHERE kind IN (?, ?) "
             "ORDER BY number",
             (RELEASE, RENEWAL),
@@ -254,24 +261,24 @@ class LabelStore(StoreFile):
                 if kind == RELEASE:
                     del rounds[who]
                 else:
-                    rounds[who] = _OpenRound(number, time, json.loads(value))
+                    rounds[who] = _OpenRound(number, time, self._parsed(value))
         return rounds
 
     def last_suggestion(self, annotator: str) -> Suggestion | None:
         """Return what an annotator was asked last, None if nothing yet."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT round, id, rule, model_version FROM suggestions WHERE annotator = ? AND round "
             "= (SELECT MAX(round) FROM suggestions WHERE annotator = ?) ORDER BY position",
             (annotator, annotator),
-        ).fetchall()
+        )
         if not rows:
             return None
         return Suggestion(rows[0][0], tuple(row[1] for row in rows), rows[0][2], rows[0][3])
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of the session that the store belongs to; empty in a new store."""
-        rows = self._db.execute("SELECT key, value FROM settings").fetchall()
-        return {key: json.loads(value) for key, value in rows}
+        rows = self._rows("SELECT key, value FROM settings")
+        return {key: self._parsed(value) for key, value in rows}
 
     def keep_settings(self, settings: Mapping[str, Any]) -> None:
         """Keep settings in a new store; in one that has some, refuse others.
@@ -282,23 +289,31 @@ class LabelStore(StoreFile):
             With the first key that differs: labels asked for by different settings do not belong
             into one session.
         """
+        if self.read_only:
+            self._refuse_other_settings(settings)
+            return
         with self._transaction():
-            known = self.settings()
-            for key, value in settings.items():
-                text = json.dumps(value)
-                if key in known and known[key] != json.loads(text):
-                    raise ConfigError(
-                        f"{self.path}: the session was started with {key} = {known[key]!r}, not "
-                        f"{value!r}; leave it as it was or start another store"
-                    )
-                self._db.execute("INSERT OR IGNORE INTO settings VALUES (?, ?)", (key, text))
+            self._refuse_other_settings(settings)
+            self._db.executemany(
+                "INSERT OR IGNORE INTO settings VALUES (?, ?)",
+                [(key, json.dumps(value)) for key, value in settings.items()],
+            )
+
+    def _refuse_other_settings(self, settings: Mapping[str, Any]) -> None:
+        known = self.settings()
+        for key, value in settings.items():
+            if key in known and known[key] != json.loads(json.dumps(value)):
+                raise ConfigError(
+                    f"{self.path}: the session was started with {key} = {known[key]!r}, not "
+                    f"{value!r}; leave it as it was or start another store"
+                )
 
     def features(self) -> dict[str, Any] | None:
         """Return the fingerprint of the features in use, None where none was kept yet."""
-        row = self._db.execute(
+        rows = self._rows(
             "SELECT value FROM events WHERE kind = ? ORDER BY number DESC LIMIT 1", (FEATURES,)
-        ).fetchone()
-        return json.loads(row[0]) if row else None
+        )
+        return self._parsed(rows[0][0]) if rows else None
 
     def keep_features(
         self, fingerprint: Mapping[str, Any], annotator: str, changed: bool = False
@@ -322,24 +337,32 @@ class LabelStore(StoreFile):
         DataError
             If the store was used with other features, saying what differs.
         """
+        if self.read_only and not changed:
+            self._refuse_other_features(fingerprint)
+            return
         with self._transaction():
             known = self.features()
             if known == fingerprint:
                 return
-            if known is not None and not changed:
-                raise DataError(
-                    f"{self.path}: the session was started with other features: "
-                    f"{differences(known, fingerprint)}. Open the features that it was started "
-                    "with, start another store, or go on by intent with Session(..., "
-                    "new_features=True): all labels stay, scores and rounds start anew"
-                )
+            if not changed:
+                self._refuse_other_features(fingerprint)
             if known is not None:
                 log.info("%s: new features: %s", self.path, differences(known, fingerprint))
                 for other, held in self._open_rounds().items():
                     self._add_event(RELEASE, other, held.round, held.ids)
-            elif self._db.execute("SELECT 1 FROM events WHERE kind = ?", (OLDER,)).fetchone():
+            elif self._rows("SELECT 1 FROM events WHERE kind = ?", (OLDER,)):
                 log.info(
                     "%s: no fingerprint of its features was kept by an older version; it belongs "
                     "to the features of this pool from now on", self.path,
                 )  # fmt: skip
             self._add_event(FEATURES, annotator, None, dict(fingerprint))
+
+    def _refuse_other_features(self, fingerprint: Mapping[str, Any]) -> None:
+        known = self.features()
+        if known is not None and known != fingerprint:
+            raise DataError(
+                f"{self.path}: the session was started with other features: "
+                f"{differences(known, fingerprint)}. Open the features that it was started "
+                "with, start another store, or go on by intent with Session(..., "
+                "new_features=True): all labels stay, scores and rounds start anew"
+            )

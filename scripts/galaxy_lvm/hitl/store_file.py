@@ -2,15 +2,26 @@
 
 import datetime
 import json
+import logging
 import os
+import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+import tempfile
+import time
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
 
 import pandas as pd
 
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.hitl.store_check import refuse_damaged, refuse_others
+from galaxy_lvm.hitl.store_copies import MEMORY, look_at, may_write, refuse_lost_wal, snapshot
+from galaxy_lvm.hitl.store_errors import damaged, in_words, is_busy
+
+log = logging.getLogger("galaxy_lvm.hitl")
 
 # A process that holds the lock writes a few rows; one that waits longer meets a broken disk.
 BUSY_TIMEOUT_S = 30.0
@@ -59,6 +70,8 @@ CREATE TRIGGER IF NOT EXISTS events_remain BEFORE DELETE ON events
     BEGIN SELECT RAISE(ABORT, 'events are only ever added'); END;
 """
 
+_LATEST = "SELECT COUNT(*), MAX(time) FROM labels"
+
 # Kinds of events: an older file was opened, features came into use, a round was handed back or
 # its galaxies were handed out anew.
 OLDER, FEATURES, RELEASE, RENEWAL = "older", "features", "release", "renewal"
@@ -67,51 +80,197 @@ OLDER, FEATURES, RELEASE, RENEWAL = "older", "features", "release", "renewal"
 class StoreFile:
     """A SQLite file that several processes share; see `LabelStore`."""
 
-    def __init__(self, path: str | os.PathLike) -> None:
-        self.path = str(path)
-        try:
-            # A web server calls from several threads, one at a time.
-            self._db = sqlite3.connect(
-                self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-            )
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._prepare()
-        except sqlite3.DatabaseError as error:
-            raise DataError(f"{self.path}: cannot be used as a label store: {error}") from None
+    # What a label may be; a file with another is damaged.
+    known_values: tuple[str, ...] = ()
 
-    def _version(self) -> int:
-        return self._db.execute("PRAGMA user_version").fetchone()[0]
+    def __init__(self, path: str | os.PathLike, read_only: bool = False) -> None:
+        self.path = os.fsdecode(path)
+        self._closed, self._keeps_journal = False, self.path != MEMORY
+        older = self._keeps_journal and look_at(self.path, read_only)
+        there = self._keeps_journal and os.path.exists(self.path)
+        self.read_only = read_only or (there and not may_write(self.path))
+        if self.read_only and not read_only:
+            log.warning(
+                "%s: it, or its folder, cannot be written: open for reading alone, labels can be "
+                "exported and not added", self.path,
+            )  # fmt: skip
+        try:
+            with self._in_words():
+                self._open(older)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, older: bool) -> None:
+        if self.read_only:
+            self._db = self._reader(older)
+            self._prepare_reader()
+        else:
+            if older:
+                with tempfile.TemporaryDirectory() as folder:
+                    self._copy(folder, older).close()
+            self._db = self._connect(self.path)
+            if older:
+                self._leave_older_mode()
+            # EXTRA also writes the folder: a journal that comes back after a power failure would
+            # undo what was acknowledged.
+            self._db.execute("PRAGMA synchronous = EXTRA")
+            self._prepare()
+        refuse_damaged(self.path, self._db, self.known_values)
+
+    # Opening
+
+    @staticmethod
+    def _connect(path: str, uri: bool = False) -> sqlite3.Connection:
+        # A web server calls from several threads, one at a time.
+        return sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=uri
+        )
+
+    def _reader(self, older: bool) -> sqlite3.Connection:
+        """Return a connection that reads, and writes nothing beside the file.
+
+        What needs to be put together first, in the older mode or after a kill, is read from a copy.
+        """
+        if not older:
+            db = self._connect(f"{Path(self.path).absolute().as_uri()}?mode=ro", uri=True)
+            try:
+                db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+                return db
+            except sqlite3.OperationalError as error:
+                db.close()
+                if not os.path.exists(self.path + "-journal") or is_busy(error):
+                    raise
+        folder = tempfile.mkdtemp()
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return self._copy(folder, older)
+
+    def _copy(self, folder: str, older: bool) -> sqlite3.Connection:
+        """Return a connection to a copy, whatever lies beside the file put together in it."""
+        copy = snapshot(self.path, folder)
+        db = self._connect(copy)
+        try:
+            if older:
+                refuse_lost_wal(self.path, db, copy)
+            if refuse_others(self.path, db, SCHEMA_VERSION):
+                refuse_damaged(self.path, db, self.known_values)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _leave_older_mode(self) -> None:
+        """Move all labels from the write-ahead log into the one file, and stay without it."""
+        until = time.monotonic() + BUSY_TIMEOUT_S
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = DELETE")
+                n_labels, last = self._db.execute(_LATEST).fetchone()
+                break
+            except sqlite3.OperationalError as error:
+                if not is_busy(error):
+                    raise
+                if time.monotonic() > until:
+                    raise DataError(
+                        f"{self.path}: another process has it open in the mode of an older version "
+                        "of this project, in which new labels are kept outside the file; close "
+                        "that session (restart its notebook) and open again"
+                    ) from error
+            time.sleep(0.05)
+        log.warning(
+            "%s: was kept in two files by an older version and is in one from now on, with %d "
+            "labels, the last of %s; if some are missing, the -wal of its name was left behind "
+            "where it came from: bring both from there", self.path, n_labels, last or "no time",
+        )  # fmt: skip
 
     def _prepare(self) -> None:
-        if self._version() == SCHEMA_VERSION:
+        if refuse_others(self.path, self._db, SCHEMA_VERSION) == SCHEMA_VERSION:
             return
         with self._transaction():
             # Another process may have been faster, so that only what is read in here counts.
-            version = self._version()
-            names = [row[0] for row in self._db.execute("SELECT name FROM sqlite_master")]
-            if version > SCHEMA_VERSION or (names and "labels" not in names):
-                raise sqlite3.DatabaseError(f"version {version} with tables {names}")
+            version = refuse_others(self.path, self._db, SCHEMA_VERSION)
             for statement in _statements(_TABLES):
                 self._db.execute(statement)
             if 0 < version < SCHEMA_VERSION:
                 self._add_event(OLDER, "", None, version)
             self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
+    def _prepare_reader(self) -> None:
+        version = refuse_others(self.path, self._db, SCHEMA_VERSION)
+        if not version:
+            raise DataError(f"{self.path}: nothing to read, no label was ever kept in it")
+        if version < SCHEMA_VERSION:  # without events; nothing is written into the file
+            for statement in _statements(_TABLES):
+                if "TABLE IF NOT EXISTS events" in statement:
+                    self._db.execute(statement.replace("CREATE TABLE", "CREATE TEMP TABLE"))
+
+    # Closing
+
     def close(self) -> None:
-        """Close the file; nothing is lost without it."""
-        self._db.close()
+        """Close the file; nothing is lost without it. Calls after it are refused."""
+        self._closed = True
+        db = getattr(self, "_db", None)
+        if db is not None:
+            db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    # Reading and writing
+
+    def _in_words(self, writes: bool = False) -> AbstractContextManager[None]:
+        if self._closed:
+            raise DataError(f"{self.path}: the label store is closed; open it again")
+        return in_words(self.path, BUSY_TIMEOUT_S, writes)
+
+    def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple]:
+        # Closed at once: a row that cannot be read must not keep the file locked for others.
+        with self._in_words(), closing(self._db.execute(statement, values)) as cursor:
+            return cursor.fetchall()
+
+    def _table(self, statement: str) -> pd.DataFrame:
+        with self._in_words(), closing(self._db.execute(statement)) as cursor:
+            columns = [column[0] for column in cursor.description]
+            return pd.DataFrame.from_records(cursor.fetchall(), columns=columns, coerce_float=True)
+
+    def _parsed(self, text: str) -> Any:
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise damaged(self.path, f"{text[:80]!r} cannot be read") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
+        if self.read_only:
+            raise DataError(
+                f"{self.path}: open for reading alone, nothing can be added; copy the file to a "
+                "folder of yours and open the copy, or ask its owner to let you write"
+            )
+        with self._in_words(writes=True):
+            self._begin()
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                # SQLite has ended the transaction itself after some errors.
+                with suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _begin(self) -> None:
         # IMMEDIATE takes the lock first: what is read within cannot change before it is written.
         self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
+        while self._keeps_journal and self._mode() == "wal":
+            # A process of an older version opened the file meanwhile and took it to its own mode.
             self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+            self._leave_older_mode()
+            self._db.execute("BEGIN IMMEDIATE")
+
+    def _mode(self) -> str:
+        return self._db.execute("PRAGMA journal_mode").fetchone()[0]
 
     def events(self) -> pd.DataFrame:
         """Return all that happened beside labels and suggestions, in the order of time.
@@ -123,7 +282,7 @@ class StoreFile:
             release, renewal: a round was handed back, or handed out again with these ids; older: a
             file of an older version was opened), `annotator`, `round`, `value` (JSON).
         """
-        return pd.read_sql_query("SELECT * FROM events ORDER BY number", self._db)
+        return self._table("SELECT * FROM events ORDER BY number")
 
     def _add_event(self, kind: str, annotator: str, round_number: int | None, value: Any) -> None:
         self._db.execute(

@@ -1,0 +1,35 @@
+"""What several annotators say of a galaxy, taken together."""
+
+import numpy as np
+import pandas as pd
+
+from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE, UNSURE
+
+
+def by_majority(current: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per labelled galaxy.
+
+    Parameters
+    ----------
+    current
+        Labels that stand, of `LabelStore.current`.
+
+    Returns
+    -------
+    DataFrame
+        `id`, `value` (that of the majority; unsure at a tie), `n_positive`, `n_negative`,
+        `n_unsure` (annotators) and `disputed` (some said positive, some negative), sorted by `id`.
+    """
+    counts = pd.DataFrame({f"n_{v}": current["value"] == v for v in (POSITIVE, NEGATIVE, UNSURE)})
+    table = counts.groupby(current["id"]).sum().astype(int)
+    more = np.sign(table["n_positive"] - table["n_negative"])
+    table.insert(0, "value", more.map({1: POSITIVE, -1: NEGATIVE, 0: UNSURE}))
+    table["disputed"] = (table["n_positive"] > 0) & (table["n_negative"] > 0)
+    return table.rename_axis("id").reset_index()
+
+
+def latest_counts(current: pd.DataFrame, annotator: str) -> tuple[int, int]:
+    """Return positives and negatives of an annotator's latest round with a label."""
+    mine = current[current["annotator"] == annotator]
+    latest = mine[mine["round"] == mine["round"].max()]["value"]
+    return int((latest == POSITIVE).sum()), int((latest == NEGATIVE).sum())
