@@ -8,12 +8,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from galaxy_lvm.features.parameter_figures import class_colours
 from galaxy_lvm.report import style
+from galaxy_lvm.report.class_looks import class_looks, class_texts
 from galaxy_lvm.report.mosaic import draw_mosaic
 
 _THUMBNAILS_A_SIDE = 16
 _THUMBNAIL_SIDE_PIX = 48
+_LEGEND_COLUMNS = 5
 
 
 def draw_similar(
@@ -29,9 +30,9 @@ def draw_similar(
         Lines of `neighbour_table` for these, in the same order.
     """
     n_columns = 1 + max(len(row) for row in neighbours)
-    colours = class_colours(pd.concat([table["label"], table["query_label"]]))
-    colours[""] = None
-    images, notes, titles, frames = [], [], [], []
+    looks = class_looks(pd.concat([table["label"], table["query_label"]]))
+    texts = class_texts(looks)
+    images, notes, titles, framed = [], [], [], []
     groups = table.groupby("query", sort=False)
     for query, row, (name, lines) in zip(queries, neighbours, groups, strict=True):
         empty = [None] * (n_columns - 1 - len(row))
@@ -39,15 +40,18 @@ def draw_similar(
         label = lines["query_label"].iloc[0]
         images += [query, *row, *empty]
         titles += [str(name), *lines["id"].astype(str), *blank]
-        notes += ["query " + style.CLASS_NAMES.get(label, label)]
+        notes += ["query " + (texts[label] if label else "")]
         notes += [f"{distance:.4f}" for distance in lines["distance"]] + blank
-        frames += [colours[label], *[colours[other] for other in lines["label"]], *empty]
-    fig = draw_mosaic(images, n_columns, notes, titles, frame_colours=frames)
-    named = {name: colour for name, colour in colours.items() if name}
+        framed += [label, *lines["label"], *[""] * len(empty)]
+    frames = [looks[name].colour if name else None for name in framed]
+    lines = [looks[name].line if name else "-" for name in framed]
+    fig = draw_mosaic(images, n_columns, notes, titles, frame_colours=frames, frame_lines=lines)
+    named = [look for name, look in looks.items() if name]
     if named:
-        handles = [style.plt.Line2D([], [], color=c, lw=2) for c in named.values()]
-        labels = [style.CLASS_NAMES.get(name, name) for name in named]
-        fig.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=len(named))
+        handles = [style.plt.Line2D([], [], color=k.colour, ls=k.line, lw=2) for k in named]
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0)}
+        n_legend = min(len(named), _LEGEND_COLUMNS)
+        fig.legend(handles, [look.text for look in named], ncols=n_legend, **place)
     return fig
 
 
@@ -68,13 +72,12 @@ def draw_map(
     fig, axes = style.figure(style.PAGE_WIDTH_INCH, 3.7, ncols=2, sharex=True, sharey=True)
     labels = places["label"].fillna("")
     size = float(np.clip(110 / np.sqrt(len(places)), 0.5, 4.0))
-    for name, colour in class_colours(labels).items():
+    for name, look in class_looks(labels).items():
         chosen = places[labels == name]
-        if len(chosen):
-            axes[0].plot(
-                chosen["x"], chosen["y"], ".", ms=size, color=colour, alpha=0.8, mec="none",
-                rasterized=True, label=style.CLASS_NAMES.get(name, name or "no class"),
-            )  # fmt: skip
+        axes[0].plot(
+            chosen["x"], chosen["y"], look.marker, ms=size / 2, color=look.colour, alpha=0.8,
+            mec="none", ls="", rasterized=True, label=look.text,
+        )  # fmt: skip
     _draw_thumbnails(axes[1], places, images)
     for axis in axes:
         axis.set(xticks=[], yticks=[])
@@ -83,9 +86,9 @@ def draw_map(
     of = "all" if len(places) == n_galaxies else f"{len(places):,} of"
     axes[0].set_title(f"t-SNE of the features, {of} {n_galaxies:,} galaxies")
     handles, names = axes[0].get_legend_handles_labels()
-    fig.legend(
-        handles, names, loc="outside lower center", ncols=max(1, len(names)), markerscale=2.5
-    )
+    n_legend = min(max(1, len(names)), _LEGEND_COLUMNS)
+    scale = 4 / (size / 2)  # points of the map are small
+    fig.legend(handles, names, loc="outside lower center", ncols=n_legend, markerscale=scale)
     return fig
 
 

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from galaxy_lvm.report import style
+from galaxy_lvm.report.class_looks import class_texts, drawn
 from galaxy_lvm.report.mosaic import draw_mosaic
 
 METHOD_NAMES = {
@@ -55,7 +56,7 @@ def draw_outliers(table: pd.DataFrame) -> Figure:
     axes[0].set(xlabel=f"recall in the first {share:g} % of the list", xlim=(0, 1))
     axes[1].set(xlabel="area under the ROC curve", xlim=(0, 1))
     names = [kind_name(kind) + (" (rare)" if task == "rare kinds" else "") for task, kind in kinds]
-    axes[0].set_yticks(np.arange(len(kinds)), names)
+    axes[0].set_yticks(np.arange(len(kinds)), list(map(drawn, names)))
     axes[0].invert_yaxis()
     handles, labels = axes[1].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=4)
@@ -117,6 +118,7 @@ def draw_unusual(images: Sequence[np.ndarray], table: pd.DataFrame, n_columns: i
         Images in a row.
     """
     labels = table["label"].fillna("")
-    notes = [style.CLASS_NAMES.get(label, label) for label in labels]
+    texts = class_texts(labels) | {"": ""}
+    notes = [texts[label] for label in labels]
     titles = [f"{place}  {name}" for place, name in zip(table["place"], table["id"], strict=True)]
     return draw_mosaic(images, n_columns, notes, titles)

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from galaxy_lvm.report import style
+from galaxy_lvm.report.class_looks import class_looks, drawn
 
 PARAMETER_NAMES = {
     "half_light_radius_arcsec": "Half-light radius [arcsec]",
@@ -32,22 +33,17 @@ _INPUT_COLOURS = {
 _SHOWN = "features+box"
 _COLUMNS = 3
 _MOST_POINTS = 3000
+_LEGEND_COLUMNS = 5
 
 
 def parameter_name(column: str) -> str:
     """Return a readable name of a catalogue column."""
-    return PARAMETER_NAMES.get(column, column)
+    return PARAMETER_NAMES.get(column) or drawn(column)
 
 
 def class_colours(labels: pd.Series) -> dict[str, str]:
     """Return a colour per class, in the order of the figures; '' (no class) is grey."""
-    found = {str(label) for label in labels.fillna("")} - {""}
-    order = [name for name in style.CLASS_COLOURS if name in found]
-    others = sorted(found - set(order))
-    colours = {name: style.CLASS_COLOURS[name] for name in order}
-    free = [c for c in style.SEQUENCE if c not in colours.values()]
-    colours |= {name: free[i % len(free)] for i, name in enumerate(others)}
-    return colours | {"": style.COLOURS["grey"]}
+    return {name: look.colour for name, look in class_looks([*labels, ""]).items()}
 
 
 def draw_parameters(table: pd.DataFrame, predictions: pd.DataFrame) -> Figure:
@@ -78,7 +74,8 @@ def draw_parameters(table: pd.DataFrame, predictions: pd.DataFrame) -> Figure:
         axes.set_visible(False)
     handles, names = panels[0].get_legend_handles_labels()
     if len(names) > 1:
-        fig.legend(handles, names, loc="outside lower center", ncols=len(names), markerscale=2.5)
+        n_columns = min(len(names), _LEGEND_COLUMNS)
+        fig.legend(handles, names, loc="outside lower center", ncols=n_columns, markerscale=3.5)
     return fig
 
 
@@ -93,12 +90,12 @@ def _draw_panel(axes: Axes, column: str, shown: pd.DataFrame, scores: pd.DataFra
             axis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axis.set_minor_locator(NullLocator())
     labels = shown["label"].fillna("").to_numpy()
-    for name, colour in class_colours(shown["label"]).items():
+    for name, look in class_looks(shown["label"]).items():
         rows = np.flatnonzero(labels == name)[:_MOST_POINTS]
         if rows.size:
             axes.plot(
-                true[rows], predicted[rows], ".", ms=2.2, alpha=0.7, color=colour, mec="none",
-                label=style.CLASS_NAMES.get(name, name or "no class"), rasterized=True,
+                true[rows], predicted[rows], look.marker, ms=1.5, alpha=0.7, color=look.colour,
+                mec="none", label=look.text, rasterized=True,
             )  # fmt: skip
     low, high = np.nanpercentile(np.concatenate([true, predicted]), (0.3, 99.7))
     axes.plot([low, high], [low, high], color=style.COLOURS["black"], lw=0.8, zorder=0)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from galaxy_lvm.fewshot.scores import METRIC_NAMES, METRICS
 from galaxy_lvm.multitask.training_figures import calibration_error, reliability
 from galaxy_lvm.report import style
+from galaxy_lvm.report.class_looks import class_texts, drawn
 from galaxy_lvm.report.metrics import confusion_counts
 
 _COLUMNS = 5
@@ -142,7 +143,7 @@ def _confusion(axes: Axes, predictions: pd.DataFrame, class_names: Sequence[str]
     for (row, column), value in np.ndenumerate(percent):
         axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=5.5,
                   color="white" if value > 55 else "black")  # fmt: skip
-    shown = [style.CLASS_NAMES.get(name, name.replace("_", " ")) for name in class_names]
+    shown = [drawn(text) for text in class_texts(class_names, longest=16).values()]
     look = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
     axes.set_xticks(range(len(shown)), shown, fontsize=5.5, **look)
     axes.set_yticks(range(len(shown)), shown, fontsize=5.5)

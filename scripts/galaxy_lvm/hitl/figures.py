@@ -17,6 +17,7 @@ from galaxy_lvm.hitl.tables import (
     split_round,
 )
 from galaxy_lvm.report import style
+from galaxy_lvm.report.class_looks import class_texts, drawn
 from galaxy_lvm.report.results import summarise
 from galaxy_lvm.survey.contact_sheet import image_grid
 
@@ -26,6 +27,9 @@ TARGET_NAMES = {
     "lens": "Strong lenses",
     "merger": "Mergers",
 }
+_LONGEST_TARGET = 18
+# A panel's width where many targets do not fit on a page.
+_SEARCH_WIDTH_INCH = 1.2
 _TRUE, _FALSE = style.COLOURS["green"], style.COLOURS["red"]
 _MODEL_COLOURS = {
     "resnet18": style.COLOURS["grey"],
@@ -48,9 +52,10 @@ _SEARCH_ROWS = {
 _LOWER_NAMES = {"below_boundary": "just below 0.5", "lowest": "lowest of all"}
 
 
-def target_name(target: str) -> str:
-    """Return a readable name of a target."""
-    return TARGET_NAMES.get(target, target.replace("_", " "))
+def target_names(targets: Sequence[str]) -> dict[str, str]:
+    """Return readable names of targets, safe to draw, all different."""
+    texts = class_texts(targets, TARGET_NAMES, longest=_LONGEST_TARGET)
+    return {name: drawn(text) for name, text in texts.items()}
 
 
 def draw_targets(
@@ -80,11 +85,12 @@ def draw_targets(
         raise DataError("no target with galaxies to show")
     frames: list[np.ndarray | None] = []
     titles, colours, names = [], [], []
+    readable = class_texts(present, TARGET_NAMES)  # the grid makes them safe to draw
     for target in present:
         part = shown[shown["target"] == target]
         n_rounds = int(part["n_rounds"].iloc[0])
         word = "round" if n_rounds == 1 else "rounds"
-        names.append(f"{target_name(target)}\n{n_rounds} {word}")
+        names.append(f"{readable[target]}\n{n_rounds} {word}")
         for kind, width in (("prompt", n_prompts), ("recommended", n_right)):
             rows = part[part["kind"] == kind].to_dict("records")
             empty = width - len(rows)
@@ -155,7 +161,7 @@ def draw_comparison(table: pd.DataFrame, target: str) -> Figure:
     names = [f"{model_name(r.model)}, {training_text(r.condition)}" for r in table.itertuples()]
     axes[0].set_yticks(places, names)
     axes[0].set_ylim(-0.7, len(table) - 0.3)
-    text = f"{target_name(target)} against the rest, test split"
+    text = f"{target_names([target])[target]} against the rest, test split"
     text += "; diamonds: the paper (other galaxies)" * bool(table["aupr_paper"].notna().any())
     fig.supxlabel(text, fontsize=8)
     return fig
@@ -182,11 +188,13 @@ def draw_searches(results: pd.DataFrame, targets: Sequence[str]) -> Figure:
     table = split_round(results).query("annotator == 'perfect'")
     present = [name for name in targets if name in set(table["task"])]
     fig, axes = style.figure(
-        style.PAGE_WIDTH_INCH, 1.6 * len(_SEARCH_ROWS) + 0.4, nrows=len(_SEARCH_ROWS),
+        max(style.PAGE_WIDTH_INCH, _SEARCH_WIDTH_INCH * len(present)),
+        1.6 * len(_SEARCH_ROWS) + 0.4, nrows=len(_SEARCH_ROWS),
         ncols=len(present), sharex=True, squeeze=False,
     )  # fmt: skip
+    names = target_names(present)
     for column, target in zip(axes.T, present, strict=True):
-        column[0].set_title(target_name(target), weight="bold")
+        column[0].set_title(names[target], weight="bold")
         for rule, part in table[table["task"] == target].groupby("model", sort=False):
             _draw_search(column, part, rule)
         for axis in column:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from galaxy_lvm.report import style
-from galaxy_lvm.report.mosaic import shortened
+from galaxy_lvm.report.class_looks import shortened
 from galaxy_lvm.survey.contact_sheet import draw_note
 from galaxy_lvm.survey.store import PIXEL_SCALE_ARCSEC
 

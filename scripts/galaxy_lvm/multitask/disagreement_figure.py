@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from galaxy_lvm.report import style
-from galaxy_lvm.report.mosaic import draw_mosaic, shortened
+from galaxy_lvm.report.class_looks import class_texts
+from galaxy_lvm.report.mosaic import draw_mosaic
 
 N_SHOWN = 32
 # Characters; two of them and the arrow fit into an image.
@@ -29,18 +30,12 @@ def draw_disagreements(
         Images in a row.
     """
     shown = table.head(N_SHOWN)
-    names = {name: style.CLASS_NAMES.get(name, name) for name in {*table.label, *table.predicted}}
-    notes = [
-        f"{_short(names[row.label])} → {_short(names[row.predicted])}" for row in shown.itertuples()
-    ]
+    both = pd.concat([table["label"], table["predicted"]])
+    names = class_texts(sorted(set(both)), longest=LONGEST_NAME)
+    notes = [f"{names[row.label]} → {names[row.predicted]}" for row in shown.itertuples()]
     titles = [f"{place}   {row.p_label:.2f}" for place, row in enumerate(shown.itertuples(), 1)]
     frames = [
         style.COLOURS["orange"] if row.n_against == row.n_models else None
         for row in shown.itertuples()
     ]
     return draw_mosaic([images[i] for i in shown["id"]], n_columns, notes, titles, None, frames)
-
-
-def _short(name: str) -> str:
-    """Return a name that leaves room for another one beside it."""
-    return shortened(name, LONGEST_NAME)

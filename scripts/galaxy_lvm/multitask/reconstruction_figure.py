@@ -1,14 +1,16 @@
 """Figure 4: hidden patches filled in; and, beside it, examples of restored images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from galaxy_lvm.report.class_looks import class_texts, drawn
 from galaxy_lvm.report.metrics import image_metrics
-from galaxy_lvm.report.style import CLASS_NAMES, PAGE_WIDTH_INCH, plt
+from galaxy_lvm.report.style import PAGE_WIDTH_INCH, plt
 
 _NOTE_PT, _HEAD_PT = 5.2, 7.0
 _GALAXIES_PER_ROW = 2
@@ -55,9 +57,13 @@ def scores_text(reference: np.ndarray, image: np.ndarray) -> str:
     return f"{row['psnr']:.1f} dB   {row['ssim']:.2f}"
 
 
-def class_name(label: str) -> str:
-    """Return a class name as it is printed."""
-    return CLASS_NAMES.get(label, label.replace("_", " ").capitalize()) if label else ""
+Example = TypeVar("Example", MaskedExample, RestoredExample)
+
+
+def _named(examples: Sequence[Example]) -> list[Example]:
+    """Return the examples with their labels as they are printed, "" where there is none."""
+    texts = class_texts({example.label for example in examples}) | {"": ""}
+    return [replace(example, label=drawn(texts[example.label])) for example in examples]
 
 
 def draw_reconstruction(examples: Sequence[MaskedExample]) -> Figure:
@@ -69,6 +75,7 @@ def draw_reconstruction(examples: Sequence[MaskedExample]) -> Figure:
         All examples; each patch size is shown with the same number of galaxies and shares, in
         the order given. A galaxy's examples follow one another.
     """
+    examples = _named(examples)
     patches = sorted({e.patch_pix for e in examples})
     blocks = [[e for e in examples if e.patch_pix == patch] for patch in patches]
     fractions = sorted({e.fraction for e in examples})
@@ -116,7 +123,7 @@ def _draw_galaxy(
     """Draw the original, and below one another what was given and what was made of it."""
     first = examples[0]
     _image(fig, first.original, x, top - side, side, "original")
-    _write(fig, x + side / 2, top - side - 0.08, class_name(first.label), _NOTE_PT)
+    _write(fig, x + side / 2, top - side - 0.08, first.label, _NOTE_PT)
     for column, example in enumerate(examples, start=1):
         left = x + column * (side + _GAP)
         for name, image, y in (
@@ -136,6 +143,7 @@ def draw_restoration(examples: Sequence[RestoredExample]) -> Figure:
     examples
         Galaxies; all have the same columns.
     """
+    examples = _named(examples)
     heads = [*examples[0].images, "Original"]
     side = 1.2
     width = _LEFT + len(heads) * (side + _GAP)
@@ -146,10 +154,7 @@ def draw_restoration(examples: Sequence[RestoredExample]) -> Figure:
         _write(fig, middle, height - 0.1, head, _HEAD_PT, weight="bold")
     for row, example in enumerate(examples):
         y = height - 0.22 - row * (side + _NOTE_SPACE) - side
-        note = (
-            f"{class_name(example.label)}\nFWHM {example.fwhm_pix:.1f} pix, σ "
-            f"{example.noise_sigma:.1f}"
-        )
+        note = f"{example.label}\nFWHM {example.fwhm_pix:.1f} pix, σ {example.noise_sigma:.1f}"
         _write(fig, 0.16, y + side / 2, note, 6.2, rotation=90)
         for column, image in enumerate(example.images.values()):
             left = _LEFT + column * (side + _GAP)

@@ -11,6 +11,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from scipy import stats
 
 from galaxy_lvm.report import style
+from galaxy_lvm.report.class_looks import class_texts, drawn
 from galaxy_lvm.report.labels import (
     OBJECTIVE_NAMES,
     STRATEGY_NAMES,
@@ -264,7 +265,7 @@ def _confusion(axes: Axes, labels: np.ndarray, predicted: np.ndarray, names: lis
         share = shares[row, column]
         axes.text(column, row, f"{100 * share:.0f} %\n{count}", ha="center", va="center",
                   fontsize=size, color="white" if share > 0.55 else "black")  # fmt: skip
-    shown = [style.CLASS_NAMES.get(name, name) for name in names]
+    shown = [drawn(text) for text in class_texts(names, longest=16).values()]
     axes.set_xticks(range(len(names)), shown, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), shown)
     axes.grid(False)

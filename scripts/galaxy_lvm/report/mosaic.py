@@ -9,6 +9,7 @@ from matplotlib.patches import Rectangle
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.report import style
+from galaxy_lvm.report.class_looks import drawn, shortened
 
 TILE_SIDE_PIX = 128
 _GAP_PIX = 4
@@ -25,6 +26,7 @@ def draw_mosaic(
     row_names: Sequence[str] | None = None,
     frame_colours: Sequence[str | None] | None = None,
     width_inch: float = style.PAGE_WIDTH_INCH,
+    frame_lines: Sequence[str] | None = None,
 ) -> Figure:
     """Return a grid of square colour images, filled row by row.
 
@@ -42,6 +44,8 @@ def draw_mosaic(
         Colour of each image's frame; None for no frame.
     width_inch
         Width of the images together.
+    frame_lines
+        Line style of each image's frame; solid where None.
 
     Raises
     ------
@@ -67,24 +71,17 @@ def draw_mosaic(
         if images[i] is None:
             continue
         if titles is not None:
-            axes.text(x + 4, y + 4, shortened(titles[i], longest), va="top", **text)
+            axes.text(x + 4, y + 4, drawn(shortened(titles[i], longest)), va="top", **text)
         if notes is not None:
-            axes.text(x + 4, y + step - 9, shortened(notes[i], longest), va="bottom", **text)
+            axes.text(x + 4, y + step - 9, drawn(shortened(notes[i], longest)), va="bottom", **text)
         if frame_colours is not None and frame_colours[i] is not None:
             frame = {"fill": False, "edgecolor": frame_colours[i], "linewidth": 1.6}
+            frame["linestyle"] = frame_lines[i] if frame_lines else "-"
             axes.add_patch(Rectangle((x, y), TILE_SIDE_PIX, TILE_SIDE_PIX, **frame))
     for row, name in enumerate(row_names or []):
         middle = row * step + TILE_SIDE_PIX / 2
-        axes.text(-6, middle, name, fontsize=6, rotation=90, ha="right", va="center")
+        axes.text(-6, middle, drawn(name), fontsize=6, rotation=90, ha="right", va="center")
     return fig
-
-
-def shortened(text: str, longest: int) -> str:
-    """Return a text without its middle where it is too long; ends tell identifiers apart."""
-    if len(text) <= longest:
-        return text
-    kept = max(2, longest - 1)
-    return f"{text[: kept // 2]}…{text[len(text) - (kept - kept // 2) :]}"
 
 
 def _tile(image: np.ndarray) -> np.ndarray:

@@ -88,7 +88,8 @@ def page_html(title: str, body: str) -> str:
 
 def aligned(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Return a Markdown table whose columns also line up on a terminal."""
-    lines = [[str(cell) for cell in line] for line in (header, *rows)]
+    # A bar within a cell would begin another one.
+    lines = [[str(cell).replace("|", r"\|") for cell in line] for line in (header, *rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     text = [
         "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"

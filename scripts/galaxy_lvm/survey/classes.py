@@ -73,12 +73,20 @@ def holds(condition: Condition, catalogue: pd.DataFrame) -> np.ndarray:
     """Return for every galaxy (N,) whether a condition holds; a missing value fails it."""
     values = catalogue[condition.column]
     if condition.equals is not None:
-        return (values.astype(str) == condition.equals).to_numpy()
+        return _equal(values, condition.equals)
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(float)
     low = -np.inf if condition.min is None else condition.min
     high = np.inf if condition.max is None else condition.max
     with np.errstate(invalid="ignore"):
         return (numbers >= low) & (numbers <= high)
+
+
+def _equal(values: pd.Series, wanted: str) -> np.ndarray:
+    """Return where a column has a value (N,); 1.0 is "1" among numbers, a gap is never "nan"."""
+    same = values.astype(str) == wanted
+    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+        same |= values == pd.to_numeric(wanted, errors="coerce")
+    return (same & values.notna()).to_numpy(bool)
 
 
 def class_order(labels: pd.Series) -> tuple[str, ...]:

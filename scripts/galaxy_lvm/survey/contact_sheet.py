@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.report import style
+from galaxy_lvm.report.class_looks import class_texts, drawn
 from galaxy_lvm.survey.classes import CLASSES
 from galaxy_lvm.survey.colour import grz_to_rgb
 from galaxy_lvm.survey.store import CutoutStore
@@ -26,7 +27,7 @@ def draw_note(axes: Axes, text: str, top: bool = False) -> None:
     axes.text(
         0.03,
         0.97 if top else 0.03,
-        text,
+        drawn(text),
         transform=axes.transAxes,
         fontsize=NOTE_SIZE_PT,
         color="white",
@@ -97,7 +98,7 @@ def image_grid(
         if frame_colours is not None and frame_colours[place] is not None:
             axes.spines[:].set(visible=True, color=frame_colours[place], linewidth=1.6)
     for name, axes in zip(row_names or [], grid[:, 0], strict=False):
-        axes.set_ylabel(name, labelpad=2)
+        axes.set_ylabel(drawn(name), labelpad=2)
     return fig
 
 
@@ -163,5 +164,5 @@ def contact_sheet(store: CutoutStore, n_per_class: int = 8, seed: int = 0) -> Fi
         images += picked + [None] * empty
         notes += [catalogue_note(catalogue.iloc[row]) for row in rows] + [""] * empty
         titles += [str(catalogue["id"].iloc[row]) for row in rows] + [""] * empty
-    names = [style.CLASS_NAMES.get(name, name) for name in chosen]
+    names = list(class_texts(chosen).values())
     return image_grid(images, n_per_class, notes, titles, row_names=names, north_up=not store.rgb)

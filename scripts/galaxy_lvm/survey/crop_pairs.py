@@ -8,6 +8,7 @@ from matplotlib.patches import Rectangle
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.report import style
+from galaxy_lvm.report.class_looks import class_texts, drawn
 from galaxy_lvm.survey.crops import FLAG_NAMES
 
 _BOX_COLOUR = style.COLOURS["sky"]
@@ -66,6 +67,7 @@ def crop_pairs(
     figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.0, hspace=0.0)
     for axis in axes.flat:
         axis.set_axis_off()
+    texts = class_texts(labels)
     origin = "lower" if north_up else "upper"
     for i, frame in enumerate(frames):
         before, after = axes[i // columns, 2 * (i % columns) : 2 * (i % columns) + 2]
@@ -76,8 +78,7 @@ def crop_pairs(
         before.add_patch(
             Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, ec=colour, lw=1.2)
         )
-        name = style.CLASS_NAMES.get(labels[i], labels[i]) or "no label"
-        before.set_title(name, fontsize=6, pad=2, loc="left")
+        before.set_title(drawn(texts[labels[i]]), fontsize=6, pad=2, loc="left")
         after.imshow(crops[i], origin=origin)
         names = [name.replace("_", " ") for bit, name in FLAG_NAMES.items() if flags[i] & bit]
         after.set_title(", ".join(names), fontsize=6, pad=2, loc="left", color=_FLAGGED_COLOUR)
