@@ -70,6 +70,9 @@ def test_the_index_finds_nearly_all_and_is_built_once(store, tmp_path, monkeypat
     np.testing.assert_allclose(found[1][same], exact[1][same], atol=1e-5)
     monkeypatch.setattr(similarity, "_write_index", None)  # would fail if it were built again
     assert SimilaritySearch(store, settings, 1).build_index(tmp_path / "state", 1) == path
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(DataError, match=r"index\.faiss: damaged .*remove it"):
+        SimilaritySearch(store, settings, 1).build_index(tmp_path / "state", 1)
 
 
 def test_an_index_in_segments_goes_on_after_a_kill(store, tmp_path, monkeypatch):

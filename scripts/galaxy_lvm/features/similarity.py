@@ -12,6 +12,7 @@ import faiss
 import numpy as np
 
 from galaxy_lvm.core.config.extensions import Similarity
+from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log, progress
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import atomic_path, state_folder
@@ -110,7 +111,7 @@ class SimilaritySearch:
         path = folder / "index.faiss"
         if not path.exists():
             self._build(folder, path)
-        self.index = faiss.read_index(str(path))
+        self.index = _read_index(path)
         return path
 
     def _build(self, folder: Path, path: Path) -> None:
@@ -122,12 +123,12 @@ class SimilaritySearch:
         for number, segment in enumerate(row_blocks(len(self.store), _SEGMENT_ROWS)):
             segments.append(folder / f"segment_{number:05d}.faiss")
             if not segments[-1].exists():
-                index = faiss.read_index(str(trained))
+                index = _read_index(trained)
                 self._add(index, segment)
                 _write_index(index, segments[-1])
-        whole = faiss.read_index(str(segments[0]))
+        whole = _read_index(segments[0])
         for segment in segments[1:]:
-            whole.merge_from(faiss.read_index(str(segment)), 0)
+            whole.merge_from(_read_index(segment), 0)
         _write_index(whole, path)
         for file in (*segments, trained):
             file.unlink()
@@ -197,6 +198,16 @@ def _smallest(squared: np.ndarray, labels: np.ndarray, k: int) -> tuple[np.ndarr
     names = np.take_along_axis(labels, near, axis=1)
     order = np.lexsort((names, values), axis=1)
     return np.take_along_axis(values, order, axis=1), np.take_along_axis(names, order, axis=1)
+
+
+def _read_index(path: Path) -> faiss.Index:
+    try:
+        return faiss.read_index(str(path))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[-200:]
+        raise DataError(
+            f"{path}: damaged ({reason}); remove it, it is built again at the next search"
+        ) from error
 
 
 def _write_index(index: faiss.Index, path: Path) -> None:

@@ -1,7 +1,9 @@
 """Feature vectors on disk: a memory-mapped `.npy` with a table of ids beside it."""
 
 import os
+import tokenize
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -12,7 +14,10 @@ import pyarrow.parquet as pq
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.survey.file_errors import FILE_ERRORS, in_short
 
+# numpy reads the head of its files as Python does.
+_ERRORS = (*FILE_ERRORS, tokenize.TokenError)
 _IDS_SCHEMA = pa.schema([("index", pa.int64()), ("id", pa.string())])
 
 
@@ -52,12 +57,13 @@ class FeatureStore:
         for needed in (self.path, ids_path(path)):
             if not needed.exists():
                 raise DataError(f"{needed}: missing; run the rule extract_features again")
-        self.values = np.load(self.path, mmap_mode="r")
+        self.values = self._mapped()
         if self.values.ndim != 2 or self.values.dtype != np.float32:
             raise DataError(
                 f"{self.path}: {self.values.dtype} {self.values.shape}, expected float32 (N, D)"
             )
-        self._file = pq.ParquetFile(ids_path(path))
+        with self._naming(ids_path(path)):
+            self._file = pq.ParquetFile(ids_path(path))
         missing = set(_IDS_SCHEMA.names) - set(self._file.schema_arrow.names)
         if missing:
             raise DataError(f"{ids_path(path)}: no column {sorted(missing)}")
@@ -67,6 +73,25 @@ class FeatureStore:
                 f"{self.path} has {len(self.values)} vectors, {ids_path(path).name} {n_ids} ids; "
                 "the two are not of the same run, extract the features again"
             )
+
+    @staticmethod
+    @contextmanager
+    def _naming(path: Path) -> Iterator[None]:
+        # Neither numpy nor arrow says which file it means.
+        try:
+            yield
+        except _ERRORS as error:
+            raise DataError(
+                f"{path}: damaged or not what extract_features writes ({in_short(error)}); run the "
+                "rule again"
+            ) from error
+
+    def _mapped(self) -> np.ndarray:
+        with self._naming(self.path):
+            values = np.load(self.path, mmap_mode="r")
+            if not isinstance(values, np.ndarray):
+                raise ValueError("an archive of several arrays")
+        return values
 
     @classmethod
     def open(cls, path: str | os.PathLike) -> "FeatureStore":
@@ -89,12 +114,14 @@ class FeatureStore:
     @cached_property
     def index(self) -> np.ndarray:
         """Row in the crops file of every vector, int64 (N,)."""
-        return self._file.read(columns=["index"])["index"].to_numpy()
+        with self._naming(ids_path(self.path)):
+            return self._file.read(columns=["index"])["index"].to_numpy()
 
     @cached_property
     def _ids(self) -> pa.ChunkedArray:
         # Arrow's strings: 76 million Python strings would need several times the memory.
-        ids = self._file.read(columns=["id"])["id"]
+        with self._naming(ids_path(self.path)):
+            ids = self._file.read(columns=["id"])["id"]
         n_twice = len(ids) - pc.count_distinct(ids).as_py()
         if n_twice:
             raise DataError(f"{ids_path(self.path)}: {n_twice} ids occur more than once")

@@ -1,6 +1,7 @@
 """Simulated experiments: figure 10's comparison, the sweep over alpha, discovery in a pool."""
 
 import json
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from galaxy_lvm.hitl.ranker import Whitening
 from galaxy_lvm.hitl.session import Session
 from galaxy_lvm.hitl.settings import SessionSettings
 from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE, LabelStore
+
+log = logging.getLogger("galaxy_lvm.hitl")
 
 # Galaxies that the splits left over are as good as training galaxies to label from.
 POOL_SPLITS = ("train", "unused")
@@ -289,10 +292,13 @@ def kept_result(state_dir: str | Path, key: object, make: Callable[[], object]) 
     """
     path = Path(state_dir) / f"{config_hash(key)}.json"
     if path.exists():
-        return json.loads(path.read_text())
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            log.warning("%s: damaged (%s); made again", path, error)
     result = make()
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(result))
+        temporary.write_text(json.dumps(result), encoding="utf-8")
     return result
 
 

@@ -142,13 +142,22 @@ def _read_state(path: Path | None) -> dict[tuple[str, str], list[dict]]:
     if path is None or not path.exists():
         return {}
     done = {}
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):  # a kill can leave half of the last line
+    # Bytes that are no text make a line that cannot be read, not a file that cannot.
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
+        if not line.endswith(b"\n"):  # a kill can leave half of the last line
+            continue
+        try:
             record = json.loads(line)
             done[record["name"], record["version"]] = record["rows"]
-    # The half line goes, so that the next one begins on its own.
+        except (ValueError, KeyError, TypeError) as error:
+            log.warning(
+                "%s: line %d is damaged (%s); its image is searched again", path, number, error
+            )
+    # What is no whole line goes, so that the next one begins on its own.
     with atomic_path(path) as temporary:
-        temporary.write_text("".join(_line(*key, rows) for key, rows in done.items()))
+        temporary.write_text(
+            "".join(_line(*key, rows) for key, rows in done.items()), encoding="utf-8"
+        )
     return done
 
 

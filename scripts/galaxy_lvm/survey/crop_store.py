@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.survey.hdf5 import StoredRows, columns_in, open_hdf5, read_column
 from galaxy_lvm.survey.splits_table import Galaxies
-from galaxy_lvm.survey.store import open_hdf5, take_rows
+
+_REMEDY = "run crop_cutouts again"
 
 
 class CropStore:
@@ -30,20 +31,28 @@ class CropStore:
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
-        self._file = open_hdf5(self.path, "run crop_cutouts")
-        self._images = self._file.get("images")
-        if self._images is None:
-            found = sorted(self._file)
+        self._file = open_hdf5(self.path, _REMEDY)
+        try:
+            self._names = set(columns_in(self._file, _REMEDY)) - {"images"}
+            self._images = self._checked_images()
+        except DataError:
             self.close()
-            raise DataError(f"{self.path}: no 'images' in it, but {found}; run crop_cutouts again")
-        shape, dtype = self._images.shape, self._images.dtype
-        if len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3 or dtype != np.uint8:
-            self.close()
-            raise DataError(f"{self.path}: 'images': {dtype} {shape}, not uint8 (N, side, side, 3)")
+            raise
         self._ids: np.ndarray | None = None
 
+    def _checked_images(self) -> StoredRows:
+        if "images" not in self._file:
+            raise DataError(
+                f"{self.path}: no 'images' in it, but {sorted(self._file)}; run crop_cutouts again"
+            )
+        images = StoredRows(self._file, "images", _REMEDY)
+        shape, dtype = images.shape, images.dtype
+        if len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3 or dtype != np.uint8:
+            raise DataError(f"{self.path}: 'images': {dtype} {shape}, not uint8 (N, side, side, 3)")
+        return images
+
     def __len__(self) -> int:
-        return self._images.shape[0]
+        return len(self._images)
 
     def __enter__(self) -> "CropStore":
         return self
@@ -80,12 +89,10 @@ class CropStore:
         DataError
             If there is no such column.
         """
-        if name == "images" or name not in self._file:
-            known = sorted(set(self._file) - {"images"})
+        if name not in self._names:
+            known = sorted(self._names)
             raise DataError(f"{self.path}: no column {name!r}, but {known}; run crop_cutouts again")
-        dataset = self._file[name]
-        text = h5py.check_string_dtype(dataset.dtype) is not None
-        return dataset.asstr()[:] if text else dataset[:]
+        return read_column(self._file, name, _REMEDY)
 
     def __getitem__(self, rows: int | slice) -> np.ndarray:
         """Return one crop or a slice of them, as an array would."""
@@ -106,7 +113,7 @@ class CropStore:
                 f"row {outside[0]} of {self.path}, which has {len(self)} crops: it and the table "
                 "that names the row are not of the same run; make both again"
             )
-        return take_rows(self._images, rows)
+        return self._images.take(rows)
 
     def of(self, galaxies: Galaxies) -> np.ndarray:
         """Return the crops (n, side, side, 3) uint8 of galaxies of the splits, in their order.

@@ -18,7 +18,14 @@ from pycocotools import mask as coco_mask
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.core.tables import load_table, save_table
-from galaxy_lvm.survey.store import PIXEL_SCALE_ARCSEC, open_hdf5, take_rows
+from galaxy_lvm.survey.hdf5 import (
+    StoredRows,
+    attributes_of,
+    columns_in,
+    open_hdf5,
+    read_column,
+)
+from galaxy_lvm.survey.store import PIXEL_SCALE_ARCSEC
 
 SPLITS = ("train", "val", "test")
 BOX_COLUMNS = ("x_min_pix", "y_min_pix", "x_max_pix", "y_max_pix")
@@ -31,6 +38,7 @@ LENS_COLUMNS = (
 DETECTION_COLUMNS = ("split", "field", "id", "score", *BOX_COLUMNS, "mask_rle")
 CATEGORY = {"id": 1, "name": "strong_lens", "supercategory": "galaxy"}
 
+_REMEDY = "run simulate_fields or import_fields again"
 _STRING = h5py.string_dtype("utf-8")
 
 
@@ -166,18 +174,19 @@ class FieldStore:
         self.path = Path(path)
         if not lenses_path(path).exists():
             raise DataError(f"{lenses_path(path)}: the list of lenses of {path} is missing")
-        with open_hdf5(self.path, "run simulate_fields or import_fields") as file:
-            if "images" not in file:
-                raise DataError(f"{self.path}: no dataset 'images', but {sorted(file)}")
-            self.shape = file["images"].shape
-            self.attributes = dict(file.attrs)
-            self.columns = pd.DataFrame(
-                {
-                    name: data.asstr()[:] if h5py.check_string_dtype(data.dtype) else data[:]
-                    for name, data in file.items()
-                    if data.ndim == 1
-                }
-            )
+        with open_hdf5(self.path, _REMEDY) as file:
+            shapes = columns_in(file, _REMEDY)
+            if len(shapes.get("images", ())) != 4:
+                raise DataError(
+                    f"{self.path}: no dataset 'images' (N, S, S, 3), but {shapes}; {_REMEDY}"
+                )
+            self.shape = shapes["images"]
+            self.attributes = attributes_of(file, _REMEDY)
+            names = [name for name, shape in shapes.items() if shape == self.shape[:1]]
+            self.columns = pd.DataFrame({name: read_column(file, name, _REMEDY) for name in names})
+        lost = {"id", "split"} - set(names)
+        if lost:
+            raise DataError(f"{self.path}: no column {sorted(lost)} of all fields; {_REMEDY}")
         self.lenses = load_table(lenses_path(path))
 
     def __len__(self) -> int:
@@ -194,8 +203,8 @@ class FieldStore:
 
     def images(self, rows: Sequence[int]) -> np.ndarray:
         """Return images (n, H, W, 3) uint8 in the order of `rows`."""
-        with open_hdf5(self.path, "run simulate_fields or import_fields") as file:
-            return take_rows(file["images"], rows)
+        with open_hdf5(self.path, _REMEDY) as file:
+            return StoredRows(file, "images", _REMEDY).take(rows)
 
     def lenses_in(self, row: int) -> pd.DataFrame:
         """Return the lenses of one field."""

@@ -10,12 +10,19 @@ import pandas as pd
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.state import atomic_path
-from galaxy_lvm.survey.file_errors import in_short
+from galaxy_lvm.survey.hdf5 import (
+    StoredRows,
+    attributes_of,
+    columns_in,
+    open_hdf5,
+    read_column,
+)
 
 BANDS = ("g", "r", "z")
 PIXEL_SCALE_ARCSEC = 0.262
 CUTOUT_SIDE_PIX = 152
 
+_REMEDY = "import, download or simulate the survey again"
 _STRING = h5py.string_dtype("utf-8")
 
 
@@ -38,29 +45,6 @@ def stored_names(columns: Sequence[str], reserved: Collection[str]) -> dict[str,
         taken.add(safe)
         names[name] = safe
     return names
-
-
-def open_hdf5(path: str | os.PathLike, remedy: str) -> h5py.File:
-    """Open an HDF5 file for reading; HDF5's own errors do not say which file they mean.
-
-    Parameters
-    ----------
-    path
-        File.
-    remedy
-        What to do where it is missing or damaged.
-
-    Raises
-    ------
-    DataError
-        If it is.
-    """
-    if not os.path.exists(path):
-        raise DataError(f"{path}: no such file; {remedy}")
-    try:
-        return h5py.File(path, "r")
-    except (OSError, RuntimeError) as error:
-        raise DataError(f"{path}: not HDF5, or damaged ({in_short(error)}); {remedy}") from error
 
 
 class CutoutWriter:
@@ -162,18 +146,25 @@ class CutoutStore:
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
-        self._file = open_hdf5(self.path, "import, download or simulate the survey again")
-        self.rgb = "images_rgb" in self._file
-        name = "images_rgb" if self.rgb else "images"
-        if name not in self._file:
+        self._file = open_hdf5(self.path, _REMEDY)
+        try:
+            self._shapes = columns_in(self._file, _REMEDY)
+            self.rgb = "images_rgb" in self._shapes
+            self.images = self._checked("images_rgb" if self.rgb else "images")
+        except DataError:
+            self._file.close()
+            raise
+
+    def _checked(self, name: str) -> StoredRows:
+        if name not in self._shapes:
             raise DataError(
                 f"{self.path}: neither 'images' nor 'images_rgb' in it, but "
-                f"{sorted(self._file)}; see the data contract in the README"
+                f"{sorted(self._shapes)}; see the data contract in the README"
             )
-        self.images = self._file[name]
-        channel_axis = 3 if self.rgb else 1
-        if self.images.ndim != 4 or self.images.shape[channel_axis] != 3:
-            raise DataError(f"{self.path}: '{name}' has shape {self.images.shape}, not 3 channels")
+        images = StoredRows(self._file, name, _REMEDY)
+        if images.ndim != 4 or images.shape[3 if self.rgb else 1] != 3:
+            raise DataError(f"{self.path}: '{name}' has shape {images.shape}, not 3 channels")
+        return images
 
     def __len__(self) -> int:
         return self.images.shape[0]
@@ -187,22 +178,12 @@ class CutoutStore:
     @property
     def attributes(self) -> dict[str, object]:
         """File attributes."""
-        return dict(self._file.attrs)
+        return attributes_of(self._file, _REMEDY)
 
     def catalogue(self) -> pd.DataFrame:
         """Return the 1-D columns, one row per cutout; `id` is the row number where none is kept."""
-        columns = {}
-        for name, dataset in self._file.items():
-            if dataset.ndim == 1 and dataset.shape[0] == len(self):
-                text = h5py.check_string_dtype(dataset.dtype) is not None
-                columns[name] = dataset.asstr()[:] if text else dataset[:]
-        table = pd.DataFrame(columns)
+        names = [name for name, shape in self._shapes.items() if shape == (len(self),)]
+        table = pd.DataFrame({name: read_column(self._file, name, _REMEDY) for name in names})
         if "id" not in table:
             table.insert(0, "id", [str(i) for i in range(len(self))])
         return table
-
-
-def take_rows(stored: h5py.Dataset, rows: Sequence[int]) -> np.ndarray:
-    """Return rows of a dataset in any order and with repeats; HDF5 itself wants rising ones."""
-    unique, inverse = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
-    return stored[unique][inverse]

@@ -1,0 +1,135 @@
+"""HDF5 files that are read: what goes wrong names the file and what to do with it.
+
+HDF5's own errors name neither, and a file that opens may still be damaged: its parts are read only
+when they are asked for.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import h5py
+import numpy as np
+
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.survey.file_errors import in_short
+
+_READ_ERRORS = (OSError, RuntimeError)
+# Of names, types, shapes and texts that are not what was written.
+_PART_ERRORS = (*_READ_ERRORS, KeyError, TypeError, ValueError, AttributeError, MemoryError)
+
+
+@contextmanager
+def _naming(
+    path: str | os.PathLike, remedy: str, what: str, errors: tuple[type[Exception], ...]
+) -> Iterator[None]:
+    try:
+        yield
+    except DataError:
+        raise
+    except errors as error:
+        raise DataError(f"{path}: {what} ({in_short(error)}); {remedy}") from error
+
+
+def open_hdf5(path: str | os.PathLike, remedy: str) -> h5py.File:
+    """Open an HDF5 file for reading.
+
+    Parameters
+    ----------
+    path
+        File.
+    remedy
+        What to do where it is missing or damaged.
+
+    Raises
+    ------
+    DataError
+        If it is.
+    """
+    if not os.path.exists(path):
+        raise DataError(f"{path}: no such file; {remedy}")
+    with _naming(path, remedy, "not HDF5, or damaged", _READ_ERRORS):
+        return h5py.File(path, "r")
+
+
+def columns_in(file: h5py.File, remedy: str) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the datasets at the top of a file by their names; groups are none.
+
+    Raises
+    ------
+    DataError
+        If one of them is damaged.
+    """
+    with _naming(file.filename, remedy, "is damaged", _PART_ERRORS):
+        parts = {name: file[name] for name in file}
+        return {name: part.shape for name, part in parts.items() if isinstance(part, h5py.Dataset)}
+
+
+def attributes_of(file: h5py.File, remedy: str) -> dict[str, object]:
+    """Return the file's attributes.
+
+    Raises
+    ------
+    DataError
+        If one of them is damaged.
+    """
+    with _naming(file.filename, remedy, "its attributes are damaged", _PART_ERRORS):
+        return dict(file.attrs)
+
+
+def read_column(file: h5py.File, name: str, remedy: str) -> np.ndarray:
+    """Return all of a dataset (N, ...), text as str.
+
+    Raises
+    ------
+    DataError
+        If it is missing or damaged, or its text is not UTF-8.
+    """
+    with _naming(file.filename, remedy, f"'{name}' is missing or damaged", _PART_ERRORS):
+        dataset = file[name]
+        is_text = h5py.check_string_dtype(dataset.dtype) is not None
+        return dataset.asstr()[:] if is_text else dataset[:]
+
+
+class StoredRows:
+    """The rows of a dataset (N, ...) in a file, read when they are asked for.
+
+    Parameters
+    ----------
+    file
+        Open file.
+    name
+        Of the dataset.
+    remedy
+        What to do where it is damaged.
+
+    Raises
+    ------
+    DataError
+        If there is no such dataset; when rows are read, if they are damaged.
+    """
+
+    def __init__(self, file: h5py.File, name: str, remedy: str) -> None:
+        self._about = file.filename, remedy, f"'{name}' is damaged", _READ_ERRORS
+        with _naming(file.filename, remedy, f"'{name}' is missing or damaged", _PART_ERRORS):
+            self._dataset = file[name]
+            self.shape: tuple[int, ...] = self._dataset.shape
+            self.dtype: np.dtype = self._dataset.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        with _naming(*self._about):
+            return self._dataset[rows]
+
+    def take(self, rows: Any) -> np.ndarray:
+        """Return rows in any order and with repeats; HDF5 itself wants rising ones."""
+        unique, inverse = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
+        return self[unique][inverse]
