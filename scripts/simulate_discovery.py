@@ -3,6 +3,8 @@
 import shutil
 
 import pandas as pd
+from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.hitl import Hitl
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import job_log, progress
 from galaxy_lvm.core.seeds import derive_seed
@@ -25,7 +27,7 @@ def main(
     targets: str,
     state_root: str,
     recipe_version: int,
-    settings: dict,
+    settings: Hitl,
     seed: int,
     threads: int = 1,
 ) -> None:
@@ -48,9 +50,9 @@ def main(
     """
     galaxies = read_galaxies(splits, cutouts)
     settings = resolve_targets(settings, galaxies)
-    state = state_folder(state_root, recipe_version, [settings, seed], [features, splits, cutouts])
-    n_prompts = settings["discovery"]["n_prompts"]
-    table = targets_table(galaxies, settings["targets"], n_prompts, derive_seed(seed, "rare"))
+    key, n_prompts = [settings.model_dump(mode="json"), seed], settings.discovery.n_prompts
+    state = state_folder(state_root, recipe_version, key, [features, splits, cutouts])
+    table = targets_table(galaxies, settings.targets, n_prompts, derive_seed(seed, "rare"))
     save_table(targets, table)
     searched = table.loc[table["searched"], "target"].tolist()
     if not searched:
@@ -59,7 +61,7 @@ def main(
     with threadpool_limits(threads):
         for name in searched:
             search = open_search(features, galaxies, name, settings, derive_seed(seed, "rare"))
-            runs = list(search_runs(settings["discovery"], search.votes is not None))
+            runs = list(search_runs(settings.discovery, search.votes is not None))
             for rule, annotator, number in progress(runs, desc=name, unit="searches"):
                 rows += search_rows(search, rule, annotator, number, settings, state, seed)
             shown.append(shown_galaxies(search, settings, seed))
@@ -69,16 +71,16 @@ def main(
 
 
 def search_rows(
-    search: Search, rule: str, annotator: str, number: int, settings: dict, state: str, seed: int
+    search: Search, rule: str, annotator: str, number: int, settings: Hitl, state: str, seed: int
 ) -> list[dict]:
     """Return the rows of one search: a condition for every round."""
-    discovery, its_seed = settings["discovery"], derive_seed(seed, "discovery", number)
+    discovery, its_seed = settings.discovery, derive_seed(seed, "discovery", number)
 
     def make() -> list[dict[str, float]]:
-        ask = search.annotator(annotator, discovery["flip_rate"], its_seed)
+        ask = search.annotator(annotator, discovery.flip_rate, its_seed)
         return discover(
             search.pool, search.truth, ask, settings_from(settings).changed(rule=rule),
-            discovery["n_prompts"], discovery["n_rounds"], settings["n_recommended"], its_seed,
+            discovery.n_prompts, discovery.n_rounds, settings.n_recommended, its_seed,
             search.whitening,
         )  # fmt: skip
 
@@ -90,12 +92,12 @@ def search_rows(
     return rows
 
 
-def shown_galaxies(search: Search, settings: dict, seed: int) -> pd.DataFrame:
+def shown_galaxies(search: Search, settings: Hitl, seed: int) -> pd.DataFrame:
     """Return figure 7's galaxies of one target: the first search of the alpha rule."""
-    n_rounds = settings["targets"][search.name]["n_rounds_shown"]
+    n_rounds = settings.targets[search.name].n_rounds_shown
     table = recommend(
-        search.pool, search.truth, settings_from(settings), settings["discovery"]["n_prompts"],
-        n_rounds, settings["n_recommended"], settings["discovery"]["n_shown"],
+        search.pool, search.truth, settings_from(settings), settings.discovery.n_prompts,
+        n_rounds, settings.n_recommended, settings.discovery.n_shown,
         derive_seed(seed, "discovery", 0), search.whitening,
     )  # fmt: skip
     return table.assign(target=search.name, n_rounds=n_rounds)
@@ -112,7 +114,7 @@ if __name__ == "__main__":
             targets=snakemake.output.targets,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
             recipe_version=snakemake.params.recipe_version,  # noqa: F821
-            settings=snakemake.params.settings,  # noqa: F821
+            settings=section(Hitl, snakemake.params.settings, "hitl"),  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821
         )

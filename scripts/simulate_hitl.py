@@ -3,11 +3,13 @@
 import logging
 import shutil
 
+from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.hitl import Comparison, Hitl
 from galaxy_lvm.core.logs import job_log, progress
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import state_folder
 from galaxy_lvm.hitl.pools import read_galaxies, resolve_targets
-from galaxy_lvm.hitl.settings import SessionSettings, settings_from, sizes_from
+from galaxy_lvm.hitl.settings import SessionSettings, settings_from
 from galaxy_lvm.hitl.simulate import Task, compare, kept_result, open_task, sweep_alpha
 from galaxy_lvm.report.results import long_rows, write_results
 from threadpoolctl import threadpool_limits
@@ -22,7 +24,7 @@ def main(
     metrics: str,
     state_root: str,
     recipe_version: int,
-    settings: dict,
+    settings: Hitl,
     seed: int,
     threads: int = 1,
 ) -> None:
@@ -46,27 +48,27 @@ def main(
     galaxies = read_galaxies(splits, cutouts)
     settings = resolve_targets(settings, galaxies)
     task = open_task(features, galaxies, settings)
-    state = state_folder(state_root, recipe_version, [settings, seed], [features, splits, cutouts])
+    key = [settings.model_dump(mode="json"), seed]
+    state = state_folder(state_root, recipe_version, key, [features, splits, cutouts])
     session = settings_from(settings)
     with threadpool_limits(threads):
-        rows = comparison_rows(task, session, settings["comparison"], state, seed)
+        rows = comparison_rows(task, session, settings.comparison, state, seed)
         rows += sweep_rows(task, session, settings, state, seed)
     write_results(metrics, rows)
     shutil.rmtree(state)
 
 
 def comparison_rows(
-    task: Task, session: SessionSettings, comparison: dict, state: str, seed: int
+    task: Task, session: SessionSettings, comparison: Comparison, state: str, seed: int
 ) -> list[dict]:
     """Return the rows of experiment `hitl`."""
-    sizes = sizes_from(comparison)
-    rows, target = [], comparison["target"]
-    for number in progress(range(comparison["n_seeds"]), desc="comparison", unit="seeds"):
+    rows, target = [], comparison.target
+    for number in progress(range(comparison.n_seeds), desc="comparison", unit="seeds"):
 
         def make(number: int = number) -> list:
             # Seed by seed the same training sets as those of the network on images.
             scores, skipped = compare(
-                task, session, sizes, comparison["rules"], derive_seed(seed, "hitl", number)
+                task, session, comparison, comparison.rules, derive_seed(seed, "hitl", number)
             )
             return [[*key, values] for key, values in scores.items()] + [[skipped]]
 
@@ -79,19 +81,19 @@ def comparison_rows(
 
 
 def sweep_rows(
-    task: Task, session: SessionSettings, settings: dict, state: str, seed: int
+    task: Task, session: SessionSettings, settings: Hitl, state: str, seed: int
 ) -> list[dict]:
     """Return the rows of experiment `alpha`: one model for each reading of lower scores."""
-    rows, few, sweep = [], settings["comparison"]["few_per_class"], settings["sweep"]
+    rows, comparison, sweep = [], settings.comparison, settings.sweep
     runs = [
         (lower, alpha, number)
-        for lower in sweep["lower"]
-        for alpha in sweep["alphas"]
-        for number in range(sweep["n_seeds"])
+        for lower in sweep.lower
+        for alpha in sweep.alphas
+        for number in range(sweep.n_seeds)
     ]
     for lower, alpha, number in progress(runs, desc="alpha", unit="sessions"):
         changed = session.changed(lower=lower, alpha=alpha)
-        plan = (few, sweep["n_rounds"], settings["n_recommended"])
+        plan = (comparison.few_per_class, sweep.n_rounds, settings.n_recommended)
         values = kept_result(
             state,
             ["alpha", lower, alpha, number],
@@ -99,8 +101,7 @@ def sweep_rows(
                 task, s, *p, derive_seed(seed, "hitl", n)
             ),
         )
-        target = settings["comparison"]["target"]
-        rows += long_rows("alpha", target, lower, f"alpha={alpha:g}", number, values)
+        rows += long_rows("alpha", comparison.target, lower, f"alpha={alpha:g}", number, values)
     return rows
 
 
@@ -113,7 +114,7 @@ if __name__ == "__main__":
             metrics=snakemake.output.metrics,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
             recipe_version=snakemake.params.recipe_version,  # noqa: F821
-            settings=snakemake.params.settings,  # noqa: F821
+            settings=section(Hitl, snakemake.params.settings, "hitl"),  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821
         )

@@ -186,6 +186,26 @@ def test_only_one_place_decides_how_classes_look(name):
     assert users == {"report/style.py", "report/class_looks.py"}
 
 
+def test_truth_values_are_met_however_they_are_kept():
+    for values in (
+        pd.Series([True, False, True]),
+        pd.Series([True, None, False], dtype=object),
+        pd.Series([True, None, False], dtype="boolean"),
+        pd.Series(["True", "", " false"]),
+        pd.Series([1, 0, 2]),
+    ):
+        table = pd.DataFrame({"x": values})
+        assert holds(Condition(column="x", min=1), table)[0]
+        assert not holds(Condition(column="x", min=1), table)[1]
+        assert not holds(Condition(column="x", max=0), table)[0]
+    for values in (pd.Series([True, False]), pd.Series([True, None], dtype=object)):
+        table = pd.DataFrame({"x": values})
+        for wanted in ("1", "True", "true"):
+            assert holds(Condition(column="x", equals=wanted), table).tolist() == [True, False]
+    words = pd.DataFrame({"x": ["true", "1", "True"]})
+    assert holds(Condition(column="x", equals="1"), words).tolist() == [False, True, False]
+
+
 def test_a_condition_on_a_class_meets_that_class_alone():
     labels = pd.Series(["nan", None, "None", "1"], dtype=object)
     numbers = pd.Series([1.0, np.nan, 2.0, 10.0])

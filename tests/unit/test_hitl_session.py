@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from galaxy_lvm.core.config import load_config
+from galaxy_lvm.core.config import load_config, section
+from galaxy_lvm.core.config.hitl import Comparison, Hitl
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.features.store import write_features
-from galaxy_lvm.hitl.pools import Pool, Target, rare_rows, resolve_targets
+from galaxy_lvm.hitl.pools import Pool, Target, rare_rows, resolve_targets, truth_of
 from galaxy_lvm.hitl.ranker import BLOCK_ROWS, Ranker, RankerSettings, Whitening
 from galaxy_lvm.hitl.session import Session
 from galaxy_lvm.hitl.settings import SessionSettings, settings_from
@@ -248,7 +249,7 @@ def test_settings_out_of_range():
 
 def test_config_defaults_are_those_of_the_code():
     config = load_config(DEMO)
-    assert settings_from(config["hitl"]) == SessionSettings()
+    assert settings_from(section(Hitl, config["hitl"], "hitl")) == SessionSettings()
 
 
 def test_pool_of_a_features_file_reads_only_what_it_needs(tmp_path, features):
@@ -281,5 +282,13 @@ def test_targets_and_rarity():
     assert len(rare_rows(truth, None, 0)) == 1000
     made = resolve_targets({"targets": None, "comparison": {"target": None}}, table)
     assert list(made["targets"]) == ["a", "b"] and made["comparison"]["target"] == "a"
+    typed = Hitl(targets=None, comparison=Comparison(target=None))
+    resolved = resolve_targets(typed, table)
+    assert list(resolved.targets) == ["a", "b"] and resolved.comparison.target == "a"
+    for settings, name in ((typed, "b"), (made, "a")):
+        of_labels = truth_of(table, resolve_targets(settings, table), name)
+        assert of_labels.tolist() == (table["label"] == name).tolist()
+    with pytest.raises(DataError, match="needs labels"):
+        resolve_targets(typed, table.assign(label=""))
     with pytest.raises(ConfigError, match="'c' is none of"):
         resolve_targets({"targets": None, "comparison": {"target": "c"}}, table)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from galaxy_lvm.core.config import load_config
+from galaxy_lvm.core.config.hitl import Comparison, Discovery, Hitl, Target
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.features.store import write_features
 from galaxy_lvm.hitl.annotators import noisy, perfect, voting
@@ -161,15 +162,19 @@ def test_results_are_taken_from_the_state_after_a_kill(tmp_path):
 def test_targets_table_says_why():
     galaxies = pd.DataFrame({"bar": [1] * 30 + [0] * 70, "rare": [1] * 3 + [0] * 97})
     targets = {
-        "bar": {"where": [{"column": "bar", "min": 1}], "positive_fraction": 0.1},
-        "rare": {"where": [{"column": "rare", "min": 1}], "positive_fraction": None},
-        "lens": {"where": [{"column": "lens", "min": 1}], "positive_fraction": None},
+        "bar": Target(where=[{"column": "bar", "min": 1}], positive_fraction=0.1),
+        "rare": Target(where=[{"column": "rare", "min": 1}]),
+        "lens": Target(where=[{"column": "lens", "min": 1}]),
     }
     table = targets_table(galaxies, targets, 5, 0).set_index("target")
     assert table["searched"].tolist() == [True, False, False]
     assert table.loc["bar", "n_pool"] == 78 and "22 galaxies left out" in table.loc["bar", "note"]
     assert "more than 5 are needed" in table.loc["rare", "note"]
     assert "no column lens" in table.loc["lens", "note"]
+
+
+def voted(*columns):
+    return Target(where=[{"column": "p_odd", "min": 0.5}], votes=columns)
 
 
 def voted_galaxies():
@@ -183,19 +188,22 @@ def voted_galaxies():
 
 def test_volunteers_answer_by_the_share_that_came_to_the_question(tmp_path):
     galaxies = voted_galaxies()
-    about = {"where": [{"column": "p_odd", "min": 0.5}], "positive_fraction": None}
-    about["votes"] = ["p_odd", "p_merger"]
+    about = voted("p_odd", "p_merger")
     vectors = np.random.default_rng(0).normal(size=(70, 4)).astype(np.float32)
     write_features(tmp_path / "f.npy", vectors, galaxies["id"], np.arange(70))
-    section = {"targets": {"merger": about}, "ranker": {"n_components": 3}}
-    search = open_search(tmp_path / "f.npy", galaxies, "merger", section, 0)
+    settings = Hitl(
+        targets={"merger": about},
+        ranker=RankerSettings(n_components=3),
+        comparison=Comparison(target="merger"),
+    )
+    search = open_search(tmp_path / "f.npy", galaxies, "merger", settings, 0)
     assert len(search.pool) == 60 and search.truth.sum() == 30
     ids = search.pool.ids_of(np.arange(60))
     said = np.array([search.annotator("votes", 0.1, seed)(ids) for seed in range(200)])
     yes = (said == POSITIVE).mean(axis=0)
     assert yes[:30].mean() == pytest.approx(0.81, abs=0.03)  # 0.9 of 0.9
     assert yes[30:].mean() == pytest.approx(0.05, abs=0.02)  # not 1.0, as the last question says
-    note = targets_table(galaxies, section["targets"], 5, 0)["note"].item()
+    note = targets_table(galaxies, settings.targets, 5, 0)["note"].item()
     assert note == "10 galaxies without votes left out"
 
 
@@ -204,19 +212,19 @@ def test_votes_that_are_no_fractions_are_refused():
     with pytest.raises(
         DataError, match=r"merger.votes.*'n_votes' is '40.0' for galaxy 'g0' and 70"
     ):
-        vote_shares(galaxies, "merger", {"votes": ["p_odd", "n_votes"]})
+        vote_shares(galaxies, "merger", voted("p_odd", "n_votes"))
     text = galaxies.assign(n_votes=["NA"] * 2 + ["0.5"] * 68)
-    assert np.isnan(vote_shares(text, "merger", {"votes": ["n_votes"]})).sum() == 2
+    assert np.isnan(vote_shares(text, "merger", voted("n_votes"))).sum() == 2
     text = galaxies.assign(n_votes=["many"] + ["0.5"] * 69)
     with pytest.raises(DataError, match=r"'n_votes' is 'many' for galaxy 'g0' and 1 of 70"):
-        vote_shares(text, "merger", {"votes": ["n_votes"]})
+        vote_shares(text, "merger", voted("n_votes"))
     with pytest.raises(DataError, match="no column p_lens"):
-        vote_shares(galaxies, "merger", {"votes": ["p_lens"]})
-    assert vote_shares(galaxies, "merger", {}) is None
+        vote_shares(galaxies, "merger", voted("p_lens"))
+    assert vote_shares(galaxies, "merger", voted()) is None
 
 
 def test_annotators_who_err_try_the_first_rule():
-    runs = list(search_runs({"n_seeds": 1, "rules": ["alpha", "random"], "flip_rate": 0.1}, True))
+    runs = list(search_runs(Discovery(n_seeds=1, rules=("alpha", "random")), True))
     assert runs == [
         ("alpha", "perfect", 0),
         ("random", "perfect", 0),

@@ -3,11 +3,12 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from galaxy_lvm.core.config.hitl import Discovery, Hitl
+from galaxy_lvm.core.config.hitl import Target as TargetSettings
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.hitl.annotators import Annotator, noisy, perfect, voting
@@ -43,7 +44,7 @@ class Search:
 
 
 def targets_table(
-    galaxies: pd.DataFrame, targets: Mapping[str, Mapping[str, Any]], n_prompts: int, seed: int
+    galaxies: pd.DataFrame, targets: Mapping[str, TargetSettings], n_prompts: int, seed: int
 ) -> pd.DataFrame:
     """Return one row per target of the config, searched for or not.
 
@@ -52,7 +53,7 @@ def targets_table(
     galaxies
         Catalogue, one row per galaxy.
     targets
-        The config's `hitl.targets`: `where` and `positive_fraction` of each.
+        The config's `hitl.targets`, resolved.
     n_prompts
         Positives that a search starts from; at least one more must be left to find.
     seed
@@ -65,15 +66,16 @@ def targets_table(
         left out to make it as rare as asked for.
     """
     rows = []
-    for name, about in targets.items():
-        target = Target.of(name, about["where"])
+    for name, given in targets.items():
+        about = TargetSettings.model_validate(given)
+        target = Target.of(name, about.where)
         if target.missing(galaxies):
             note = f"the catalogue has no column {', '.join(target.missing(galaxies))}"
             rows.append((name, False, len(galaxies), 0, 0.0, note))
             continue
         truth, votes = target.truth(galaxies), vote_shares(galaxies, name, about)
         n_without = 0 if votes is None else int(np.isnan(votes).sum())
-        kept = _pool_rows(truth, votes, about["positive_fraction"], derive_seed(seed, name))
+        kept = _pool_rows(truth, votes, about.positive_fraction, derive_seed(seed, name))
         n_positive, n_left_out = int(truth[kept].sum()), len(truth) - n_without - len(kept)
         enough = n_positive > n_prompts
         notes = [f"{n_without} galaxies without votes left out"] if n_without else []
@@ -90,19 +92,19 @@ def open_search(
     features: str | os.PathLike,
     galaxies: pd.DataFrame,
     name: str,
-    settings: Mapping[str, Any],
+    settings: Hitl,
     seed: int,
 ) -> Search:
     """Return the pool of a target, as rare as the config's section `hitl` asks for."""
-    about = settings["targets"][name]
+    about = settings.targets[name]
     truth, votes = truth_of(galaxies, settings, name), vote_shares(galaxies, name, about)
-    rows = _pool_rows(truth, votes, about["positive_fraction"], derive_seed(seed, name))
+    rows = _pool_rows(truth, votes, about.positive_fraction, derive_seed(seed, name))
     pool = Pool.open(features, galaxies["id"].iloc[rows].tolist())
-    whitening = Whitening.of(pool.features, settings["ranker"]["n_components"])
+    whitening = Whitening.of(pool.features, settings.ranker.n_components)
     return Search(name, pool, truth[rows], whitening, None if votes is None else votes[rows])
 
 
-def vote_shares(galaxies: pd.DataFrame, name: str, about: Mapping[str, Any]) -> np.ndarray | None:
+def vote_shares(galaxies: pd.DataFrame, name: str, about: TargetSettings) -> np.ndarray | None:
     """Return the share of volunteers who would call each galaxy the target (N,).
 
     Parameters
@@ -123,7 +125,7 @@ def vote_shares(galaxies: pd.DataFrame, name: str, about: Mapping[str, Any]) -> 
     DataError
         If a column is missing or holds something that is no fraction; empty places are allowed.
     """
-    columns = about.get("votes") or []
+    columns = list(about.votes)
     if not columns:
         return None
     where = f"hitl.targets.{name}.votes"
@@ -152,9 +154,7 @@ def _pool_rows(
     return known[rare_rows(truth[known], positive_fraction, seed)]
 
 
-def search_runs(
-    discovery: Mapping[str, Any], with_votes: bool = False
-) -> Iterator[tuple[str, str, int]]:
+def search_runs(discovery: Discovery, with_votes: bool = False) -> Iterator[tuple[str, str, int]]:
     """Yield rule, annotator and number of every search.
 
     Parameters
@@ -164,10 +164,10 @@ def search_runs(
     with_votes
         Whether volunteers' votes on the target are known.
     """
-    for number in range(discovery["n_seeds"]):
-        for rule in discovery["rules"]:
+    for number in range(discovery.n_seeds):
+        for rule in discovery.rules:
             yield rule, "perfect", number
-        if discovery["flip_rate"]:
-            yield discovery["rules"][0], "noisy", number
+        if discovery.flip_rate:
+            yield discovery.rules[0], "noisy", number
         if with_votes:
-            yield discovery["rules"][0], "votes", number
+            yield discovery.rules[0], "votes", number

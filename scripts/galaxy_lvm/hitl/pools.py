@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from galaxy_lvm.core.config.hitl import Hitl
+from galaxy_lvm.core.config.hitl import Target as TargetSettings
 from galaxy_lvm.core.config.schemes import Condition
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.features.store import FeatureStore
@@ -127,9 +129,9 @@ class Target:
     where: tuple[Condition, ...]
 
     @classmethod
-    def of(cls, name: str, where: Sequence[Mapping[str, Any]]) -> "Target":
-        """Return the target that the config's `hitl.targets` describes."""
-        return cls(name, tuple(Condition(**condition) for condition in where))
+    def of(cls, name: str, where: Sequence[Condition | Mapping[str, Any]]) -> "Target":
+        """Return the target of a name with the conditions of the config's `hitl.targets`."""
+        return cls(name, tuple(Condition.model_validate(condition) for condition in where))
 
     def missing(self, catalogue: pd.DataFrame) -> list[str]:
         """Return the columns that the catalogue lacks."""
@@ -148,17 +150,20 @@ class Target:
                 f"hitl.targets.{self.name}: the catalogue has no column {self.missing(catalogue)}; "
                 f"it has {sorted(catalogue.columns)}"
             )
-        return np.logical_and.reduce([_holds(c, catalogue) for c in self.where])
+        return np.logical_and.reduce([holds(c, catalogue) for c in self.where])
 
 
-def resolve_targets(section: Mapping[str, Any], galaxies: pd.DataFrame) -> dict[str, Any]:
+def resolve_targets(
+    settings: Hitl | Mapping[str, Any], galaxies: pd.DataFrame
+) -> Hitl | dict[str, Any]:
     """Return the config's section `hitl` with targets and the comparison's target named.
 
     Parameters
     ----------
-    section
+    settings
         `targets` None stands for every class of the labels, `comparison.target` None for the first
-        target.
+        target. A mapping is what a rule hands on that reads `targets` and `comparison` alone; it
+        comes back as one.
     galaxies
         With `label`.
 
@@ -169,30 +174,35 @@ def resolve_targets(section: Mapping[str, Any], galaxies: pd.DataFrame) -> dict[
     DataError
         If targets shall follow from labels and there are none.
     """
-    targets = section["targets"]
+    if isinstance(settings, Hitl):
+        targets = settings.targets or _classes_as_targets(galaxies)
+        chosen = _chosen(targets, settings.comparison.target)
+        comparison = settings.comparison.model_copy(update={"target": chosen})
+        return settings.model_copy(update={"targets": targets, "comparison": comparison})
+    targets = settings["targets"]
     if targets is None:
-        targets = {
-            str(name): {
-                "where": [{"column": "label", "equals": str(name)}],
-                "positive_fraction": None,
-                "n_rounds_shown": 10,
-            }
-            for name in class_order(galaxies["label"])
-        }
-        if not targets:
-            raise DataError("hitl.targets: null needs labels, and no galaxy has one")
-    chosen = section["comparison"]["target"] or next(iter(targets))
+        made = _classes_as_targets(galaxies)
+        targets = {name: target.model_dump(mode="json") for name, target in made.items()}
+    chosen = _chosen(targets, settings["comparison"]["target"])
+    comparison = {**settings["comparison"], "target": chosen}
+    return {**settings, "targets": targets, "comparison": comparison}
+
+
+def _classes_as_targets(galaxies: pd.DataFrame) -> dict[str, TargetSettings]:
+    targets = {
+        str(name): TargetSettings(where=(Condition(column="label", equals=str(name)),))
+        for name in class_order(galaxies["label"])
+    }
+    if not targets:
+        raise DataError("hitl.targets: null needs labels, and no galaxy has one")
+    return targets
+
+
+def _chosen(targets: Mapping[str, Any], wanted: str | None) -> str:
+    chosen = wanted or next(iter(targets))
     if chosen not in targets:
         raise ConfigError(f"hitl.comparison.target: {chosen!r} is none of {list(targets)}")
-    comparison = {**section["comparison"], "target": chosen}
-    return {**section, "targets": targets, "comparison": comparison}
-
-
-def _holds(condition: Condition, catalogue: pd.DataFrame) -> np.ndarray:
-    # Truth values are numbers to a condition; as objects they would not be.
-    if catalogue[condition.column].dtype == bool:
-        catalogue = catalogue.assign(**{condition.column: catalogue[condition.column].astype(int)})
-    return holds(condition, catalogue)
+    return chosen
 
 
 def read_catalogue(cutouts: str | os.PathLike, ids: Sequence[str]) -> pd.DataFrame:
@@ -222,9 +232,11 @@ def read_galaxies(splits: str | os.PathLike, cutouts: str | os.PathLike) -> pd.D
     return pd.concat([table, catalogue.drop(columns=list(COLUMNS), errors="ignore")], axis=1)
 
 
-def truth_of(galaxies: pd.DataFrame, section: Mapping[str, Any], name: str) -> np.ndarray:
+def truth_of(galaxies: pd.DataFrame, settings: Hitl | Mapping[str, Any], name: str) -> np.ndarray:
     """Return which galaxies are a target (N,), by the config's section `hitl`, resolved."""
-    return Target.of(name, section["targets"][name]["where"]).truth(galaxies)
+    targets = settings.targets if isinstance(settings, Hitl) else settings["targets"]
+    where = TargetSettings.model_validate(targets[name]).where
+    return Target.of(name, where).truth(galaxies)
 
 
 def rare_rows(truth: np.ndarray, positive_fraction: float | None, seed: int) -> np.ndarray:

@@ -53,9 +53,9 @@ def settings_of_store(kept: Mapping[str, Any], path: str) -> SessionSettings:
     )
 
 
-def settings_from(given: Mapping[str, Any]) -> SessionSettings:
-    """Return the settings that the config's section `hitl` describes."""
-    return SessionSettings(**dict(section(Loop, part_of(Loop, given), "hitl")))
+def settings_from(loop: Loop) -> SessionSettings:
+    """Return the settings of a session that the config's section `hitl` describes."""
+    return SessionSettings(**{key: getattr(loop, key) for key in Loop.model_fields})
 
 
 def sizes_from(given: Mapping[str, Any]) -> Sizes:

@@ -6,12 +6,11 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.core.config.hitl import Sizes
+from galaxy_lvm.core.config.hitl import Hitl, Sizes
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import atomic_path, config_hash
@@ -50,9 +49,7 @@ class Task:
     whitening: Whitening
 
 
-def open_task(
-    features: str | os.PathLike, galaxies: pd.DataFrame, section: Mapping[str, Any]
-) -> Task:
+def open_task(features: str | os.PathLike, galaxies: pd.DataFrame, settings: Hitl) -> Task:
     """Return the galaxies to label from and those to score on, for the comparison's target.
 
     Parameters
@@ -61,14 +58,14 @@ def open_task(
         Features of the galaxies.
     galaxies
         Of `read_galaxies`.
-    section
+    settings
         The config's section `hitl`, resolved.
     """
-    truth = truth_of(galaxies, section, section["comparison"]["target"])
+    truth = truth_of(galaxies, settings, settings.comparison.target)
     inside = galaxies["split"].isin(POOL_SPLITS).to_numpy()
     test = (galaxies["split"] == "test").to_numpy()
     pools = [Pool.open(features, galaxies.loc[part, "id"].tolist()) for part in (inside, test)]
-    whitening = Whitening.of(pools[0].features, section["ranker"]["n_components"])
+    whitening = Whitening.of(pools[0].features, settings.ranker.n_components)
     return Task(pools[0], truth[inside], pools[1], truth[test], whitening)
 
 

@@ -15,6 +15,8 @@ log = logging.getLogger("galaxy_lvm.classes")
 # The four classes of the paper's Table 1, in its order.
 CLASSES = ("elliptical", "edge_on", "spiral", "other")
 
+_TRUTHS = {"true": 1.0, "false": 0.0}
+
 
 def labels_from_columns(catalogue: pd.DataFrame, scheme: NamedScheme) -> pd.Series:
     """Return the class of every galaxy by one of the config's schemes.
@@ -70,21 +72,37 @@ def _members(catalogue: pd.DataFrame, scheme: str, conditions: Sequence[Conditio
 
 
 def holds(condition: Condition, catalogue: pd.DataFrame) -> np.ndarray:
-    """Return for every galaxy (N,) whether a condition holds; a missing value fails it."""
+    """Return for every galaxy (N,) whether a condition holds; a missing value fails it.
+
+    Truth values are 1 and 0 to limits, also where a table writes them as text.
+    """
     values = catalogue[condition.column]
     if condition.equals is not None:
         return _equal(values, condition.equals)
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(float)
+    numbers = _numbers(values)
     low = -np.inf if condition.min is None else condition.min
     high = np.inf if condition.max is None else condition.max
     with np.errstate(invalid="ignore"):
         return (numbers >= low) & (numbers <= high)
 
 
+def _numbers(values: pd.Series) -> np.ndarray:
+    """Return a column as numbers (N,), NaN where there is none."""
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    if pd.api.types.is_numeric_dtype(values):  # truth values among them
+        return numbers
+    written = values.astype(str).str.strip().str.lower().map(_TRUTHS).to_numpy(float)
+    return np.where(np.isnan(numbers), written, numbers)
+
+
 def _equal(values: pd.Series, wanted: str) -> np.ndarray:
     """Return where a column has a value (N,); 1.0 is "1" among numbers, a gap is never "nan"."""
     same = values.astype(str) == wanted
-    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+    if pd.api.types.infer_dtype(values, skipna=True) == "boolean":
+        # Truth values are compared as limits compare them: "1" and "true" are True.
+        number = _TRUTHS.get(wanted.lower(), wanted)
+        same |= _numbers(values) == pd.to_numeric(number, errors="coerce")
+    elif pd.api.types.is_numeric_dtype(values):
         same |= values == pd.to_numeric(wanted, errors="coerce")
     return (same & values.notna()).to_numpy(bool)
 
