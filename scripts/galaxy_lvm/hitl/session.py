@@ -80,7 +80,7 @@ class Session:
     ) -> None:
         self.pool, self.annotator = pool, annotator
         self._closed, self._owns_store = False, not isinstance(store, LabelStore)
-        self._store = LabelStore(store, read_only) if self._owns_store else store
+        self._store = LabelStore.of(store, read_only)
         try:
             self.settings = self._open(settings, new_features)
         except BaseException:

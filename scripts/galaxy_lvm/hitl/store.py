@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +68,23 @@ class LabelStore(StoreFile):
     """
 
     known_values = (*VALUES, _RETRACTION)
+
+    @classmethod
+    def of(cls, store: "LabelStore | str | os.PathLike", read_only: bool = False) -> "LabelStore":
+        """Return the store itself, or that of a path.
+
+        Raises
+        ------
+        DataError
+            If a store that is open for writing shall be read only; and as for a new one.
+        """
+        if not isinstance(store, LabelStore):
+            return cls(store, read_only)
+        if read_only and not store.read_only:
+            raise DataError(
+                f"{store.path}: open for writing; open it with LabelStore(..., read_only=True)"
+            )
+        return store
 
     def append(
         self,

@@ -50,7 +50,7 @@ def look_at(path: str, read_only: bool) -> bool:
     wal = path + "-wal"
     if not size and os.path.exists(path):
         log.warning("%s: is empty; if it is a copy of a store, copy it again", path)
-    if not _size(wal) or older:
+    if not size_of(wal) or older:
         return older
     if not size:
         raise DataError(
@@ -91,7 +91,8 @@ def _header(path: str, read_only: bool) -> tuple[bool, int]:
     return head[18:] == _OLDER_MODE, about.st_size
 
 
-def _size(path: str) -> int:
+def size_of(path: str) -> int:
+    """Return a file's bytes, 0 where there is none."""
     try:
         return os.stat(path).st_size
     except FileNotFoundError:
@@ -179,7 +180,7 @@ def refuse_lost_wal(path: str, db: sqlite3.Connection, db_path: str) -> None:
 
 def _committed_frames(wal: str) -> int | None:
     """Return how many pages a `-wal` claims to hold; None where its head is damaged."""
-    if _size(wal) <= _WAL_HEAD:
+    if size_of(wal) <= _WAL_HEAD:
         return 0
     with open(wal, "rb") as file:
         head = file.read(_WAL_HEAD)

@@ -18,7 +18,14 @@ import pandas as pd
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.hitl.store_check import refuse_damaged, refuse_others
-from galaxy_lvm.hitl.store_copies import MEMORY, look_at, may_write, refuse_lost_wal, snapshot
+from galaxy_lvm.hitl.store_copies import (
+    MEMORY,
+    look_at,
+    may_write,
+    refuse_lost_wal,
+    size_of,
+    snapshot,
+)
 from galaxy_lvm.hitl.store_errors import damaged, in_words, is_busy
 
 log = logging.getLogger("galaxy_lvm.hitl")
@@ -70,6 +77,7 @@ CREATE TRIGGER IF NOT EXISTS events_remain BEFORE DELETE ON events
     BEGIN SELECT RAISE(ABORT, 'events are only ever added'); END;
 """
 
+_LOOKS = 4
 _LATEST = "SELECT COUNT(*), MAX(time) FROM labels"
 
 # Kinds of events: an older file was opened, features came into use, a round was handed back or
@@ -86,9 +94,11 @@ class StoreFile:
     def __init__(self, path: str | os.PathLike, read_only: bool = False) -> None:
         self.path = os.fsdecode(path)
         self._closed, self._keeps_journal = False, self.path != MEMORY
-        older = self._keeps_journal and look_at(self.path, read_only)
-        there = self._keeps_journal and os.path.exists(self.path)
-        self.read_only = read_only or (there and not may_write(self.path))
+        # What SQLite keeps beside a file lies beside the file itself, not beside a link to it.
+        self._file = os.path.realpath(self.path) if self._keeps_journal and path else self.path
+        older = self._keeps_journal and look_at(self._file, read_only)
+        there = self._keeps_journal and os.path.exists(self._file)
+        self.read_only = read_only or (there and not may_write(self._file))
         if self.read_only and not read_only:
             log.warning(
                 "%s: it, or its folder, cannot be written: open for reading alone, labels can be "
@@ -109,7 +119,9 @@ class StoreFile:
             if older:
                 with tempfile.TemporaryDirectory() as folder:
                     self._copy(folder, older).close()
-            self._db = self._connect(self.path)
+            elif self._journal_size():
+                self._refuse_other_journal()
+            self._db = self._connect(self._file)
             if older:
                 self._leave_older_mode()
             # EXTRA also writes the folder: a journal that comes back after a power failure would
@@ -133,13 +145,13 @@ class StoreFile:
         What needs to be put together first, in the older mode or after a kill, is read from a copy.
         """
         if not older:
-            db = self._connect(f"{Path(self.path).absolute().as_uri()}?mode=ro", uri=True)
+            db = self._connect(f"{Path(self._file).as_uri()}?mode=ro", uri=True)
             try:
                 db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
                 return db
             except sqlite3.OperationalError as error:
                 db.close()
-                if not os.path.exists(self.path + "-journal") or is_busy(error):
+                if not self._journal_size() or is_busy(error):
                     raise
         folder = tempfile.mkdtemp()
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
@@ -147,7 +159,7 @@ class StoreFile:
 
     def _copy(self, folder: str, older: bool) -> sqlite3.Connection:
         """Return a connection to a copy, whatever lies beside the file put together in it."""
-        copy = snapshot(self.path, folder)
+        copy = snapshot(self._file, folder)
         db = self._connect(copy)
         try:
             if older:
@@ -158,6 +170,27 @@ class StoreFile:
             db.close()
             raise
         return db
+
+    def _journal_size(self) -> int:
+        return size_of(self._file + "-journal")
+
+    def _refuse_other_journal(self) -> None:
+        """Refuse what a kill left of another file of this name, before SQLite puts it back."""
+        for attempt in range(_LOOKS):
+            time.sleep(0.05 * attempt)  # a process that writes is done by then
+            if not self._journal_size():
+                return
+            try:
+                with tempfile.TemporaryDirectory() as folder:
+                    self._copy(folder, older=False).close()
+                return
+            except (DataError, sqlite3.DatabaseError) as error:
+                last = error
+        raise DataError(
+            f"{self.path}-journal: what a process that was killed was writing does not fit "
+            f"{self.path}; if the file was replaced since, move the -journal elsewhere and open "
+            "again, or else take both anew from where they came"
+        ) from last
 
     def _leave_older_mode(self) -> None:
         """Move all labels from the write-ahead log into the one file, and stay without it."""
