@@ -574,6 +574,8 @@ def test_a_damaged_store_is_whole_or_refused(tmp_path):
     whole, rng, refused = path.read_bytes(), random.Random(11), 0
     for turn in range(90):
         content = bytearray(whole)
+        if turn == 1:  # names that SQLite does not tell apart, and pandas does
+            content = content.replace(b" value TEXT", b" Value TEXT")
         if turn % 3 == 0:
             del content[rng.randrange(1, len(content)) :]
         for _ in range(turn % 3):

@@ -6,6 +6,16 @@ from collections.abc import Collection
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.hitl.store_errors import NO_STORE, damaged
 
+_COLUMNS = {
+    "labels": (
+        *("number", "id", "value", "annotator", "time", "round", "model_version"),
+        *("sequence", "retracts"),
+    ),
+    "suggestions": ("annotator", "round", "position", "id", "rule", "model_version", "time"),
+    "settings": ("key", "value"),
+    "events": ("number", "time", "kind", "annotator", "round", "value"),
+}
+
 
 def refuse_others(path: str, db: sqlite3.Connection, known_version: int) -> int:
     """Return the version of a store's tables, 0 for one without any.
@@ -56,6 +66,10 @@ def refuse_damaged(path: str, db: sqlite3.Connection, values: Collection[str]) -
     found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if found != "ok":
         raise damaged(path, " ".join(found.split()))
+    for table, columns in _COLUMNS.items():
+        known = tuple(row[1] for row in db.execute(f"PRAGMA table_info({table})"))
+        if known not in ((), columns):  # an older version had fewer tables
+            raise damaged(path, f"table {table} has columns {', '.join(known)}")
     n_labels, last = db.execute("SELECT COUNT(*), COALESCE(MAX(number), 0) FROM labels").fetchone()
     row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'labels'").fetchone()
     n_given = max(last, row[0] if row else 0)
