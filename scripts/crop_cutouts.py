@@ -9,9 +9,9 @@ from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.survey import Crop
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import job_log, progress
-from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.survey.colour import grz_to_rgb
 from galaxy_lvm.survey.crops import BAD_PIXELS, FLAG_NAMES, crop_chunk
+from galaxy_lvm.survey.hdf5 import new_hdf5
 from galaxy_lvm.survey.pixels import fill_small_holes
 from galaxy_lvm.survey.rejected import rejection, write_rejected
 from galaxy_lvm.survey.store import CutoutStore
@@ -45,8 +45,8 @@ def main(cutouts: str, crops: str, rejected: str, settings: Crop) -> None:
     """
     cv2.setNumThreads(1)
     rejections, flags = [], []
-    with CutoutStore(cutouts) as store, atomic_path(crops) as path, h5py.File(path, "w") as out:
-        table = store.catalogue()
+    with CutoutStore(cutouts) as store, new_hdf5(crops) as new:
+        table, out = store.catalogue(), new.file
         _create(out, len(store), settings.side_pix)
         starts = range(0, len(store), CHUNK_IMAGES)
         for start in progress(starts, desc=f"crop ({CHUNK_IMAGES} images each)", unit="chunks"):
@@ -61,6 +61,7 @@ def main(cutouts: str, crops: str, rejected: str, settings: Crop) -> None:
             images, boxes, bits = crop_chunk(frames[good], settings)
             bits |= np.where(filled[good], BAD_PIXELS, 0).astype(np.uint8)
             _append(out, images=images, box=boxes, flag=bits, cutout_index=start + good)
+            new.check()
             flags.append(bits)
             for i, reason in sorted(reasons.items()):
                 record = table.iloc[start + i]

@@ -1,7 +1,12 @@
 """HDF5 stores, features and unfinished work whose files were damaged after they were written."""
 
 import json
+import os
 import random
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -12,7 +17,7 @@ from galaxy_lvm.hitl.simulate import kept_result
 from galaxy_lvm.lenses import search
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.fields import FieldStore, write_fields
-from galaxy_lvm.survey.store import CutoutStore
+from galaxy_lvm.survey.store import CutoutStore, CutoutWriter
 
 IDS = [f"g{i}" for i in range(6)]
 
@@ -166,3 +171,64 @@ def test_a_damaged_line_of_a_search_is_one_image_to_search_again(tmp_path, caplo
     assert list(done) == [("a.fits", "1"), ("d.fits", "1")]
     assert "line 2 is damaged" in caplog.text and "line 3 is damaged" in caplog.text
     assert search._read_state(path) == done and path.read_text().count("\n") == 2
+
+
+FULL_DISK = """
+    import os, resource, sys
+    import numpy as np
+    from galaxy_lvm.core.config.survey import Crop
+    from galaxy_lvm.core.errors import DataError
+    from galaxy_lvm.survey.fields import write_fields
+    from galaxy_lvm.survey.store import CutoutWriter
+    import crop_cutouts
+
+    os.chdir(sys.argv[1])
+    images = np.random.default_rng(0).random((64, 3, 64, 64)).astype(np.float32)
+    ids = {"id": [f"g{i}" for i in range(64)]}
+
+    def cutouts(path):
+        with CutoutWriter(path, height_pix=64, width_pix=64) as writer:
+            for i in range(64):
+                writer.append(images[i : i + 1], {"id": [f"g{i}"]})
+
+    def fields(path):
+        columns = {**ids, "split": ["test"] * 64}
+        write_fields(path, (images.transpose(0, 2, 3, 1) * 255).astype(np.uint8), columns, [])
+
+    def crops(path):
+        crop_cutouts.main("whole.h5", path, "rejected.csv", Crop())
+
+    cutouts("whole.h5")
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    for limit in (100, 5_000, 100_000):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        for write in (cutouts, fields, crops):
+            try:
+                write(f"{write.__name__}.h5")
+            except DataError as error:
+                print(error, flush=True)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    cutouts("cutouts.h5")  # room was made
+"""
+
+
+def test_a_disk_that_is_full_is_named_and_leaves_nothing(tmp_path):
+    """HDF5 ended the process with a signal, and half a file stayed."""
+    scripts = Path(__file__).parents[2] / "scripts"
+    environment = {**os.environ, "PYTHONPATH": str(scripts), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", textwrap.dedent(FULL_DISK), str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    lines = done.stdout.splitlines()
+    names = [line.split(": cannot be written (File too large); make room")[0] for line in lines]
+    assert [Path(name).stem for name in names] == ["cutouts", "fields", "crops"] * 3
+    assert {"cutouts.h5", "fields.h5", "fields.parquet", "crops.h5"} == set(names)
+    left = {path.name for path in tmp_path.iterdir()} - {"fields.parquet", "rejected.csv"}
+    assert left == {"whole.h5", "cutouts.h5"}
+    assert len(CutoutStore(tmp_path / "cutouts.h5")) == 64
+
+
+def test_an_error_of_the_writer_itself_is_no_full_disk(tmp_path):
+    with pytest.raises(KeyError, match="mine"), CutoutWriter(tmp_path / "c.h5"):
+        raise KeyError("mine")
+    assert not list(tmp_path.iterdir())

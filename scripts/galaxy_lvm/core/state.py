@@ -1,6 +1,7 @@
 """What survives a kill: outputs that appear whole, and folders of unfinished work."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -11,6 +12,19 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from galaxy_lvm.core.errors import DataError
+
+# The disk is full, one's share of it is, a file of this size is too large, nothing may be written.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+def cannot_write(path: str | os.PathLike, error: OSError) -> str:
+    """Return in words that a disk does not take an output, and what to do."""
+    return (
+        f"{path}: cannot be written ({os.strerror(error.errno) if error.errno else error}); make "
+        "room on the disk, or move the output to another, and run it again"
+    )
+
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
@@ -19,6 +33,11 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     A reader, or a run started again after a kill, never sees half a file. What killed processes of
     this host left of the same output is removed first; of another host on a shared disk nobody
     here can tell whether its process still writes. Threads may write one output at a time each.
+
+    Raises
+    ------
+    DataError
+        If the disk has no room for what is written, or takes nothing: libraries name no file then.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,6 +47,10 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise DataError(cannot_write(path, error)) from error
     finally:
         temporary.unlink(missing_ok=True)
 

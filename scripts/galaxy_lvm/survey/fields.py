@@ -16,12 +16,12 @@ import pandas as pd
 from pycocotools import mask as coco_mask
 
 from galaxy_lvm.core.errors import DataError
-from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.core.tables import load_table, save_table
 from galaxy_lvm.survey.hdf5 import (
     StoredRows,
     attributes_of,
     columns_in,
+    new_hdf5,
     open_hdf5,
     read_column,
 )
@@ -117,7 +117,8 @@ def write_fields(
     table["grade"] = table["grade"].map(lambda value: "" if pd.isna(value) else str(value))
     _check(path, images, columns, table)
     save_table(lenses_path(path), table)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as new:
+        file = new.file
         file.attrs.update({"pixel_scale_arcsec": PIXEL_SCALE_ARCSEC, **(attributes or {})})
         file.create_dataset("images", data=images, chunks=(1, *images.shape[1:]))
         for name, values in columns.items():

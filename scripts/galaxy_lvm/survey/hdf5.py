@@ -1,9 +1,10 @@
-"""HDF5 files that are read: what goes wrong names the file and what to do with it.
+"""HDF5 files, read and written: what goes wrong names the file and what to do.
 
-HDF5's own errors name neither, and a file that opens may still be damaged: its parts are read only
-when they are asked for.
+HDF5's own errors name neither. A file that opens may still be damaged: its parts are read only when
+they are asked for. A full disk makes HDF5 end the whole process, unless it never hears of it.
 """
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import h5py
 import numpy as np
 
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.state import atomic_path, cannot_write
 from galaxy_lvm.survey.file_errors import in_short
 
 _READ_ERRORS = (OSError, RuntimeError)
@@ -133,3 +135,80 @@ class StoredRows:
         """Return rows in any order and with repeats; HDF5 itself wants rising ones."""
         unique, inverse = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
         return self[unique][inverse]
+
+
+class _Sink(io.FileIO):
+    """A new file that takes everything after an error, so that HDF5 comes to a regular end."""
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        super().__init__(path, "w+b")
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        left = memoryview(data).cast("B")
+        n_bytes = len(left)
+        try:
+            while self.error is None and left:
+                left = left[super().write(left) :]
+        except OSError as error:
+            self.error = error
+        return n_bytes
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return self.tell() if size is None else size
+
+    def close(self) -> None:
+        try:
+            super().close()
+        except OSError as error:  # some disks tell only now
+            self.error = self.error or error
+
+
+class NewHdf5:
+    """An HDF5 file that is being written; see `new_hdf5`."""
+
+    def __init__(self, path: str | os.PathLike, sink: _Sink) -> None:
+        self._path, self._sink = path, sink
+        self.file = h5py.File(sink, "w")
+
+    def check(self) -> None:
+        """Stop where something could not be written; long work asks after each part of it.
+
+        Raises
+        ------
+        DataError
+            If the disk is full or fails.
+        """
+        error = self._sink.error
+        if error is not None:
+            raise DataError(cannot_write(self._path, error)) from error
+
+
+@contextmanager
+def new_hdf5(path: str | os.PathLike) -> Iterator[NewHdf5]:
+    """Yield an HDF5 file to write, which bears its name only once it is complete.
+
+    Parameters
+    ----------
+    path
+        File to write.
+
+    Raises
+    ------
+    DataError
+        If the disk is full or fails.
+    """
+    with atomic_path(path) as temporary, _Sink(temporary) as sink:
+        new = NewHdf5(path, sink)
+        try:
+            with new.file:
+                yield new
+        except Exception:
+            new.check()  # what came of it is not the cause
+            raise
+        sink.close()
+        new.check()

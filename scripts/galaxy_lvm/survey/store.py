@@ -1,7 +1,8 @@
 """The cutout store: HDF5 files with the schema of ssl-legacysurvey (DESIGN.md, data contract)."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -9,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from galaxy_lvm.core.errors import DataError
-from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.survey.hdf5 import (
+    NewHdf5,
     StoredRows,
     attributes_of,
     columns_in,
+    new_hdf5,
     open_hdf5,
     read_column,
 )
@@ -80,29 +82,33 @@ class CutoutWriter:
         self.shape = (height_pix, width_pix, 3) if rgb else (3, height_pix, width_pix)
         self.dataset = "images_rgb" if rgb else "images"
         self.dtype = np.dtype(np.uint8 if rgb else np.float32)
-        self._atomic = atomic_path(path)
+        self._path = path
         self._attributes = dict(attributes or {})
         self._columns: dict[str, list] = {}
         self._n = 0
 
     def __enter__(self) -> "CutoutWriter":
-        self._file = h5py.File(self._atomic.__enter__(), "w")
-        self._file.attrs["bands"] = "rgb" if self.rgb else ",".join(BANDS)
-        self._file.attrs.update(self._attributes)
-        self._file.create_dataset(
-            self.dataset,
-            shape=(0, *self.shape),
-            maxshape=(None, *self.shape),
-            dtype=self.dtype,
-            chunks=(1, *self.shape),  # one image a chunk: random access reads no neighbour
-        )
+        self._context = self._open()
+        self._new = self._context.__enter__()
         return self
 
     def __exit__(self, *error: object) -> bool | None:
-        if error[0] is None:
+        return self._context.__exit__(*error)
+
+    @contextmanager
+    def _open(self) -> Iterator[NewHdf5]:
+        with new_hdf5(self._path) as new:
+            new.file.attrs["bands"] = "rgb" if self.rgb else ",".join(BANDS)
+            new.file.attrs.update(self._attributes)
+            new.file.create_dataset(
+                self.dataset,
+                shape=(0, *self.shape),
+                maxshape=(None, *self.shape),
+                dtype=self.dtype,
+                chunks=(1, *self.shape),  # one image a chunk: random access reads no neighbour
+            )
+            yield new
             self._write_columns()
-        self._file.close()
-        return self._atomic.__exit__(*error)
 
     def append(self, images: np.ndarray, columns: Mapping[str, Sequence]) -> None:
         """Add `images` (n, *shape) and one value per image for every catalogue column."""
@@ -115,19 +121,20 @@ class CutoutWriter:
             if len(values) != len(images):
                 raise DataError(f"column {name!r}: {len(values)} values for {len(images)} images")
             self._columns.setdefault(name, []).extend(values)
-        dataset = self._file[self.dataset]
+        dataset = self._new.file[self.dataset]
         dataset.resize(self._n + len(images), axis=0)
         dataset[self._n :] = images.astype(self.dtype, copy=False)
         self._n += len(images)
+        self._new.check()
 
     def _write_columns(self) -> None:
         for name, values in self._columns.items():
             array = np.asarray(values)
             if array.dtype.kind in "OUS":
                 text = [str(value) for value in values]
-                self._file.create_dataset(name, data=text, dtype=_STRING)
+                self._new.file.create_dataset(name, data=text, dtype=_STRING)
             else:
-                self._file.create_dataset(name, data=array)
+                self._new.file.create_dataset(name, data=array)
 
 
 class CutoutStore:
