@@ -7,6 +7,7 @@ legacysurvey).
 """
 
 from galaxy_lvm.core.config.survey import Folder, Mock, Service
+from galaxy_lvm.survey.image_state import images_state
 
 
 def datasets_from(*sources):
@@ -24,6 +25,12 @@ def dataset_table(wildcards):
     """Return the user's table of a dataset of source `folder`."""
     dataset = config["datasets"][wildcards.dataset]
     return str(Path(dataset_folder(wildcards) or "") / dataset["table"])
+
+
+def folder_images(wildcards):
+    """Return a hash of a dataset's image files: names, sizes, times."""
+    folder, column = dataset_folder(wildcards), config["folder"]["file_column"]
+    return images_state(str(folder or ""), dataset_table(wildcards), column)
 
 
 def cutout_side_pix(wildcards):
@@ -82,6 +89,7 @@ rule import_folder:
         runtime=120,
     params:
         data_dir=dataset_folder,
+        images=folder_images,
         settings=folder_settings,
         recipe_version=2,
     script:

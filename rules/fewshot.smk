@@ -44,9 +44,9 @@ def features_model(wildcards):
 
 
 def features_sources(wildcards):
-    """Return the weights that an extraction needs: those of the run, for the LVM alone."""
+    """Return the weights that an extraction needs: those of the run, or a file of the user's."""
     spec = model_specs([features_model(wildcards)])[0]
-    return {"lvm": spec.weights_path(LVM_WEIGHTS)} if spec.is_lvm else {}
+    return {"lvm": spec.weights_path(LVM_WEIGHTS)} if spec.is_lvm else own_weights(spec)
 
 
 rule extract_features:

@@ -9,6 +9,7 @@ fields, evaluate_detectors, plot_detectors; detect_lenses on the user's own imag
 
 from galaxy_lvm.core.config.lenses import Evaluation, FieldPlan, MockFields
 from galaxy_lvm.core.config.survey import Service, MockSky
+from galaxy_lvm.survey.image_state import images_state
 
 DETECTOR, LENS_SEARCH = config["lenses"]["detector"], config["lenses"]["search"]
 
@@ -317,6 +318,7 @@ rule detect_lenses:
         runtime=config["resources"]["features_runtime_min"],
         gpu=min(1, config["gpus"]),
     params:
+        images=images_state(str(LENS_SEARCH["images"] or "")),
         settings=LENS_SEARCH,
         service=part_of(Service, config["legacysurvey"]),
         state_root=f"{STATE}/detect_lenses",

@@ -19,6 +19,7 @@ from galaxy_lvm.core.tables import as_text, typed
 from galaxy_lvm.core.user_tables import LINE, NUL_PROBLEM, holds_nul, read_user_table
 from galaxy_lvm.survey.file_errors import FILE_ERRORS, in_short
 from galaxy_lvm.survey.image_files import file_problem, kind_of, same_file, walk
+from galaxy_lvm.survey.image_state import is_own
 from galaxy_lvm.survey.pictures import image_size
 from galaxy_lvm.survey.pixels import missing_pixels
 from galaxy_lvm.survey.readers import ReadImage, read_grz, read_rgb
@@ -140,7 +141,9 @@ def _unnamed(data_dir: Path, listed: set[str]) -> Iterator[dict[str, object]]:
     """Yield a rejection for each image in the folder that no row names."""
     for path in walk(data_dir):
         # A folder is only among them where something is wrong with it.
-        if (kind_of(path) or os.path.isdir(path)) and same_file(path) not in listed:
+        if not (kind_of(path) or os.path.isdir(path)):
+            continue
+        if (real := same_file(path)) not in listed and not is_own(real):
             reason = file_problem(path) or "no row in the table names this file"
             name = path.relative_to(data_dir).as_posix()
             yield rejection("import", reason, file=name)

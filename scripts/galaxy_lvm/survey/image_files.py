@@ -12,7 +12,7 @@ FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
 _COMPANION = "._"
 
 
-def kind_of(path: Path) -> str | None:
+def kind_of(path: Path | os.DirEntry) -> str | None:
     """Return `image`, `fits` or None, by the end of the file's name."""
     name = path.name.lower()
     if name.endswith(IMAGE_SUFFIXES):
