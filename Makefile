@@ -4,10 +4,11 @@ CORES ?= 2
 RUN_PYTHON := .venv/bin/python
 DETECTRON2 := .venv-detectron2
 
-.PHONY: help demo test test-detectron2 lint docs benchmark clean
+.PHONY: unlock help demo test test-detectron2 lint docs benchmark clean
 
 help:
 	@echo "make demo       set up .venv, run the demo on $(CORES) cores, write results/demo/report.html"
+	@echo "make unlock     free the folder after a run that was killed (only while no other run is at work in it)"
 	@echo "make test       set up .venv, run linters, unit tests and the whole workflow in miniature"
 	@echo "make test-detectron2  the second Mask R-CNN alone, in .venv-detectron2"
 	@echo "make lint       ruff, snakefmt and snakemake --lint only"
@@ -22,6 +23,9 @@ help:
 
 demo: .venv/installed-cpu
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" PYTHON=$(RUN_PYTHON) CORES=$(CORES) bash scripts/run_demo.sh
+
+unlock: .venv/installed-cpu
+	@.venv/bin/snakemake --unlock --quiet all && echo "free; start the same command again with --rerun-incomplete"
 
 # On CI Detectron2 must be there; elsewhere its tests wait until a package index can be reached.
 test: .venv/installed-dev lint
