@@ -51,7 +51,7 @@ rule crop_cutouts:
         runtime=240,
     params:
         settings=crop_settings,
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/crop_cutouts.py"
 

@@ -9,6 +9,7 @@ from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.survey import Crop
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import job_log, progress
+from galaxy_lvm.core.tables import as_text
 from galaxy_lvm.survey.colour import grz_to_rgb
 from galaxy_lvm.survey.crops import BAD_PIXELS, FLAG_NAMES, crop_chunk
 from galaxy_lvm.survey.hdf5 import new_hdf5
@@ -71,7 +72,7 @@ def main(cutouts: str, crops: str, rejected: str, settings: Crop) -> None:
             raise DataError(f"{cutouts}: no cutout can be used; first: {rejections[:1]}")
         kept = table.iloc[out["cutout_index"][:]]
         for name in ("id", "label"):
-            values = kept[name].astype(str) if name in kept else [""] * len(kept)
+            values = as_text(kept[name], cutouts) if name in kept else [""] * len(kept)
             out.create_dataset(name, data=list(values), dtype=h5py.string_dtype("utf-8"))
     write_rejected(rejected, rejections)
     _report(np.concatenate(flags), len(rejections))

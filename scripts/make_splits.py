@@ -14,6 +14,7 @@ from galaxy_lvm.survey.classes import labels_from_columns
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.duplicates import duplicate_groups
 from galaxy_lvm.survey.rejected import read_rejected, write_rejected
+from galaxy_lvm.survey.sky_columns import position_columns
 from galaxy_lvm.survey.splits import make_splits
 from galaxy_lvm.survey.store import CutoutStore
 
@@ -63,10 +64,10 @@ def main(
         for name in ("file", "row"):
             if name in table:
                 galaxies[name] = table[name]
+        places = position_columns(list(table), cutouts)
         galaxies["group"] = duplicate_groups(
             cropped,
-            table.get("ra"),
-            table.get("dec"),
+            *[table.get(places.get(name)) for name in ("ra", "dec")],
             settings.duplicate_arcsec,
         )
     result, rejections = make_splits(galaxies, settings, seed, require_labels)

@@ -16,6 +16,7 @@ from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.tables import as_text, load_table, save_table
 from galaxy_lvm.core.user_tables import LINE, read_user_table
 from galaxy_lvm.hitl.surveys import bgs_query, select_bgs, select_decals
+from galaxy_lvm.survey.sky_columns import position_columns
 
 SELECTIONS = {"bright": select_bgs, "decals": select_decals}
 
@@ -38,6 +39,8 @@ def main(pool: str, catalogue: str | Path, positions: str | Path) -> dict[str, i
         If a column is missing or nothing is left.
     """
     table = read_user_table(catalogue).drop(columns=LINE)
+    found = position_columns(list(table), catalogue)
+    table = table.rename(columns={column: name for name, column in found.items()})
     if "id" in table:
         table["id"] = as_text(table["id"], catalogue)
     selection = SELECTIONS[pool](table)

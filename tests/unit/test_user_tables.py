@@ -10,12 +10,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.table import MaskedColumn, Table
-from galaxy_lvm.core.config.survey import Folder
+from crop_cutouts import main as crop_cutouts
+from galaxy_lvm.core.config.survey import Crop, Folder, Splits
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.core.user_tables import LINE, read_user_table
+from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.folder import check_rows, read_table
 from galaxy_lvm.survey.positions import read_positions
 from galaxy_lvm.survey.sky_columns import degrees_of, position_columns
+from galaxy_lvm.survey.store import CutoutWriter
+from make_splits import main as make_splits
 
 CSV = "id,file,label,ra,dec\n0042,g0.png,é,150.25,-2.5\nb,g1.png,None,151.5,3\n"
 IDS, LABELS = ["0042", "b"], ["é", "None"]
@@ -141,6 +146,7 @@ REFUSED = {
     "twice but for a blank": (b"id,file,label,label \na,b,c,d\n", "columns are called 'label'"),
     "long row": (b"id,file,label\na,b,c,d\n", "line 2 has 4 values"),
     "open quote": (HEAD.encode() + b'a,"b,c\nd,e,f\n', "line 2 cannot be read.*quote"),
+    "IPAC": (b"|id|file|label|\n|char|char|char|\n a b c\n", "IPAC .*save the table as CSV"),
     "blanks between": (b"id   file   label\na    b   c\n", "separated by blanks"),
     "damaged parquet": (b"PAR1" + b"x" * 40, "not a readable table"),
     "damaged VOTable": (b"<?xml version='1.0'?><VOTABLE><RES", "not a readable table"),
@@ -329,3 +335,33 @@ def test_a_row_without_values_behind_is_counted(tmp_path, caplog):
     assert "1 rows have fewer values than the header (first: line 2)" in caplog.text
     table = read_user_table(written(tmp_path, "id,file,label\n#a,b,c\nc,d,e\n"))
     assert table[LINE].tolist() == [3]
+
+
+def test_the_index_of_a_parquet_table_is_a_column(tmp_path):
+    table = pd.DataFrame({"id": IDS, "file": "g.png", "label": "x"}).set_index("id")
+    table.to_parquet(tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet", Folder())["id"].tolist() == IDS
+
+
+def test_numbers_with_decimal_commas_are_not_taken_for_texts_in_silence(tmp_path, caplog):
+    path = written(tmp_path, "id;file;label;mag\na;g.png;x;17,5\nb;g.png;x;18,25\n")
+    assert read_table(path, Folder())["mag"].tolist() == ["17,5", "18,25"]
+    assert "column 'mag' stays text: its numbers have decimal commas" in caplog.text
+
+
+def test_labels_and_positions_of_any_store_are_read_as_written(tmp_path):
+    """Labels as floats with a gap became classes `1.0` and `nan`; RA, DEC of a store were lost."""
+    images = np.random.default_rng(0).integers(0, 255, (8, 64, 64, 3)).astype(np.uint8)
+    columns = {"id": np.arange(8.0), "label": [0.0] * 3 + [1.0] * 3 + [np.nan] * 2}
+    columns |= {"RA": np.maximum(np.arange(8.0), 1), "DEC": np.zeros(8)}
+    with CutoutWriter(tmp_path / "c.h5", True, 64, 64) as writer:
+        writer.append(images, columns)
+    names = ("c.h5", "crops.h5", "r.csv", "s.parquet", "all.csv")
+    store, cropped, rejected, splits, everything = (str(tmp_path / name) for name in names)
+    crop_cutouts(store, cropped, rejected, Crop())
+    with CropStore(cropped) as crops:
+        assert crops.column("label").tolist() == [*"000111", "", ""]
+        assert crops.ids.tolist() == [str(i) for i in range(8)]
+    make_splits(store, cropped, [], splits, everything, Splits(min_per_class=3), 1, False)
+    table = load_table(splits)
+    assert table["group"].nunique() == 7 and table["label"].tolist()[6:] == ["", ""]

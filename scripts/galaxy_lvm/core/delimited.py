@@ -151,6 +151,8 @@ class _Lines:
 
 def _separator_of(lines: _Lines, path: Path) -> str:
     unquoted = re.sub(r'"[^"]*"', "", lines.header().strip("\n"))
+    if unquoted.startswith("|") and unquoted.rstrip().endswith("|"):
+        raise DataError(f"{path}: this is an IPAC or Markdown table; save the table as CSV")
     counts = {separator: unquoted.count(separator) for separator in _SEPARATORS}
     best = max(counts, key=counts.get)
     if not counts[best] and re.search(r"\S\s+\S", unquoted):

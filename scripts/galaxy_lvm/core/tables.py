@@ -5,6 +5,7 @@ a column is text unless it is declared to hold numbers or truth values. Tables o
 declare nothing, are read by `core.user_tables`.
 """
 
+import logging
 import os
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -17,12 +18,15 @@ import pandas as pd
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.state import atomic_path
 
+log = logging.getLogger("galaxy_lvm.tables")
+
 # Texts that stand for "no value" among numbers, in lower case; among texts they are words.
 GAPS = frozenset({"", "nan", "null", "none", "na", "n/a", "--", "-"})
 _PARQUET = ".parquet"
 # A float holds whole numbers of this many digits without a loss.
 _EXACT_DIGITS = 15
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?[iI]nf(?:inity)?"
+_DECIMAL_COMMA = r"[+-]?\d+,\d+"
 # Digits that are a name: numbers are not written with a leading zero, and long ones lose digits.
 _NAME_OF_DIGITS = rf"[+-]?(?:0\d+|\d{{{_EXACT_DIGITS + 1},}})"
 
@@ -133,6 +137,9 @@ def typed(values: pd.Series) -> pd.Series:
     texts = values.astype(object).where(values.notna(), "").astype(str).str.strip()
     written = texts[~texts.str.lower().isin(GAPS)]
     is_number = len(written) > 0 and written.str.fullmatch(_NUMBER).all()
+    if len(written) and written.str.fullmatch(_DECIMAL_COMMA).all():
+        log.warning("column %r stays text: its numbers have decimal commas; save it with points",
+                    values.name)  # fmt: skip
     if not is_number or written.str.fullmatch(_NAME_OF_DIGITS).any():
         return texts
     return pd.to_numeric(texts.where(texts.index.isin(written.index), np.nan))

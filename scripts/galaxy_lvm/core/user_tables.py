@@ -112,7 +112,7 @@ def _refuse_others(content: bytes, path: Path) -> None:
 
 def _read(content: bytes, path: Path, expected: Sequence[str]) -> pd.DataFrame:
     if content.startswith(b"PAR1"):
-        return _with_lines(_guarded(pd.read_parquet, io.BytesIO(content), path))
+        return _with_lines(_guarded(_from_parquet, content, path))
     if content.startswith(b"SIMPLE"):
         return _with_lines(_guarded(_from_fits, content, path))
     if content.lstrip().startswith((b"<?xml", b"<VOTABLE")):
@@ -149,6 +149,13 @@ def _frame(names: list[str], rows: list[tuple[int, list[str]]]) -> pd.DataFrame:
 def _with_lines(table: pd.DataFrame) -> pd.DataFrame:
     table.insert(len(table.columns), LINE, np.arange(len(table), dtype=np.int64) + 2)
     return table
+
+
+def _from_parquet(content: bytes) -> pd.DataFrame:
+    table = pd.read_parquet(io.BytesIO(content))
+    # What pandas keeps as an index is a column of the user's: often the identifiers.
+    named = any(name is not None for name in table.index.names)
+    return table.reset_index(drop=not named)
 
 
 def _from_fits(content: bytes) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from galaxy_lvm.core.config.hitl import Hitl
 from galaxy_lvm.core.config.hitl import Target as TargetSettings
 from galaxy_lvm.core.config.schemes import Condition
 from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.tables import as_text
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.hitl.fingerprint import fingerprint_of
 from galaxy_lvm.hitl.ranker import Features
@@ -215,7 +216,7 @@ def read_catalogue(cutouts: str | os.PathLike, ids: Sequence[str]) -> pd.DataFra
     """
     with CutoutStore(cutouts) as store:
         table = store.catalogue()
-    table = table.assign(id=table["id"].astype(str)).set_index("id")
+    table = table.assign(id=as_text(table["id"], cutouts)).set_index("id")
     lost = [name for name in ids if name not in table.index]
     if lost:
         raise DataError(f"{cutouts}: no galaxy {lost[0]!r} ({len(lost)} missing)")
