@@ -365,3 +365,12 @@ def test_labels_and_positions_of_any_store_are_read_as_written(tmp_path):
     make_splits(store, cropped, [], splits, everything, Splits(min_per_class=3), 1, False)
     table = load_table(splits)
     assert table["group"].nunique() == 7 and table["label"].tolist()[6:] == ["", ""]
+
+
+def test_a_fits_table_among_the_images_is_no_image(tmp_path):
+    astropy_table().write(tmp_path / "t.fits")
+    for name in ("g0.png", "g1.png", "spare.fits"):
+        (tmp_path / name).touch()
+    path = tmp_path / "t.fits"
+    _, rejections = check_rows(read_table(path, Folder()), tmp_path, path)
+    assert [line["file"] for line in rejections] == ["spare.fits"]

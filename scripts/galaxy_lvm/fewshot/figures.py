@@ -13,6 +13,8 @@ from galaxy_lvm.report import style
 from galaxy_lvm.report.class_looks import class_texts, drawn
 from galaxy_lvm.report.metrics import confusion_counts
 
+# More classes than this have their names upright, so that they do not run into each other.
+_SLANTED = 6
 _COLUMNS = 5
 _DODGE = 0.05
 _LINES = ("-", "--", ":")
@@ -140,13 +142,14 @@ def _confusion(axes: Axes, predictions: pd.DataFrame, class_names: Sequence[str]
     )
     percent = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(percent, vmin=0, vmax=100, cmap="Blues", aspect="equal")
+    size = min(5.5, 60 / len(class_names))
     for (row, column), value in np.ndenumerate(percent):
-        axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=5.5,
+        axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=size,
                   color="white" if value > 55 else "black")  # fmt: skip
     shown = [drawn(text) for text in class_texts(class_names, longest=16).values()]
-    look = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
-    axes.set_xticks(range(len(shown)), shown, fontsize=5.5, **look)
-    axes.set_yticks(range(len(shown)), shown, fontsize=5.5)
+    look = {"rotation": 40 if len(shown) <= _SLANTED else 90, "ha": "right"}
+    axes.set_xticks(range(len(shown)), shown, fontsize=size, rotation_mode="anchor", **look)
+    axes.set_yticks(range(len(shown)), shown, fontsize=size)
     axes.grid(False)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)

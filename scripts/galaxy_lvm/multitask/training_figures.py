@@ -22,6 +22,8 @@ from galaxy_lvm.report.labels import (
 )
 from galaxy_lvm.report.metrics import confusion_counts
 
+# More classes than this have their names upright, so that they do not run into each other.
+_SLANTED = 6
 N_BINS = 8
 SMALLEST_BIN = 10
 _STRATEGY_LINES = {
@@ -266,8 +268,9 @@ def _confusion(axes: Axes, labels: np.ndarray, predicted: np.ndarray, names: lis
         axes.text(column, row, f"{100 * share:.0f} %\n{count}", ha="center", va="center",
                   fontsize=size, color="white" if share > 0.55 else "black")  # fmt: skip
     shown = [drawn(text) for text in class_texts(names, longest=16).values()]
-    axes.set_xticks(range(len(names)), shown, rotation=35, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(names)), shown)
+    look = {"rotation": 35 if len(names) <= _SLANTED else 90, "fontsize": min(7, 75 / len(names))}
+    axes.set_xticks(range(len(names)), shown, ha="right", rotation_mode="anchor", **look)
+    axes.set_yticks(range(len(names)), shown, fontsize=look["fontsize"])
     axes.grid(False)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)

@@ -17,6 +17,8 @@ from galaxy_lvm.report.style import CLASS_COLOURS, CLASS_MARKERS, CLASS_NAMES, C
 
 NO_CLASS = "no class"
 _LONGEST = 28
+# Frames lie on a dark sky: olive takes the place of black.
+_PALETTE = (*[colour for colour in SEQUENCE if colour != COLOURS["black"]], "#999933")
 _OTHER_MARKERS = ("o", "v", "P", "X", "*", "p", "<")
 _LINES = ("-", "--", ":", "-.")
 # Fonts that hold what the style's own lacks, where they are installed.
@@ -117,10 +119,10 @@ def class_looks(names: Iterable[str]) -> dict[str, Look]:
         for name in order
         if name in CLASS_COLOURS
     }
-    free = [colour for colour in SEQUENCE if colour not in [look.colour for look in looks.values()]]
+    free = [colour for colour in _PALETTE if colour not in [look.colour for look in looks.values()]]
     # All colours that are left with one marker, then every colour with the next.
     pairs = [(0, colour) for colour in free]
-    pairs += itertools.product(range(1, len(_OTHER_MARKERS)), SEQUENCE)
+    pairs += itertools.product(range(1, len(_OTHER_MARKERS)), _PALETTE)
     others = [name for name in order if name not in looks]
     for name, (turn, colour) in zip(others, itertools.cycle(pairs), strict=False):
         line = _LINES[turn % len(_LINES)]

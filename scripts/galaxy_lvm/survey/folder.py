@@ -102,7 +102,9 @@ def _with_others(table: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([table, *(typed(others[n]).rename(safe[n]) for n in others)], axis=1)
 
 
-def check_rows(table: pd.DataFrame, data_dir: Path) -> tuple[pd.DataFrame, list[dict[str, object]]]:
+def check_rows(
+    table: pd.DataFrame, data_dir: Path, path: str | os.PathLike | None = None
+) -> tuple[pd.DataFrame, list[dict[str, object]]]:
     """Split the table into rows whose file can be read and rejections.
 
     Parameters
@@ -111,6 +113,8 @@ def check_rows(table: pd.DataFrame, data_dir: Path) -> tuple[pd.DataFrame, list[
         From `read_table`.
     data_dir
         Folder that the files are relative to.
+    path
+        The table's own file, which may be a FITS file among the images.
 
     Returns
     -------
@@ -121,7 +125,7 @@ def check_rows(table: pd.DataFrame, data_dir: Path) -> tuple[pd.DataFrame, list[
     """
     rejections = []
     usable, first_row = [], {}
-    listed = set()
+    listed = set() if path is None else {same_file(Path(path))}
     for record, wrong in zip(table[list(_OWN)].itertuples(), table[_PROBLEM], strict=True):
         path = data_dir / record.file
         listed.add(same_file(path))
@@ -202,7 +206,7 @@ def import_images(
     data_dir = Path(data_dir)
     if not data_dir.is_dir():
         raise DataError(f"{data_dir}: no such folder; set the folder of your images")
-    rows, rejections = check_rows(read_table(table, settings), data_dir)
+    rows, rejections = check_rows(read_table(table, settings), data_dir, table)
     if rows.empty:
         raise DataError(f"{table}: no row can be used. {_first_reasons(rejections)}")
     kinds = Counter(kind_of(path) for path in rows["path"])
