@@ -374,3 +374,20 @@ def test_a_fits_table_among_the_images_is_no_image(tmp_path):
     path = tmp_path / "t.fits"
     _, rejections = check_rows(read_table(path, Folder()), tmp_path, path)
     assert [line["file"] for line in rejections] == ["spare.fits"]
+
+
+def test_a_damaged_fits_table_is_not_read_as_another(tmp_path):
+    from astropy.io import fits
+
+    hdu = fits.BinTableHDU(
+        Table({"id": ["a"] * 500, "file": ["g.png"] * 500, "label": ["x"] * 500})
+    )
+    buffer = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(buffer, checksum=True)
+    whole = buffer.getvalue()
+    assert len(read_table(written(tmp_path, whole, "t.fits"), Folder())) == 500
+    place = whole.rindex(b"g.png")
+    changed = whole[:place] + b"h" + whole[place + 1 :]
+    for content in (changed, whole[:place]):
+        with pytest.raises(DataError, match="t.fits: not a readable table"):
+            read_table(written(tmp_path, content, "t.fits"), Folder())

@@ -6,6 +6,7 @@ import io
 import logging
 import lzma
 import os
+import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -162,13 +163,15 @@ def _from_fits(content: bytes) -> pd.DataFrame:
     from astropy.io import fits
     from astropy.table import Table
 
-    with fits.open(io.BytesIO(content)) as hdus:
-        tables = [
-            i for i, hdu in enumerate(hdus) if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)
-        ]
-        if len(tables) != 1:
-            raise DataError(f"the FITS file holds {len(tables)} tables; save one that has one")
-        return _from_astropy(Table.read(hdus, hdu=tables[0]))
+    with warnings.catch_warnings():
+        # astropy only warns of what means other values than were written.
+        warnings.filterwarnings("error", message=".*(truncated|sum verification failed).*")
+        with fits.open(io.BytesIO(content), checksum=True) as hdus:
+            kinds = (fits.BinTableHDU, fits.TableHDU)
+            tables = [number for number, hdu in enumerate(hdus) if isinstance(hdu, kinds)]
+            if len(tables) != 1:
+                raise DataError(f"the FITS file holds {len(tables)} tables; save one that has one")
+            return _from_astropy(Table.read(hdus, hdu=tables[0]))
 
 
 def _from_votable(content: bytes) -> pd.DataFrame:
