@@ -160,6 +160,19 @@ def test_the_fluxes_are_chosen_by_name_and_unit(tmp_path):
         read_cube(path, FileReading(fits_extension="third"))
 
 
+def test_an_extension_inherits_the_first_header_where_it_says_so(tmp_path):
+    first, image = fits.PrimaryHDU(header=header(BANDS="zrg")), fits.ImageHDU(fluxes()[::-1])
+    path = tmp_path / "a.fits"
+    fits.HDUList([first, image]).writeto(path)
+    with pytest.raises(DataError, match="no pixel scale in its header"):
+        read_grz(path)
+    image.header["INHERIT"] = True
+    fits.HDUList([first, image]).writeto(path, overwrite=True)
+    found = read_grz(path)
+    np.testing.assert_array_equal(found.pixels[:, 36:116, 36:116], fluxes())
+    assert found.columns["ra"] == pytest.approx(150.0)
+
+
 def test_measured_zeros_of_integers_are_no_holes(tmp_path):
     steps = np.rint(fluxes() / 0.02).astype(np.int16)
     steps[:, :4, :4] = -32768

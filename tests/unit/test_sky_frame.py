@@ -64,13 +64,40 @@ def header_of(frame="icrs", offset_pix=(0.0, 0.0), matrix="CD", unit=None):
         {}, {"matrix": "CDELT"}, {"matrix": "PC"}, {"unit": "deg"}, {"unit": "arcsec"},
         {"unit": "arcsec", "matrix": "PC"}, {"unit": "arcsec", "matrix": "CDELT"},
         {"frame": "fk5"}, {"frame": "fk4"}, {"frame": "galactic"},
-        {"frame": "galactic", "matrix": "PC"},
+        {"frame": "galactic", "matrix": "PC"}, {"unit": "degrees"}, {"unit": "Deg"},
     ],
 )  # fmt: skip
 def test_every_way_to_write_it_is_the_same_place(how):
     frame = sky_frame(header_of(**how), (SIDE, SIDE))
     assert frame.scale_arcsec == pytest.approx(SCALE_ARCSEC, rel=1e-5)
     assert (frame.ra, frame.dec) == pytest.approx((RA, DEC), abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["SIN", "ZEA", "TPV", "TNX", "CAR", "TAN-SIP"])
+def test_every_projection_is_astropys_business(kind):
+    header = header_of()
+    header["CTYPE1"], header["CTYPE2"] = f"RA---{kind}", f"DEC--{kind}"
+    if kind == "CAR":  # its reference lies on the equator
+        header["CRVAL2"], header["CRPIX2"] = 0.0, (SIDE + 1) / 2 - DEC / header["CD2_2"]
+    if kind == "TAN-SIP":
+        header["A_ORDER"] = header["B_ORDER"] = 2
+        header["A_2_0"] = header["B_0_2"] = 1e-6
+    frame = sky_frame(header, (SIDE, SIDE))
+    assert frame.scale_arcsec == pytest.approx(SCALE_ARCSEC, rel=1e-3)
+    assert (frame.ra, frame.dec) == pytest.approx((RA, DEC), abs=1e-4)
+
+
+def test_types_in_small_letters_and_a_rotation():
+    header = header_of(matrix="CDELT")
+    header["CTYPE1"], header["CTYPE2"], header["CROTA2"] = "ra---tan", "dec--tan", 30.0
+    frame = sky_frame(header, (SIDE, SIDE))
+    assert (frame.ra, frame.dec) == pytest.approx((RA, DEC), abs=1e-5)
+
+
+def test_no_scale_is_not_a_degree():
+    header = header_of()
+    del header["CD1_1"], header["CD2_2"]
+    assert sky_frame(header, (SIDE, SIDE)) is None
 
 
 def test_the_frames_centre_counts_not_the_reference_value():
@@ -142,7 +169,16 @@ def broken(name):
     elif name == "sexagesimal":
         header["CRVAL1"] = "10:00:24"
     else:
-        header["CRVAL2"] = 95.0
+        other = {
+            "dec 95": ("CRVAL2", 95.0), "reference pixel as text": ("CRPIX1", "76.5"),
+            "oblong": ("CD2_2", 0.5 / 3600), "unknown frame": ("RADESYS", "ABC"),
+            "matrix undefined": ("CD1_1", fits.card.UNDEFINED), "pole as text": ("LONPOLE", "180"),
+            "lookup table": ("CPDIS1", "LOOKUP"), "frame of the Sun": ("CTYPE1", "HPLN-TAN"),
+        }  # fmt: skip
+        key, value = other[name]
+        header[key] = value
+        if name == "frame of the Sun":
+            header["CTYPE2"] = "HPLT-TAN"
     return header
 
 
@@ -150,7 +186,8 @@ def broken(name):
     "name",
     [
         "singular", "half a SIP", "mixed projections", "unknown projection", "unknown unit",
-        "text for a number", "dec 95",
+        "text for a number", "dec 95", "reference pixel as text", "oblong", "frame of the Sun",
+        "unknown frame", "matrix undefined", "pole as text", "lookup table",
     ],
 )  # fmt: skip
 def test_nonsense_is_refused_with_words(name):

@@ -183,3 +183,31 @@ def test_script_joins_all_rejections(tmp_path):
     assert rejected["file"].iloc[-1] == "46.png"
     splits = pd.read_parquet(tmp_path / "s.parquet")
     assert len(splits) == 40 and splits["index"].tolist() == list(range(40))
+
+
+def spirals(n, side=128):
+    """Return spirals (n, side, side, 3) of different windings and position angles."""
+    y, x = np.indices((side, side)) - side / 2
+    arms = [np.cos(2 * np.arctan2(y, x) - np.hypot(x, y) / (4 + i % 5) + i) for i in range(n)]
+    light = 160 * np.exp(-np.hypot(x, y) / 15) * (1 + 0.8 * np.stack(arms)) / 1.8
+    noise = np.random.default_rng(0).normal(20, 4, (n, side, side, 3))
+    return np.clip(light[..., None] + noise, 0, 255).astype(np.uint8)
+
+
+def test_a_position_that_many_different_galaxies_share_makes_no_copies(caplog):
+    """The header of a brick, copied to all cutouts of it."""
+    crops = spirals(24)
+    ra, dec = np.full(24, 150.0), np.full(24, 2.0)
+    ra[20:] = 150.0 + np.arange(4)  # four have positions of their own, one that of the brick
+    assert len(set(duplicate_groups(crops, ra, dec, 3.0))) == 24
+    assert "21 galaxies are all at ra 150.000000, dec 2.000000" in caplog.text
+    # Two bricks; the pictures of a third place really are of one galaxy.
+    ra = np.repeat([10.0, 20.0, 30.0], [10, 10, 4])
+    assert len(set(duplicate_groups(crops, ra, dec, 3.0))) == 21
+
+
+def test_many_pictures_of_one_galaxy_stay_together():
+    noise = np.random.default_rng(1).normal(0, 2, (12, 128, 128, 3))
+    crops = np.clip(crops_of(1)[0] + noise, 0, 255).astype(np.uint8)
+    groups = duplicate_groups(crops, np.full(12, 10.0), np.zeros(12), 3.0)
+    assert len(set(groups)) == 1

@@ -49,7 +49,7 @@ def read_cube(
             number = flux_extension(hdus, reading)
             hdu = hdus[number]
             _check_sums(hdus, number, file)
-            cube, header = _fluxes(hdu, reading.fits_extension is None)
+            cube, header = _fluxes(hdu, _header(hdus, number), reading.fits_extension is None)
             return cube[band_planes(header, len(cube), reading.fits_bands)], header
     except DataError:
         raise
@@ -59,9 +59,18 @@ def read_cube(
         ) from error
 
 
-def _fluxes(hdu: fits.ImageHDU, checked: bool) -> tuple[np.ndarray, fits.Header]:
+def _header(hdus: fits.HDUList, number: int) -> fits.Header:
+    """Return an image's header, with the cards of the first one where it inherits them."""
     # astropy drops the cards of the scale as soon as the data are read.
-    header = hdu.header.copy()
+    header = hdus[number].header.copy()
+    if number and header.get("INHERIT") is True:
+        header.extend(hdus[0].header, unique=True, bottom=True)
+    return header
+
+
+def _fluxes(
+    hdu: fits.ImageHDU, header: fits.Header, checked: bool
+) -> tuple[np.ndarray, fits.Header]:
     integers = header["BITPIX"] > 0
     if checked:
         check_unit(header)

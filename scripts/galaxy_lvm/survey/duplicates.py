@@ -7,6 +7,7 @@ copies from look-alikes (two round ellipticals correlate to 0.99), hence two ste
 choose candidates, and fine detail, noise included, decides.
 """
 
+import logging
 from collections import Counter
 
 import cv2
@@ -16,6 +17,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from galaxy_lvm.survey.crop_store import CropStore
+
+log = logging.getLogger("galaxy_lvm.duplicates")
 
 ARCSEC_PER_RADIAN = 180 / np.pi * 3600
 
@@ -29,6 +32,12 @@ _CONTRAST_SMOOTHING_PIX = 3.0
 # On 3200 SDSS images: the closest two different galaxies reach 0.20; copies that were resampled,
 # moved and compressed again 0.53 at least.
 DETAIL_CORRELATION = 0.35
+
+# So many at exactly one place, or more than half of all, are looked at, and this many of them.
+_MANY_AT_ONE_PLACE, _MOST_COMPARED = 10, 64
+# Thumbnails of one galaxy, taken again with other noise, correlate to 0.84 and more where it is
+# well seen; those of different spirals to 0.2, of different ellipticals to 0.6.
+_LOOK_ALIKE = 0.8
 
 _BLOCK = 1024
 _RINGS = 6
@@ -66,12 +75,48 @@ def duplicate_groups(
     count = len(crops)
     pairs = [copies_by_pixels(crops, all_pairs_limit)]
     if ra_deg is not None and dec_deg is not None and radius_arcsec > 0:
+        ra_deg = np.where(shared_positions(crops, ra_deg, dec_deg), np.nan, ra_deg)
         pairs.append(copies_by_position(ra_deg, dec_deg, radius_arcsec))
     first, second = np.concatenate(pairs).T
     graph = coo_matrix((np.ones(len(first), bool), (first, second)), shape=(count, count))
     numbers = connected_components(graph, directed=False)[1]
     _, firsts, inverse = np.unique(numbers, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(firsts))[inverse].astype(np.int64)
+
+
+def shared_positions(
+    crops: np.ndarray | CropStore, ra_deg: np.ndarray, dec_deg: np.ndarray
+) -> np.ndarray:
+    """Mark the galaxies (N,) whose position is not theirs: that of a field, a brick, a default.
+
+    Many galaxies at exactly one place that do not look alike have been given one position, by a
+    header that was copied from file to file or a table that names the field.
+
+    Parameters
+    ----------
+    crops
+        uint8, shape (N, S, S, 3), or the store that holds them.
+    ra_deg, dec_deg
+        Positions; NaN where unknown.
+    """
+    places = np.column_stack([np.asarray(ra_deg, float), np.asarray(dec_deg, float)]).round(7)
+    known = np.flatnonzero(np.isfinite(places).all(axis=1))
+    marked = np.zeros(len(places), bool)
+    _, number, count = np.unique(places[known], axis=0, return_inverse=True, return_counts=True)
+    for place in np.flatnonzero(count >= min(_MANY_AT_ONE_PLACE, max(3, len(known) // 2 + 1))):
+        rows = known[number.ravel() == place]
+        # Some are enough to see whether they look alike.
+        some = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MOST_COMPARED)).astype(int)]
+        flat = _thumbnails(np.stack([crops[int(i)] for i in some]))[0].reshape(len(some), -1)
+        alike = (flat @ flat.T)[np.triu_indices(len(some), 1)]
+        if np.median(alike) < _LOOK_ALIKE:
+            marked[rows] = True
+            log.warning(
+                "%d galaxies are all at ra %.6f, dec %.6f and do not look alike: that position is "
+                "not theirs and finds no copies; give each its own",
+                len(rows), *places[rows[0]],
+            )  # fmt: skip
+    return marked
 
 
 def copies_by_position(ra_deg: np.ndarray, dec_deg: np.ndarray, radius_arcsec: float) -> np.ndarray:

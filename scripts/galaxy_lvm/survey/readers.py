@@ -146,6 +146,8 @@ def read_grz(
     missing = missing_pixels(cube, zero_is_missing)
     planes = [_resample(*pair, zoom) for pair in zip(cube, missing, strict=True)]
     known = frame is not None and math.isfinite(frame.ra)
+    if frame is not None and not known:
+        notes.append("without a position: CRVAL is no number, or CTYPE names no axis of the sky")
     columns = {"ra": frame.ra, "dec": frame.dec} if known else {}
     return ReadImage(np.stack(planes), width, height, tuple(notes), columns)
 

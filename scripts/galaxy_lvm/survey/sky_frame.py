@@ -1,9 +1,11 @@
 """Where a FITS frame lies on the sky: the one place that asks a header."""
 
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
@@ -13,6 +15,14 @@ from galaxy_lvm.survey.file_errors import HEADER_ERRORS, in_short
 
 # What an axis without a scale has by default: no image of galaxies has pixels of a degree.
 _UNSET_DEG = 1.0
+# Cards of which wcslib takes the default in silence where they hold no number.
+_NUMBERS = re.compile(
+    r"CRPIX[12]|CDELT[12]|CROTA[12]|(CD|PC)[12]_[12]|PV[12]_\d+|LONPOLE|LATPOLE|(A|B|AP|BP)_\d_\d"
+)
+# Units of the standard; programs also write degrees, Deg or arcseconds.
+_UNITS = ("deg", "arcsec", "arcmin", "rad")
+# Frames whose pixels are longer than wide by more than this would show other shapes.
+_MOST_OBLONG = 1.05
 # Area of a pixel as a share of that of a square with its sides.
 _SMALLEST_AREA = 1e-3
 
@@ -49,7 +59,10 @@ def positions(wcs: WCS | None, pixels: np.ndarray) -> np.ndarray:
     if wcs is None or not len(pixels):
         return np.full((len(pixels), 2), np.nan)
     # The header's order of axes and its frame (Galactic, FK4, FK5) are astropy's business.
-    sky = wcs.pixel_to_world(*np.asarray(pixels, float).T).icrs
+    sky = wcs.pixel_to_world(*np.asarray(pixels, float).T)
+    if not isinstance(sky, SkyCoord):
+        raise ValueError("its frame (RADESYS, CTYPE) is none of the sky")
+    sky = sky.icrs
     return np.column_stack([sky.ra.deg, sky.dec.deg])
 
 
@@ -80,11 +93,27 @@ def sky_frame(header: fits.Header, shape: tuple[int, int]) -> SkyFrame | None:
 
 def _two_axes(header: fits.Header) -> WCS | None:
     """Return the WCS of the image's two axes; None where the header has none."""
-    keys = ("CD1_1", "CD2_2", "CDELT1", "CDELT2", "PC1_1", "CTYPE1")
-    if not any(key in header for key in keys):
+    if not any(re.fullmatch(r"CDELT[12]|(CD|PC)[12]_[12]", key) for key in header):
         return None
+    # Only the values that matter are parsed: another card may be bad, and harmless.
+    for key in filter(_NUMBERS.fullmatch, header):
+        if not _is_number(header[key]):
+            raise ValueError(f"{key} is no number, but {str(header[key])!r}")
     # A third axis, of bands, may be singular (CDELT3 = 0); it says nothing of the sky.
-    return WCS(header, naxis=2)
+    return WCS(_tidied(header), naxis=2)
+
+
+def _tidied(header: fits.Header) -> fits.Header:
+    """Return the header with types and units of its axes as the standard spells them."""
+    tidied = header.copy()
+    for axis in (1, 2):
+        kind, unit = header.get(f"CTYPE{axis}"), header.get(f"CUNIT{axis}")
+        if isinstance(kind, str):
+            tidied[f"CTYPE{axis}"] = kind.upper()
+        if isinstance(unit, str):
+            starts = [name for name in _UNITS if unit.strip().lower().startswith(name)]
+            tidied[f"CUNIT{axis}"] = starts[0] if starts else unit
+    return tidied
 
 
 def _frame(header: fits.Header, wcs: WCS, shape: tuple[int, int]) -> SkyFrame | None:
@@ -98,6 +127,9 @@ def _frame(header: fits.Header, wcs: WCS, shape: tuple[int, int]) -> SkyFrame | 
     area = abs(float(np.linalg.det(wcs.pixel_scale_matrix)))
     if area < _SMALLEST_AREA * float(scales[0] * scales[1]):
         raise ValueError("the matrix of its axes is singular")
+    if max(scales) > _MOST_OBLONG * min(scales):
+        sides = " x ".join(f"{3600 * side:.3g}" for side in scales)
+        raise ValueError(f"pixels of {sides} arcsec are not square; resample the image")
     if not all(_is_number(header.get(f"CRVAL{axis}")) for axis in (1, 2)):
         return SkyFrame(scale)
     height, width = shape
