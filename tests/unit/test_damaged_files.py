@@ -99,6 +99,22 @@ def test_one_bad_card_never_stops_the_others(tmp_path, key, value):
     assert [isinstance(image, DataError) for image in images][::2] == [False, False]
 
 
+@pytest.mark.parametrize("key", ["NAXIS", "WCSAXES", "A_ORDER"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_header_that_counts_to_billions_is_refused_at_once(tmp_path, key, packed):
+    """astropy counts up to them for hours."""
+    path, cards = tmp_path / "a.fits", header()
+    cards["WCSAXES"], cards["A_ORDER"], cards["B_ORDER"] = 2, 2, 2
+    fits.writeto(path, cube(), cards)
+    patch_card(path, key, "99999999999")
+    if packed:
+        packed_path = tmp_path / "a.fits.gz"
+        packed_path.write_bytes(gzip.compress(path.read_bytes()))
+        path = packed_path
+    with pytest.raises(DataError, match="99999999999"):
+        read_grz(path)
+
+
 def test_a_name_that_is_no_utf_8_is_listed(tmp_path):
     Image.fromarray(np.full((64, 64, 3), 9, np.uint8)).save(tmp_path / "a.png")
     stray = os.fsencode(str(tmp_path)) + b"/M\xfcller.png"

@@ -2,7 +2,9 @@
 
 import gzip
 import io
+import re
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from astropy.io import fits
@@ -13,7 +15,10 @@ from galaxy_lvm.survey.bands import band_planes
 from galaxy_lvm.survey.file_errors import FILE_ERRORS, in_short
 from galaxy_lvm.survey.flux_extension import check_unit, check_values, flux_extension
 
-_GZIP_BLOCK_BYTES = 1 << 20
+_CARD_BYTES = 80
+_PIECE_BYTES = 364 * 2880  # a megabyte of whole cards
+# The standard allows 999 axes, and as many columns.
+_COUNTS = re.compile(rb"(NAXIS   |ZNAXIS  |TFIELDS |WCSAXES )= *\+?0*[1-9]\d{3,}")
 # A measured 0 of integer data: exactly 0 means "not measured" in every later step.
 MEASURED_ZERO = np.float32(1e-30)
 
@@ -43,12 +48,12 @@ def read_cube(
     """
     reading = reading or FileReading()
     try:
-        if isinstance(file, Path):
-            _check_gzip(file)
+        _check_stream(file)
         with fits.open(file, memmap=False) as hdus:
             number = flux_extension(hdus, reading)
             hdu = hdus[number]
-            _check_sums(hdus, number, file)
+            if reading.fits_checksums:
+                _check_sums(hdus, number, file)
             cube, header = _fluxes(hdu, _header(hdus, number), reading.fits_extension is None)
             return cube[band_planes(header, len(cube), reading.fits_bands)], header
     except DataError:
@@ -72,6 +77,10 @@ def _fluxes(
     hdu: fits.ImageHDU, header: fits.Header, checked: bool
 ) -> tuple[np.ndarray, fits.Header]:
     integers = header["BITPIX"] > 0
+    for key in ("BSCALE", "BZERO", *["BLANK"] * integers):
+        # astropy takes T for 1, and other texts for no scale at all.
+        if type(header.get(key, 1)) not in (int, float) or not np.isfinite(header.get(key, 1)):
+            raise DamagedError(f"has {key} = {str(header[key])!r}, no number; correct its header")
     if checked:
         check_unit(header)
     data = hdu.data
@@ -101,18 +110,33 @@ def _check_sums(hdus: fits.HDUList, number: int, file: Path | io.BytesIO) -> Non
         raise DamagedError(
             f"has a checksum that its {what} do{'' if sums[0] == 0 else 'es'} not agree with: it "
             "is damaged, or was edited by a program that left the sum alone; fetch it again, or "
-            "remove the cards CHECKSUM and DATASUM"
+            "set fits_checksums to false where that is how your files are made"
         )
 
 
-def _check_gzip(path: Path) -> None:
-    """Read a gzip file to its end: only there does its checksum say whether the pixels are right.
+def _check_stream(file: Path | io.BytesIO) -> None:
+    """Read a file to its end before astropy does.
 
-    Readers of its first part get damaged pixels without a word.
+    Only at the end of a gzip stream does its checksum say whether the pixels are right: readers of
+    its first part get damaged pixels without a word. And astropy counts up to whatever number of
+    axes or columns a header names, for hours.
     """
-    with open(path, "rb") as file:
-        if file.read(2) != b"\x1f\x8b":
-            return
-    with gzip.open(path) as stream:
-        while stream.read(_GZIP_BLOCK_BYTES):
-            continue
+    if isinstance(file, io.BytesIO):
+        _check_counts(file)
+        file.seek(0)
+        return
+    with open(file, "rb") as stream:
+        packed = stream.read(2) == b"\x1f\x8b"
+    with gzip.open(file) if packed else open(file, "rb") as stream:
+        _check_counts(stream)
+
+
+def _check_counts(stream: BinaryIO) -> None:
+    while piece := stream.read(_PIECE_BYTES):
+        for found in _COUNTS.finditer(piece):
+            if found.start() % _CARD_BYTES == 0:
+                key, value = found[0].decode("ascii").split("=")
+                raise DamagedError(
+                    f"is damaged ({key.strip()} = {value.strip()}, no more than 999 are possible); "
+                    "fetch the file again"
+                )

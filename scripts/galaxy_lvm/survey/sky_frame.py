@@ -19,6 +19,8 @@ _UNSET_DEG = 1.0
 _NUMBERS = re.compile(
     r"CRPIX[12]|CDELT[12]|CROTA[12]|(CD|PC)[12]_[12]|PV[12]_\d+|LONPOLE|LATPOLE|(A|B|AP|BP)_\d_\d"
 )
+# Orders of a SIP: astropy makes room for whatever they say.
+_ORDERS, _HIGHEST_ORDER = re.compile("(A|B|AP|BP)_ORDER"), 9
 # Units of the standard; programs also write degrees, Deg or arcseconds.
 _UNITS = ("deg", "arcsec", "arcmin", "rad")
 # Frames whose pixels are longer than wide by more than this would show other shapes.
@@ -99,6 +101,9 @@ def _two_axes(header: fits.Header) -> WCS | None:
     for key in filter(_NUMBERS.fullmatch, header):
         if not _is_number(header[key]):
             raise ValueError(f"{key} is no number, but {str(header[key])!r}")
+    for key in filter(_ORDERS.fullmatch, header):
+        if not (_is_number(header[key]) and header[key] <= _HIGHEST_ORDER):
+            raise ValueError(f"{key} is {str(header[key])!r}, at most {_HIGHEST_ORDER} is possible")
     # A third axis, of bands, may be singular (CDELT3 = 0); it says nothing of the sky.
     return WCS(_tidied(header), naxis=2)
 

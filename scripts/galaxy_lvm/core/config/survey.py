@@ -153,6 +153,13 @@ class FileReading(Section):
             "null asks the header (BANDS, BANDn, FILTERn), and takes g, r, z where it is silent"
         ),
     )
+    fits_checksums: bool = Field(
+        True,
+        description=(
+            "FITS - reject files whose CHECKSUM or DATASUM does not agree; false for those of "
+            "programs that copy these cards and leave them as they were"
+        ),
+    )
 
 
 class Folder(FileReading):
