@@ -20,13 +20,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when numpy is imported
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np  # noqa: E402
+from galaxy_lvm.core.config.tasks import Blur, Mask  # noqa: E402
 from galaxy_lvm.multitask.degrade import (  # noqa: E402
-    BlurRecipe,
-    MaskRecipe,
     apply_transfer,
     blur_images,
     mask_images,
     moffat_psf,
+    psf_side_pix,
     psf_transfer,
 )
 from scipy import signal  # noqa: E402
@@ -41,17 +41,17 @@ def milliseconds(function: Callable[[], object]) -> float:
     return 1000 * (time.perf_counter() - start)
 
 
-def convolve_batched(images: np.ndarray, fwhm: np.ndarray, recipe: BlurRecipe) -> np.ndarray:
+def convolve_batched(images: np.ndarray, fwhm: np.ndarray, recipe: Blur) -> np.ndarray:
     """Blur as `blur_images` does, without the noise."""
-    psf = moffat_psf(fwhm, recipe.moffat_beta, recipe.psf_side_pix)
+    psf = moffat_psf(fwhm, recipe.moffat_beta, psf_side_pix(recipe))
     return apply_transfer(images, psf_transfer(psf, *images.shape[1:3]))
 
 
-def convolve_one_by_one(images: np.ndarray, fwhm: np.ndarray, recipe: BlurRecipe) -> np.ndarray:
+def convolve_one_by_one(images: np.ndarray, fwhm: np.ndarray, recipe: Blur) -> np.ndarray:
     """Blur with a padded Fourier convolution per image."""
-    results, edge = [], recipe.psf_side_pix // 2
+    results, edge = [], psf_side_pix(recipe) // 2
     for image, width in zip(images, fwhm, strict=True):
-        psf = moffat_psf(width, recipe.moffat_beta, recipe.psf_side_pix)[..., None]
+        psf = moffat_psf(width, recipe.moffat_beta, psf_side_pix(recipe))[..., None]
         padded = np.pad(image, ((edge, edge), (edge, edge), (0, 0)), mode="symmetric")
         results.append(signal.fftconvolve(padded, psf, mode="valid", axes=(0, 1)))
     return np.stack(results)
@@ -65,11 +65,11 @@ def main() -> None:
     arguments = parser.parse_args()
     rng = np.random.default_rng(0)
     images = rng.random((arguments.images, 128, 128, 3), dtype=np.float32)
-    recipe = BlurRecipe()
+    recipe = Blur()
     fwhm = rng.uniform(recipe.fwhm_min_pix, recipe.fwhm_max_pix, len(images))
     paths = {
         "blur_and_noise_ms": lambda: blur_images(images, recipe, 0),
-        "mask_ms": lambda: mask_images(images, MaskRecipe(), 0),
+        "mask_ms": lambda: mask_images(images, Mask(), 0),
         "convolution_batched_ms": lambda: convolve_batched(images, fwhm, recipe),
         "convolution_scipy_per_image_ms": lambda: convolve_one_by_one(images, fwhm, recipe),
     }

@@ -23,9 +23,10 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from galaxy_lvm.core.config.fewshot import Features  # noqa: E402
+from galaxy_lvm.core.config.training import Lvm  # noqa: E402
 from galaxy_lvm.features.extract import (  # noqa: E402
     FeatureExtractor,
-    FeatureSettings,
 )
 from galaxy_lvm.lvm.model import LVM, build_config  # noqa: E402
 from galaxy_lvm.survey.crop_store import CropStore  # noqa: E402
@@ -56,9 +57,9 @@ def seconds(work: Callable[[], object]) -> float:
 def main() -> None:
     """Measure and write the results."""
     torch.set_num_threads(THREADS)
-    settings = FeatureSettings(n_orientations=1)
+    settings = Features(n_orientations=1)
     extractor = FeatureExtractor(
-        PooledLVM(LVM(build_config({"preset": "lvm_tiny"})).encoder), settings
+        PooledLVM(LVM(build_config(Lvm(preset="lvm_tiny"))).encoder), settings
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "crops.h5"

@@ -18,7 +18,8 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from galaxy_lvm.core.config import load_config  # noqa: E402
+from galaxy_lvm.core.config import load_config, part_of  # noqa: E402
+from galaxy_lvm.core.config.tasks import MultitaskRun, TaskSections  # noqa: E402
 from galaxy_lvm.core.seeds import derive_seed  # noqa: E402
 from galaxy_lvm.core.tables import load_table, save_table  # noqa: E402
 from galaxy_lvm.lvm.weights import read_card  # noqa: E402
@@ -28,17 +29,16 @@ from galaxy_lvm.multitask.tasks import (  # noqa: E402
     restoration_test_set,
 )
 from galaxy_lvm.multitask.train import (  # noqa: E402
-    MultitaskSettings,
     load_multitask,
     train_multitask,
 )
 from galaxy_lvm.report.metrics import classification_metrics, mean_psnr  # noqa: E402
 from galaxy_lvm.survey.crop_store import CropStore  # noqa: E402
 from galaxy_lvm.survey.splits_table import Splits  # noqa: E402
+from galaxy_lvm.training.job import JobFiles  # noqa: E402
 from galaxy_lvm.training.predict import class_probabilities  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "lag.json"
-SECTIONS = ("multitask", "classification", "restoration", "reconstruction", "baselines")
 VARIANTS = {
     "uniform": ("multi_uniform", "input"),
     "paper": ("multi_active", "paper"),
@@ -64,15 +64,17 @@ def halve_validation(run: Path, work: Path, seed: int) -> tuple[Path, Path]:
 def scores_of(weights: Path, crops: Path, splits: Path, seed: int) -> dict[str, float]:
     """Return macro F1 and the two PSNR in dB of the validation galaxies that judge."""
     model, card = load_multitask(weights)
-    settings = MultitaskSettings(**card["settings"])
+    settings = MultitaskRun.model_validate(card["settings"])
     table = Splits(splits)
     labelled, drawn = table.labelled("val"), table.of("val")
     with CropStore(crops) as store:
         images, pictures = store.of(labelled), store.of(drawn)
-    shares = class_probabilities(model, images, settings.classification["view_side_pix"])
+    shares = class_probabilities(model, images, settings.classification.view_side_pix)
     n_classes = len(table.class_names)
-    sharp, blurred, _ = restoration_test_set(pictures, settings.blur, seed, "judge")
-    whole, masked, *_ = reconstruction_test_sets(pictures, settings.mask, seed, "judge")[""]
+    sharp, blurred, _ = restoration_test_set(pictures, settings.restoration, seed, "judge")
+    whole, masked, *_ = reconstruction_test_sets(pictures, settings.reconstruction, seed, "judge")[
+        ""
+    ]
     f1 = classification_metrics(labelled.labels, shares.argmax(axis=1), n_classes)["f1"]
     restored = restored_images(model, "restoration", blurred)
     filled = restored_images(model, "reconstruction", masked)
@@ -95,11 +97,8 @@ def train_and_score(run: Path, work: Path, name: str, seed: int, sections: dict)
             crops,
             steer,
             next(iter(sorted((run / "models/pretrain").glob("contrastive_*/lvm.safetensors")))),
-            MultitaskSettings(strategy=strategy, seed=seed, **chosen),
-            work / "state",
-            1,
-            weights,
-            work / f"{name}_{seed}.csv",
+            MultitaskRun.model_validate({"strategy": strategy, "seed": seed, **chosen}),
+            JobFiles(work / "state", 1, weights, work / f"{name}_{seed}.csv"),
         )
     counts = read_card(weights)["steps_per_task"]
     return {"seed": seed, **scores_of(weights, crops, judge, seed=1), "steps": counts}
@@ -119,7 +118,7 @@ def main() -> None:
     torch.set_num_threads(1)
     arguments.work.mkdir(parents=True, exist_ok=True)
     config = load_config(arguments.config)
-    sections = {name: config[name] for name in SECTIONS}
+    sections = part_of(TaskSections, config)
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],
         cwd=ROOT,

@@ -22,23 +22,23 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from galaxy_lvm.core.config.tasks import MultitaskRun  # noqa: E402
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.lvm.weights import load_lvm, read_card  # noqa: E402
+from galaxy_lvm.multitask.feed import MultitaskFeed  # noqa: E402
 from galaxy_lvm.multitask.heads import (
     TASKS,  # noqa: E402
     restored_images,  # noqa: E402
 )
 from galaxy_lvm.multitask.schedule import TaskSchedule  # noqa: E402
 from galaxy_lvm.multitask.train import (  # noqa: E402
-    MultitaskSettings,
     build_model,
-    make_feed,
     read_training_images,
     validation_sets,
     with_drop_path,
 )
 from galaxy_lvm.report.metrics import mean_psnr  # noqa: E402
-from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, make_accelerator
+from galaxy_lvm.training.loop import TrainingLoop, make_accelerator
 
 RESULTS = Path(__file__).parent / "results" / "task_conflict.json"
 TASK = "reconstruction"
@@ -70,21 +70,22 @@ def train_and_score(
     sections = card["settings"]
     statistics = {"masked_statistics": "clean" if follow_clean else "fixed"}
     sections = {**sections, "multitask": {**sections["multitask"], **statistics}}
-    settings = MultitaskSettings(**{**sections, "strategy": strategy})
+    settings = MultitaskRun.model_validate({**sections, "strategy": strategy})
     crops, splits = (run / "data/galaxies" / name for name in ("crops.h5", "splits.parquet"))
     train, class_names = read_training_images(crops, splits)
     seed = derive_seed(settings.seed, "multitask", repeat)
     torch.manual_seed(seed)
-    lvm = with_drop_path(load_lvm(weights), settings.multitask["drop_path"])
+    lvm = with_drop_path(load_lvm(weights), settings.multitask.drop_path)
     model = build_model(lvm, len(class_names), settings)
     schedule = TaskSchedule(TASKS, active=False, min_share=0.0)
     schedule.shares = {task: (task in tasks) / len(tasks) for task in TASKS}
     # Every variant gives the task as many steps as it has with equal shares.
-    n_steps = settings.multitask["optim"]["steps"] // len(TASKS) * len(tasks)
-    optim = OptimSettings(**{**settings.multitask["optim"], "steps": n_steps})
+    n_steps = settings.multitask.optim.steps // len(TASKS) * len(tasks)
+    optim = settings.multitask.optim.model_copy(update={"steps": n_steps})
     with tempfile.TemporaryDirectory() as state:
         loop = TrainingLoop(model, optim, state, seed, make_accelerator(optim.precision))
-        feed = make_feed(train, schedule, settings, len(class_names), loop)
+        feed_seed = derive_seed(settings.seed, "feed")
+        feed = MultitaskFeed(train, schedule, settings, len(class_names), feed_seed)
         loop.run(feed.batch, desc=f"{strategy}, {', '.join(tasks)}")
         loop.finish()
     reference, masked = getattr(validation_sets(crops, splits, settings), TASK)

@@ -18,9 +18,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import torch  # noqa: E402
+from galaxy_lvm.core.config.training import Lvm, Optim, Views  # noqa: E402
 from galaxy_lvm.lvm.model import LVM, build_config  # noqa: E402
-from galaxy_lvm.training.augment import ViewRecipe, random_views  # noqa: E402
-from galaxy_lvm.training.loop import OptimSettings, TrainingLoop  # noqa: E402
+from galaxy_lvm.training.augment import random_views  # noqa: E402
+from galaxy_lvm.training.loop import TrainingLoop  # noqa: E402
 from galaxy_lvm.training.objectives import Contrastive  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
@@ -53,11 +54,12 @@ def main() -> None:
     """Measure and write the results."""
     torch.set_num_threads(1)
     images = torch.rand(BATCH, 3, SIDE_PIX, SIDE_PIX)
-    recipe = ViewRecipe(side_pix=VIEW_PIX)
+    recipe = Views()
     fine = (2 * VIEW_PIX, 2 * VIEW_PIX)
 
     def views() -> list[torch.Tensor]:
-        return [random_views(images, recipe, torch.Generator().manual_seed(k)) for k in (0, 1)]
+        generators = [torch.Generator().manual_seed(k) for k in (0, 1)]
+        return [random_views(images, recipe, VIEW_PIX, generator) for generator in generators]
 
     # From crops that need no reduction the same code costs what it did before.
     small = functional.interpolate(images, size=fine, mode="bilinear", antialias=True)
@@ -65,8 +67,8 @@ def main() -> None:
         lambda: functional.interpolate(images, size=fine, mode="bilinear", antialias=True)
     )
     with tempfile.TemporaryDirectory() as state:
-        lvm = LVM(build_config({"preset": "lvm_tiny"}))
-        settings = OptimSettings(steps=1 + REPEATS, precision="float32")
+        lvm = LVM(build_config(Lvm(preset="lvm_tiny")))
+        settings = Optim(steps=1 + REPEATS, precision="float32")
         loop = TrainingLoop(Contrastive(lvm, 0.2), settings, state, seed=1)
         made = {"views": views(), "seed": 0}
         step_ms = milliseconds(lambda: loop._update(0, made))

@@ -6,7 +6,10 @@ predictions/fewshot/*.parquet, figure 5 and its companions, tables/fewshot.csv.
 Steps: extract_features once per encoder, train_fewshot per model, plot_fewshot.
 """
 
-FEWSHOT_SECTIONS = {name: config[name] for name in ("fewshot", "features")}
+from galaxy_lvm.core.config import part_of
+from galaxy_lvm.core.config.fewshot import FewShotSections
+
+FEWSHOT_SECTIONS = part_of(FewShotSections, config)
 
 FEWSHOT_PARTS = range(-(-config["fewshot"]["n_seeds"] // config["fewshot"]["seeds_per_job"]))
 

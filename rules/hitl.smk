@@ -6,6 +6,7 @@ Steps: simulate_hitl, simulate_discovery, train_resnet18; one rule for every fig
 """
 
 from galaxy_lvm.core.config import part_of
+from galaxy_lvm.core.config.fewshot import NetworkSections
 from galaxy_lvm.core.config.hitl import Sizes
 
 
@@ -58,7 +59,7 @@ rule train_resnet18:
         gpu=min(1, config["gpus"]),
     params:
         settings={name: config["hitl"][name] for name in ("targets", "comparison")},
-        sections={name: config[name] for name in ("fewshot", "features", "baselines")},
+        sections=part_of(NetworkSections, config),
         state_root=f"{STATE}/train_resnet18",
         seed=config["seed"],
         recipe_version=2,
@@ -152,7 +153,7 @@ rule draw_hitl_module:
         mem_mb=2000,
         runtime=20,
     params:
-        lvm_settings=config["lvm"],
+        lvm=config["lvm"],
         settings={key: config["hitl"][key] for key in ("alpha", "lower", "n_recommended", "ranker")},
         code=code_of("draw_hitl_module"),
     script:

@@ -8,23 +8,12 @@ by side), gather_multitask, evaluate_baselines, and train_reference per network 
 `reference.models` and repetition. All repetitions start from one pretrained encoder.
 """
 
-# Not what a training reads: more repetitions or test images leave finished trainings alone.
-TASK_SECTIONS = {
-    name: {
-        key: value
-        for key, value in config[name].items()
-        if key not in ("n_seeds", "from_scratch", "n_test_images", "n_orientations", "zooms")
-    }
-    for name in ("multitask", "classification", "restoration", "reconstruction", "baselines")
-}
+from galaxy_lvm.core.config import part_of
+from galaxy_lvm.core.config.tasks import ReferenceSections, TaskSections
 
-REFERENCE_SECTIONS = {
-    "reference": {key: value for key, value in config["reference"].items() if key != "models"},
-    "classification": {
-        key: config["classification"][key] for key in ("label_smoothing", "view_side_pix", "views")
-    },
-    "multitask": {key: config["multitask"][key] for key in ("n_orientations", "zooms")},
-}
+# Not all that the sections hold: more repetitions or test images leave finished trainings alone.
+TASK_SECTIONS = part_of(TaskSections, config)
+REFERENCE_SECTIONS = part_of(ReferenceSections, config)
 
 # What Tables 1 to 4 show.
 TABLE_METRICS = [

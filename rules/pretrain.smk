@@ -6,6 +6,9 @@ Steps: pretrain_lvm per variant (objective, with or without skip connections),
 evaluate_objectives on frozen features.
 """
 
+from galaxy_lvm.core.config import part_of
+from galaxy_lvm.core.config.training import Pretraining
+
 
 def variant_name(objective, skips):
     """Return the name of a pretraining variant."""
@@ -26,14 +29,14 @@ def pretrain_splits(wildcards):
     return []
 
 
-def lvm_settings(wildcards):
+def lvm_of_variant(wildcards):
     """Return the config's section `lvm` for a variant."""
     return {**config["lvm"], "skip_connections": wildcards.variant.endswith("_skips")}
 
 
 def pretrain_settings(wildcards):
     """Return the config's section `pretrain` for a variant."""
-    settings = {k: v for k, v in config["pretrain"].items() if k != "compare"}
+    settings = part_of(Pretraining, config["pretrain"])
     return {**settings, "objective": wildcards.variant.split("_")[0]}
 
 
@@ -59,7 +62,7 @@ rule pretrain_lvm:
         runtime=config["resources"]["pretrain_runtime_min"],
         gpu=config["gpus"],
     params:
-        lvm_settings=lvm_settings,
+        lvm=lvm_of_variant,
         settings=pretrain_settings,
         state_root=f"{STATE}/pretrain_lvm",
         seed=config["seed"],

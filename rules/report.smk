@@ -120,7 +120,7 @@ rule draw_lvm:
         mem_mb=2000,
         runtime=20,
     params:
-        lvm_settings=config["lvm"],
+        lvm=config["lvm"],
         code=code_of("draw_lvm"),
     script:
         "../scripts/draw_lvm.py"
@@ -149,7 +149,7 @@ rule draw_multitask:
         mem_mb=2000,
         runtime=20,
     params:
-        lvm_settings=config["lvm"],
+        lvm=config["lvm"],
         sections=TASK_SECTIONS,
         code=code_of("draw_multitask"),
     script:

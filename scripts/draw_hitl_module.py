@@ -4,25 +4,26 @@ from typing import Any
 
 from galaxy_lvm.core.config.handed import section
 from galaxy_lvm.core.config.hitl import RankerSettings
+from galaxy_lvm.core.config.training import Lvm
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.hitl.diagram import ModuleParts, draw_module
 from galaxy_lvm.lvm.model import build_config
 from galaxy_lvm.report.style import save
 
 
-def main(lvm_settings: dict[str, Any], settings: dict[str, Any], figure: str) -> None:
+def main(shape: Lvm, settings: dict[str, Any], figure: str) -> None:
     """Draw it as PDF and PNG.
 
     Parameters
     ----------
-    lvm_settings
+    shape
         The config's section `lvm`.
     settings
         Of the config's section `hitl`: alpha, lower, n_recommended and ranker.
     figure
         File ending in .pdf to write.
     """
-    feature_dim = build_config(lvm_settings).dims[-1]
+    feature_dim = build_config(shape).dims[-1]
     parts = ModuleParts.of(feature_dim, section(RankerSettings, settings["ranker"], "hitl.ranker"))
     save(draw_module(parts, settings), figure)
 
@@ -30,7 +31,7 @@ def main(lvm_settings: dict[str, Any], settings: dict[str, Any], figure: str) ->
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):  # noqa: F821
         main(
-            lvm_settings=snakemake.params.lvm_settings,  # noqa: F821
+            shape=section(Lvm, snakemake.params.lvm, "lvm"),  # noqa: F821
             settings=snakemake.params.settings,  # noqa: F821
             figure=snakemake.output.figure,  # noqa: F821
         )

@@ -1,7 +1,8 @@
 """Draw figure 3, multitask training, from the network that the config builds."""
 
-from typing import Any
-
+from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.tasks import TaskSections
+from galaxy_lvm.core.config.training import Lvm
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.lvm.model import build_config
 from galaxy_lvm.multitask.diagram import draw_multitask
@@ -10,30 +11,28 @@ from galaxy_lvm.report.style import save
 from galaxy_lvm.survey.splits_table import Splits
 
 
-def main(
-    splits: str, lvm_settings: dict[str, Any], sections: dict[str, dict[str, Any]], figure: str
-) -> None:
+def main(splits: str, shape: Lvm, sections: TaskSections, figure: str) -> None:
     """Draw it as PDF and PNG.
 
     Parameters
     ----------
     splits
         Splits of the labelled dataset: they tell how many classes there are.
-    lvm_settings
+    shape
         The config's section `lvm`.
     sections
-        The config's sections multitask, classification, restoration and reconstruction.
+        The config's sections of the tasks.
     figure
         File to write, ending in .pdf.
     """
     model = build_empty_multitask(
-        build_config(lvm_settings),
+        build_config(shape),
         len(Splits(splits).class_names),
-        hidden_dim=sections["classification"]["hidden_dim"],
-        dropout=sections["classification"]["dropout"],
-        skip_connections=sections["multitask"]["skip_connections"],
-        residual=sections["multitask"]["residual"],
-        label_smoothing=sections["classification"]["label_smoothing"],
+        hidden_dim=sections.classification.hidden_dim,
+        dropout=sections.classification.dropout,
+        skip_connections=sections.multitask.skip_connections,
+        residual=sections.multitask.residual,
+        label_smoothing=sections.classification.label_smoothing,
     )
     save(draw_multitask(model, sections), figure)
 
@@ -42,7 +41,7 @@ if __name__ == "__main__":
     with job_log(snakemake.log[0]):  # noqa: F821
         main(
             splits=snakemake.input.splits,  # noqa: F821
-            lvm_settings=snakemake.params.lvm_settings,  # noqa: F821
-            sections=snakemake.params.sections,  # noqa: F821
+            shape=section(Lvm, snakemake.params.lvm, "lvm"),  # noqa: F821
+            sections=section(TaskSections, snakemake.params.sections),  # noqa: F821
             figure=snakemake.output.figure,  # noqa: F821
         )

@@ -1,14 +1,14 @@
 """Score the inputs and the classical baselines on the very test sets of the networks."""
 
 import cv2
+from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.tasks import Baselines, Blur, Mask
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.multitask.baselines import (
     classification_baseline,
     reconstruction_baselines,
     restoration_baselines,
 )
-from galaxy_lvm.multitask.classical import BaselineSettings
-from galaxy_lvm.multitask.degrade import BlurRecipe, MaskRecipe
 from galaxy_lvm.multitask.tasks import image_galaxies
 from galaxy_lvm.report.results import (
     long_rows,
@@ -25,11 +25,11 @@ def main(
     splits: str,
     metrics_csv: str,
     per_galaxy: str,
-    n_image_test: int = 100,
-    restoration: dict | None = None,
-    reconstruction: dict | None = None,
-    baselines: dict | None = None,
-    seed: int = 1,
+    n_image_test: int,
+    restoration: Blur,
+    reconstruction: Mask,
+    baselines: Baselines,
+    seed: int,
 ) -> None:
     """Tune on the validation split, score on the test split, write both kinds of table.
 
@@ -42,24 +42,22 @@ def main(
     n_image_test
         Test galaxies that the image tasks are scored on; see `image_galaxies`.
     restoration, reconstruction, baselines
-        The config's sections: fields of BlurRecipe, MaskRecipe and BaselineSettings.
+        Degradations, and what the baselines may choose from.
     seed
         The run's seed.
     """
     cv2.setNumThreads(1)
-    blur, mask = BlurRecipe(**restoration or {}), MaskRecipe(**reconstruction or {})
-    settings = BaselineSettings(**baselines or {})
     table = Splits(splits)
-    tuned_on = image_galaxies(table, "val", settings.n_image_val, seed)
+    tuned_on = image_galaxies(table, "val", baselines.n_image_val, seed)
     scored_on = image_galaxies(table, "test", n_image_test, seed)
     with CropStore(crops) as store:
         val, test = store.of(tuned_on), store.of(scored_on)
         labelled = [(store.of(g), g.labels, g.ids) for g in table.all_labelled().values()]
     ids = scored_on.ids.tolist()
     scored = [
-        classification_baseline(*labelled, len(table.class_names), settings, seed),
-        *restoration_baselines(val, test, ids, blur, settings, seed),
-        *reconstruction_baselines(val, test, ids, mask, settings, seed),
+        classification_baseline(*labelled, len(table.class_names), baselines, seed),
+        *restoration_baselines(val, test, ids, restoration, baselines, seed),
+        *reconstruction_baselines(val, test, ids, reconstruction, baselines, seed),
     ]
     rows, tables = [], []
     for s in scored:
@@ -71,14 +69,15 @@ def main(
 
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):  # noqa: F821
+        given = snakemake.params  # noqa: F821
         main(
             crops=snakemake.input.crops,  # noqa: F821
             splits=snakemake.input.splits,  # noqa: F821
             metrics_csv=snakemake.output.metrics,  # noqa: F821
             per_galaxy=snakemake.output.per_galaxy,  # noqa: F821
-            n_image_test=snakemake.params.n_image_test,  # noqa: F821
-            restoration=snakemake.params.restoration,  # noqa: F821
-            reconstruction=snakemake.params.reconstruction,  # noqa: F821
-            baselines=snakemake.params.baselines,  # noqa: F821
-            seed=snakemake.params.seed,  # noqa: F821
+            n_image_test=given.n_image_test,
+            restoration=section(Blur, given.restoration, "restoration"),
+            reconstruction=section(Mask, given.reconstruction, "reconstruction"),
+            baselines=section(Baselines, given.baselines, "baselines"),
+            seed=given.seed,
         )

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from galaxy_lvm.core.config.fewshot import Features
 from galaxy_lvm.core.logs import job_log, progress
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.features.extract import FeatureExtractor, FeatureSettings
+from galaxy_lvm.features.extract import FeatureExtractor
 from galaxy_lvm.lvm.model import LVM, LVMConfig
 from galaxy_lvm.lvm.norms import calibrate
 from galaxy_lvm.lvm.weights import load_lvm, read_card
@@ -57,7 +58,7 @@ def main(
         untrained = _untrained(load_lvm(weights[0]).config, store.of(some), view_side_pix, seed)
     rows = []
     models = {"random": untrained} | {Path(path).parent.name: load_lvm(path) for path in weights}
-    how = FeatureSettings(view_side_pix=view_side_pix, n_orientations=1, batch_size=64)
+    how = Features(view_side_pix=view_side_pix, n_orientations=1, batch_size=64)
     for name, lvm in progress(models.items(), desc="frozen features", unit="models"):
         extractor = FeatureExtractor(PooledLVM(lvm.encoder), how)
         features = {split: extractor(crops_of) for split, crops_of in images.items()}

@@ -1,7 +1,9 @@
 """Extract the feature vector of every crop, once, for all that works on frozen features."""
 
+from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.fewshot import Features
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.features.extract import FeatureSettings, extract_features
+from galaxy_lvm.features.extract import extract_features
 from galaxy_lvm.training.launch import launch
 from galaxy_lvm.training.model_specs import model_specs
 
@@ -12,7 +14,7 @@ def main(
     features: str,
     state_root: str,
     recipe_version: int,
-    settings: dict,
+    settings: Features,
     lvm: str | None = None,
     threads: int = 1,
     n_gpus: int = 0,
@@ -30,7 +32,7 @@ def main(
     state_root, recipe_version
         Folder for finished shards; the version of the rule that it belongs to.
     settings
-        The config's section `features`; see `FeatureSettings`.
+        The config's section `features`.
     lvm
         The run's LVM, for the models that need it.
     threads, n_gpus
@@ -46,7 +48,7 @@ def main(
         features_path=features,
         state_root=state_root,
         recipe_version=recipe_version,
-        settings=FeatureSettings(**settings),
+        settings=settings,
     )
 
 
@@ -58,7 +60,7 @@ if __name__ == "__main__":
             features=snakemake.output.features,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
             recipe_version=snakemake.params.recipe_version,  # noqa: F821
-            settings=snakemake.params.settings,  # noqa: F821
+            settings=section(Features, snakemake.params.settings, "features"),  # noqa: F821
             lvm=snakemake.input.get("lvm"),  # noqa: F821
             threads=snakemake.threads,  # noqa: F821
             n_gpus=snakemake.params.n_gpus,  # noqa: F821

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 from galaxy_lvm.core.config.extensions import Outliers
+from galaxy_lvm.core.config.fewshot import Features
 from galaxy_lvm.core.config.handed import section
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.seeds import derive_seed
@@ -36,7 +37,7 @@ def main(
     scores: str,
     oddities: str,
     settings: Outliers,
-    feature_settings: dict,
+    feature_settings: Features,
     seed: int,
     threads: int = 1,
 ) -> None:
@@ -101,7 +102,11 @@ if __name__ == "__main__":
                 snakemake.params.settings,  # noqa: F821
                 "extensions.outliers",
             ),
-            feature_settings=snakemake.params.feature_settings,  # noqa: F821
+            feature_settings=section(
+                Features,
+                snakemake.params.feature_settings,  # noqa: F821
+                "features",
+            ),
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821
         )

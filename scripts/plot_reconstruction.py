@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.tasks import Baselines, MultitaskRun
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.multitask.classical import BaselineSettings
 from galaxy_lvm.multitask.examples import (
     GALAXIES_PER_PATCH_SIZE,
     masked_examples,
@@ -14,7 +15,7 @@ from galaxy_lvm.multitask.examples import (
 )
 from galaxy_lvm.multitask.reconstruction_figure import draw_reconstruction, draw_restoration
 from galaxy_lvm.multitask.tasks import as_float, image_galaxies
-from galaxy_lvm.multitask.train import MultitaskSettings, load_multitask
+from galaxy_lvm.multitask.train import load_multitask
 from galaxy_lvm.report.style import save
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.splits_table import Splits
@@ -28,11 +29,11 @@ def main(
     weights: str,
     figure: str,
     restoration_figure: str,
+    baselines: Baselines,
     seed: int = 1,
     threads: int = 1,
     shares: Sequence[float] = HIDDEN_SHARES,
     n_restored: int = 4,
-    baselines: dict | None = None,
 ) -> None:
     """Draw both figures, each as PDF and PNG, for galaxies of the test split.
 
@@ -44,31 +45,31 @@ def main(
         Weights of a trained strategy.
     figure, restoration_figure
         Figures to write, ending in .pdf.
+    baselines
+        What Richardson-Lucy may choose from.
     seed, threads
         The run's seed; CPU threads.
     shares
         Hidden shares of figure 4, in (0, 1).
     n_restored
         Galaxies in the second figure.
-    baselines
-        The config's section `baselines`: what Richardson-Lucy may choose from.
     """
     if not all(0 < share < 1 for share in shares):
         raise ConfigError(f"hidden shares {list(shares)}: expected shares between 0 and 1")
     torch.set_num_threads(threads)
     model, card = load_multitask(weights)
-    settings = MultitaskSettings(**card["settings"])
-    table, limits = Splits(splits), BaselineSettings(**baselines or {})
-    n_needed = GALAXIES_PER_PATCH_SIZE * len(settings.mask.patch_sizes_pix)
+    settings = MultitaskRun.model_validate(card["settings"])
+    table = Splits(splits)
+    n_needed = GALAXIES_PER_PATCH_SIZE * len(settings.reconstruction.patch_sizes_pix)
     drawn = table.draw("test", max(n_needed, n_restored), seed, "figure 4", even=True)
     chosen = drawn.take(np.resize(np.arange(len(drawn)), max(n_needed, n_restored)))
     texts = table.label_texts(chosen)
     with CropStore(crops) as store:
         images = store.of(chosen)
-        val = store.of(image_galaxies(table, "val", limits.n_image_val, settings.seed))
+        val = store.of(image_galaxies(table, "val", baselines.n_image_val, settings.seed))
     examples = masked_examples(model, settings, as_float(images), texts, shares, seed)
     save(draw_reconstruction(examples), figure)
-    restored = restored_examples(model, settings, images[:n_restored], texts, val, limits, seed)
+    restored = restored_examples(model, settings, images[:n_restored], texts, val, baselines, seed)
     save(draw_restoration(restored), restoration_figure)
 
 
@@ -80,7 +81,7 @@ if __name__ == "__main__":
             weights=snakemake.input.weights,  # noqa: F821
             figure=snakemake.output.figure,  # noqa: F821
             restoration_figure=snakemake.output.restoration_figure,  # noqa: F821
+            baselines=section(Baselines, snakemake.params.baselines, "baselines"),  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821
-            baselines=snakemake.params.baselines,  # noqa: F821
         )

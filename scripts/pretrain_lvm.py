@@ -1,7 +1,10 @@
 """Pretrain the LVM on crops without labels, with one objective."""
 
+from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.training import Lvm, Pretraining
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.survey.splits_table import Splits
+from galaxy_lvm.training.job import JobFiles
 from galaxy_lvm.training.launch import launch
 from galaxy_lvm.training.pretrain import pretrain
 
@@ -13,8 +16,8 @@ def main(
     history: str,
     state_root: str,
     recipe_version: int,
-    lvm_settings: dict,
-    settings: dict,
+    shape: Lvm,
+    settings: Pretraining,
     seed: int,
     threads: int = 1,
     n_gpus: int = 0,
@@ -31,8 +34,8 @@ def main(
         Weights (safetensors) and losses per step (CSV) to write.
     state_root, recipe_version
         Folder for checkpoints; the version of the rule that it belongs to.
-    lvm_settings, settings
-        The config's sections `lvm` and `pretrain`.
+    shape, settings
+        The network, and how it is trained.
     seed
         The run's seed.
     threads, n_gpus
@@ -45,13 +48,10 @@ def main(
         threads,
         crops_path=crops,
         rows=rows,
-        lvm_settings=lvm_settings,
+        shape=shape,
         settings=settings,
         seed=seed,
-        state_root=state_root,
-        recipe_version=recipe_version,
-        weights_path=weights,
-        history_path=history,
+        files=JobFiles(state_root, recipe_version, weights, history),
     )
 
 
@@ -64,8 +64,8 @@ if __name__ == "__main__":
             history=snakemake.output.history,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
             recipe_version=snakemake.params.recipe_version,  # noqa: F821
-            lvm_settings=snakemake.params.lvm_settings,  # noqa: F821
-            settings=snakemake.params.settings,  # noqa: F821
+            shape=section(Lvm, snakemake.params.lvm, "lvm"),  # noqa: F821
+            settings=section(Pretraining, snakemake.params.settings, "pretrain"),  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821
             n_gpus=snakemake.params.n_gpus,  # noqa: F821

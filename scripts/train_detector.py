@@ -2,6 +2,7 @@
 
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.lenses.train import DetectorSettings, train_detector
+from galaxy_lvm.training.job import JobFiles
 from galaxy_lvm.training.launch import launch
 
 
@@ -54,10 +55,7 @@ def main(
         lvm_path=lvm,
         settings=DetectorSettings(**{k: v for k, v in settings.items() if k in names}),
         seed=seed,
-        state_root=state_root,
-        recipe_version=recipe_version,
-        weights_path=weights,
-        history_path=history,
+        files=JobFiles(state_root, recipe_version, weights, history),
         detections_path=detections,
     )
 

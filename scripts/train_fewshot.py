@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+import torch
+from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.fewshot import FewShotSections
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.fewshot.protocol import train_few_shot
-from galaxy_lvm.training.launch import launch
+from galaxy_lvm.training.job import NetworkFiles
 from galaxy_lvm.training.model_specs import model_specs
-from galaxy_lvm.training.network_settings import settings_from
 
 
 def main(
@@ -16,7 +18,7 @@ def main(
     predictions: str,
     model: dict,
     seeds: Sequence[int],
-    sections: dict,
+    sections: FewShotSections,
     state_root: str,
     recipe_version: int,
     features: str | None = None,
@@ -44,21 +46,16 @@ def main(
     threads
         CPU threads; a GPU is used where there is one.
     """
-    launch(
-        train_few_shot,
-        0,  # one process: many short trainings do not gain from several
-        threads,
-        spec=model_specs([model])[0],
-        splits_path=splits,
-        crops_path=crops,
-        features_path=features,
-        lvm_path=lvm,
-        settings=settings_from(sections),
-        seeds=seeds,
-        state_root=state_root,
-        recipe_version=recipe_version,
-        metrics_path=metrics,
-        predictions_path=predictions,
+    torch.set_num_threads(threads)
+    train_few_shot(
+        model_specs([model])[0],
+        NetworkFiles(splits, crops, state_root, recipe_version),
+        features,
+        lvm,
+        sections,
+        seeds,
+        metrics,
+        predictions,
     )
 
 
@@ -71,7 +68,7 @@ if __name__ == "__main__":
             predictions=snakemake.output.predictions,  # noqa: F821
             model=snakemake.params.model,  # noqa: F821
             seeds=snakemake.params.seeds,  # noqa: F821
-            sections=snakemake.params.sections,  # noqa: F821
+            sections=section(FewShotSections, snakemake.params.sections),  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
             recipe_version=snakemake.params.recipe_version,  # noqa: F821
             features=snakemake.input.get("features"),  # noqa: F821

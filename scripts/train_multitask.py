@@ -1,7 +1,10 @@
 """Train classification, restoration and reconstruction on one encoder, with one strategy."""
 
+from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.tasks import MultitaskRun
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.multitask.train import MultitaskSettings, train_multitask
+from galaxy_lvm.multitask.train import train_multitask
+from galaxy_lvm.training.job import JobFiles
 from galaxy_lvm.training.launch import launch
 
 
@@ -13,9 +16,7 @@ def main(
     history: str,
     state_root: str,
     recipe_version: int,
-    strategy: str,
-    sections: dict,
-    seed: int,
+    settings: MultitaskRun,
     threads: int = 1,
     n_gpus: int = 0,
 ) -> None:
@@ -31,12 +32,8 @@ def main(
         Weights (safetensors) and validation record (CSV) to write.
     state_root, recipe_version
         Folder for checkpoints; the version of the rule that it belongs to.
-    strategy
-        pre_train, multi_uniform, multi_active, or from_scratch to compare with.
-    sections
-        The config's sections multitask, classification, restoration and reconstruction.
-    seed
-        The run's seed.
+    settings
+        Strategy, seed, and the config's sections of the tasks.
     threads, n_gpus
         What the job may use.
     """
@@ -47,16 +44,17 @@ def main(
         crops_path=crops,
         splits_path=splits,
         lvm_path=lvm,
-        settings=MultitaskSettings(strategy=strategy, seed=seed, **sections),
-        state_root=state_root,
-        recipe_version=recipe_version,
-        weights_path=weights,
-        history_path=history,
+        settings=settings,
+        files=JobFiles(state_root, recipe_version, weights, history),
     )
 
 
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):  # noqa: F821
+        about = {
+            "strategy": snakemake.wildcards.strategy,  # noqa: F821
+            "seed": snakemake.params.seed,  # noqa: F821
+        }
         main(
             crops=snakemake.input.crops,  # noqa: F821
             splits=snakemake.input.splits,  # noqa: F821
@@ -65,9 +63,7 @@ if __name__ == "__main__":
             history=snakemake.output.history,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
             recipe_version=snakemake.params.recipe_version,  # noqa: F821
-            strategy=snakemake.wildcards.strategy,  # noqa: F821
-            sections=snakemake.params.sections,  # noqa: F821
-            seed=snakemake.params.seed,  # noqa: F821
+            settings=section(MultitaskRun, {**snakemake.params.sections, **about}),  # noqa: F821
             threads=snakemake.threads,  # noqa: F821
             n_gpus=snakemake.params.n_gpus,  # noqa: F821
         )

@@ -1,9 +1,13 @@
 """Train one network on the whole training split, for Table 1."""
 
+import torch
+from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.tasks import ReferenceSections
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.multitask.reference import reference_settings, train_reference
-from galaxy_lvm.training.launch import launch
+from galaxy_lvm.multitask.reference import train_reference
+from galaxy_lvm.training.job import NetworkFiles
 from galaxy_lvm.training.model_specs import reference_specs
+from galaxy_lvm.training.network_settings import reference_protocol
 
 
 def main(
@@ -12,7 +16,7 @@ def main(
     metrics: str,
     per_galaxy: str,
     model: dict,
-    sections: dict,
+    sections: ReferenceSections,
     state_root: str,
     recipe_version: int,
     seed: int,
@@ -35,20 +39,10 @@ def main(
     seed, threads
         The run's seed; CPU threads. A GPU is used where there is one.
     """
-    launch(
-        train_reference,
-        0,  # one process: a small network on thousands of galaxies does not gain from several
-        threads,
-        spec=reference_specs([model])[0],
-        splits_path=splits,
-        crops_path=crops,
-        settings=reference_settings(sections),
-        seed=seed,
-        state_root=state_root,
-        recipe_version=recipe_version,
-        metrics_path=metrics,
-        per_galaxy_path=per_galaxy,
-    )
+    torch.set_num_threads(threads)
+    files = NetworkFiles(splits, crops, state_root, recipe_version)
+    spec, protocol = reference_specs([model])[0], reference_protocol(sections)
+    train_reference(spec, files, protocol, seed, metrics, per_galaxy)
 
 
 if __name__ == "__main__":
@@ -59,7 +53,7 @@ if __name__ == "__main__":
             metrics=snakemake.output.metrics,  # noqa: F821
             per_galaxy=snakemake.output.per_galaxy,  # noqa: F821
             model=snakemake.params.model,  # noqa: F821
-            sections=snakemake.params.sections,  # noqa: F821
+            sections=section(ReferenceSections, snakemake.params.sections),  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
             recipe_version=snakemake.params.recipe_version,  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821

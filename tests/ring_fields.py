@@ -8,6 +8,7 @@ from galaxy_lvm.lenses.train import DetectorSettings, train_detector
 from galaxy_lvm.lvm.model import LVM, PRESETS
 from galaxy_lvm.lvm.weights import save_lvm
 from galaxy_lvm.survey.fields import lens_row, write_fields
+from galaxy_lvm.training.job import JobFiles
 
 SIDE_PIX = 64
 OPTIM = {"steps": 6, "learning_rate": 1e-3, "ema_decay": 0.9, "precision": "float32"}
@@ -53,7 +54,13 @@ def write_small_lvm(path: Path) -> None:
 def train_on(fields, folder, backbone="lvm", lvm=None, settings=SETTINGS, n_train=16, seed=1):
     """Train into a folder and return it."""
     train_detector(
-        *(fields, backbone, n_train, lvm, settings, seed, folder / "state", 1),
-        *(folder / "weights.safetensors", folder / "history.csv", folder / "found.parquet"),
+        fields,
+        backbone,
+        n_train,
+        lvm,
+        settings,
+        seed,
+        JobFiles(folder / "state", 1, folder / "weights.safetensors", folder / "history.csv"),
+        folder / "found.parquet",
     )
     return folder

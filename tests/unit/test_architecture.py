@@ -22,13 +22,10 @@ MAX_MODULE_LINES, MAX_FUNCTION_LINES, MAX_SCRIPT_LINES = 400, 40, 120
 # What is still longer. These lists only get shorter: one that was mended must leave them.
 LONG_FUNCTIONS = {
     "galaxy_lvm/hitl/diagram.py:module_canvas",
-    "galaxy_lvm/lenses/train.py:train_detector",
     "galaxy_lvm/lvm/anatomy.py:describe_lvm",
-    "galaxy_lvm/multitask/train.py:train_multitask",
-    "galaxy_lvm/training/pretrain.py:pretrain",
 }
 LONG_MODULES: set[str] = set()
-LONG_SCRIPTS = {"train_resnet18.py"}
+LONG_SCRIPTS: set[str] = set()
 
 
 def modules() -> list[Path]:

@@ -5,9 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from evaluate_baselines import main
+from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.tasks import Baselines, Blur, Mask
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.multitask.classical import (
-    BaselineSettings,
     BlurredSet,
     hog_features,
     inpaint,
@@ -20,18 +21,17 @@ from galaxy_lvm.multitask.classical import (
     wiener_filter,
 )
 from galaxy_lvm.multitask.degrade import (
-    BlurRecipe,
-    MaskRecipe,
     blur_images,
     mask_images,
     moffat_psf,
+    psf_side_pix,
 )
 from galaxy_lvm.multitask.tasks import reconstruction_test_sets, restoration_test_set
 from galaxy_lvm.report.metrics import mean_psnr
 from galaxy_lvm.report.results import read_per_galaxy, read_results
 from skimage.restoration import richardson_lucy as skimage_richardson_lucy
 
-SMALL = BaselineSettings(
+SMALL = Baselines(
     n_image_val=8, logistic_c=(0.001, 0.1), richardson_lucy_iterations=(2, 10),
     wiener_strengths=(0.3, 1.0, 3.0), sky_offsets=(0.0, 0.2), denoise_strengths=(0.0, 1.0),
 )  # fmt: skip
@@ -65,7 +65,7 @@ def blurred_set(sharp, recipe, seed=1):
 
 
 def test_richardson_lucy_sharpens_a_noise_free_blur_ever_more(sharp):
-    recipe = BlurRecipe(noise_sigma_min=0, noise_sigma_max=0)
+    recipe = Blur(noise_sigma_min=0, noise_sigma_max=0)
     known = blurred_set(sharp, recipe)
     looks = richardson_lucy(known, [10, 100])
     scores = [mean_psnr(sharp, image) for image in (known.images, looks[10], looks[100])]
@@ -73,23 +73,23 @@ def test_richardson_lucy_sharpens_a_noise_free_blur_ever_more(sharp):
 
 
 def test_richardson_lucy_is_that_of_scikit_image_away_from_the_border(sharp):
-    recipe = BlurRecipe(3.0, 3.0, 0, 0)
+    recipe = Blur(fwhm_min_pix=3, fwhm_max_pix=3, noise_sigma_min=0, noise_sigma_max=0)
     known = blurred_set(sharp[:1], recipe)
     ours = richardson_lucy(known, [8])[8][0, :, :, 1]
-    psf = moffat_psf(3.0, recipe.moffat_beta, recipe.psf_side_pix)
+    psf = moffat_psf(3.0, recipe.moffat_beta, psf_side_pix(recipe))
     theirs = skimage_richardson_lucy(known.images[0, :, :, 1], psf, num_iter=8)
     inside = slice(24, -24)
     np.testing.assert_allclose(ours[inside, inside], theirs[inside, inside], atol=2e-3)
 
 
 def test_richardson_lucy_amplifies_noise(sharp):
-    known = blurred_set(sharp, BlurRecipe(noise_sigma_min=12))
+    known = blurred_set(sharp, Blur(noise_sigma_min=12))
     looks = richardson_lucy(known, [3, 60])
     assert mean_psnr(sharp, looks[60]) < mean_psnr(sharp, looks[3])
 
 
 def test_wiener_filter_gains_and_knows_the_noise(sharp):
-    known = blurred_set(sharp, BlurRecipe())
+    known = blurred_set(sharp, Blur())
     power = signal_power(sharp)
     right = mean_psnr(sharp, wiener_filter(known, power, 1.0, 0.0))
     assert right > mean_psnr(sharp, known.images) + 2
@@ -98,7 +98,7 @@ def test_wiener_filter_gains_and_knows_the_noise(sharp):
 
 
 def test_tuning_takes_the_best_of_its_choices_and_applies_it(sharp):
-    known = blurred_set(sharp, BlurRecipe())
+    known = blurred_set(sharp, Blur())
     for tuned in (
         tune_wiener(sharp, known, SMALL),
         tune_richardson_lucy(sharp, known, SMALL, offset=0.0),
@@ -110,7 +110,9 @@ def test_tuning_takes_the_best_of_its_choices_and_applies_it(sharp):
 
 @pytest.mark.parametrize("method", ["telea", "navier_stokes", "biharmonic"])
 def test_inpainting_keeps_what_is_seen_and_fills_what_is_not(sharp, method):
-    masked, mask, _ = mask_images(sharp, MaskRecipe(0.1, 0.5, (4,)), seed=1)
+    masked, mask, _ = mask_images(
+        sharp, Mask(fraction_min=0.1, fraction_max=0.5, patch_sizes_pix=(4,)), seed=1
+    )
     filled = inpaint(masked, mask, method)
     np.testing.assert_array_equal(filled[~mask], sharp[~mask])
     assert mean_psnr(sharp, filled) > mean_psnr(sharp, masked) + 8
@@ -127,7 +129,9 @@ def test_inpainting_of_nothing_and_of_everything(sharp):
 
 
 def test_inpainting_is_chosen_by_validation(sharp):
-    masked, mask, _ = mask_images(sharp[:4], MaskRecipe(0.2, 0.5, (4,)), seed=1)
+    masked, mask, _ = mask_images(
+        sharp[:4], Mask(fraction_min=0.2, fraction_max=0.5, patch_sizes_pix=(4,)), seed=1
+    )
     scores = {
         method: mean_psnr(sharp[:4], inpaint(masked, mask, method))
         for method in ("telea", "biharmonic")
@@ -159,8 +163,9 @@ def test_hog_logistic_tells_edge_on_from_face_on():
     ],
 )  # fmt: skip
 def test_impossible_settings_are_refused_by_name(field, value):
-    with pytest.raises(ConfigError, match=field):
-        BaselineSettings(**{field: value})
+    given = Baselines().model_dump() | {field: value}
+    with pytest.raises(ConfigError, match=f"baselines.{field}"):
+        section(Baselines, given, "baselines")
 
 
 @pytest.fixture(scope="module")
@@ -183,25 +188,27 @@ def dataset(tmp_path_factory):
 
 def test_evaluation_sets_differ_between_splits_and_conditions_not_between_calls():
     images = galaxies(6)[0]
-    sets = reconstruction_test_sets(images, MaskRecipe(), seed=1)
+    sets = reconstruction_test_sets(images, Mask(), seed=1)
     assert list(sets) == ["", "patch=4", "patch=8", "patch=16"]
     assert set(sets["patch=8"][3]["patch_pix"]) == {8}
-    again = reconstruction_test_sets(images[:3], MaskRecipe(), seed=1)
+    again = reconstruction_test_sets(images[:3], Mask(), seed=1)
     np.testing.assert_array_equal(again["patch=4"][2], sets["patch=4"][2][:3])
-    test = restoration_test_set(images, BlurRecipe(), 1, "test")[2]
-    val = restoration_test_set(images, BlurRecipe(), 1, "val")[2]
+    test = restoration_test_set(images, Blur(), 1, "test")[2]
+    val = restoration_test_set(images, Blur(), 1, "val")[2]
     assert not np.allclose(test, val)
 
 
 def test_evaluation_writes_every_model_with_intervals(dataset, tmp_path):
     folder, _, _ = dataset
     paths = tmp_path / "baselines.csv", tmp_path / "galaxies.parquet"
-    settings = {**vars(SMALL), "inpainting_methods": ["telea", "navier_stokes"]}
+    settings = SMALL.model_copy(update={"inpainting_methods": ("telea", "navier_stokes")})
     main(
         folder / "crops.h5",
         folder / "splits.parquet",
         *paths,
         n_image_test=6,
+        restoration=Blur(),
+        reconstruction=Mask(),
         baselines=settings,
         seed=3,
     )

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.tasks import Blur, Mask
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.multitask.degrade import (
-    BlurRecipe,
-    MaskRecipe,
     apply_transfer,
     blur_images,
     mask_images,
@@ -46,7 +46,7 @@ def test_psf_follows_the_moffat_formula_and_takes_arrays():
 def test_blurred_point_shows_the_fwhm_that_the_table_states():
     images = np.zeros((6, 128, 128, 3), np.float32)
     images[:, 64, 64] = 1
-    recipe = BlurRecipe(fwhm_min_pix=3, noise_sigma_min=0, noise_sigma_max=0)
+    recipe = Blur(fwhm_min_pix=3, noise_sigma_min=0, noise_sigma_max=0)
     blurred, table = blur_images(images, recipe, seed=3)
     assert table["fwhm_pix"].between(3, 8).all()
     for image, fwhm in zip(blurred, table["fwhm_pix"], strict=True):
@@ -66,7 +66,7 @@ def test_convolution_equals_a_direct_sum_with_mirrored_borders():
 
 def test_noise_has_the_stated_level():
     grey = np.full((8, 64, 64, 3), 0.5, np.float32)
-    noisy, table = blur_images(grey, BlurRecipe(), seed=1)
+    noisy, table = blur_images(grey, Blur(), seed=1)
     measured = noisy.std(axis=(1, 2, 3)) * 255
     np.testing.assert_allclose(measured, table["noise_sigma"], rtol=0.03)
     assert table["noise_sigma"].between(1, 15).all()
@@ -76,7 +76,7 @@ def test_noise_has_the_stated_level():
 
 def test_result_is_clipped_and_the_input_untouched():
     dark = np.zeros((2, 32, 32, 3), np.float32)
-    blurred, _ = blur_images(dark, BlurRecipe(), seed=1)
+    blurred, _ = blur_images(dark, Blur(), seed=1)
     assert blurred.dtype == np.float32
     assert blurred.min() == 0 and blurred.max() < 1
     assert not dark.any()
@@ -84,7 +84,7 @@ def test_result_is_clipped_and_the_input_untouched():
 
 @pytest.mark.parametrize("degrade", [blur_images, mask_images])
 def test_an_image_does_not_depend_on_its_batch(degrade):
-    recipe = BlurRecipe() if degrade is blur_images else MaskRecipe()
+    recipe = Blur() if degrade is blur_images else Mask()
     images = np.random.default_rng(0).random((7, 32, 32, 3)).astype(np.float32)
     whole = degrade(images, recipe, seed=5)
     first = degrade(images[:3], recipe, seed=5)
@@ -107,7 +107,7 @@ def test_mask_covers_the_stated_share_in_whole_squares(side, patch, fraction):
 
 def test_masks_are_zero_where_hidden_and_equal_elsewhere():
     images = np.random.default_rng(0).random((60, 64, 64, 3)).astype(np.float32)
-    masked, mask, table = mask_images(images, MaskRecipe(), seed=0)
+    masked, mask, table = mask_images(images, Mask(), seed=0)
     assert not masked[mask].any()
     np.testing.assert_array_equal(masked[~mask], images[~mask])
     shares = mask.mean(axis=(1, 2))
@@ -119,30 +119,30 @@ def test_masks_are_zero_where_hidden_and_equal_elsewhere():
 @pytest.mark.parametrize(
     "recipe, field, value",
     [
-        (BlurRecipe, "fwhm_min_pix", 0),
-        (BlurRecipe, "fwhm_min_pix", float("nan")),
-        (BlurRecipe, "fwhm_max_pix", 1.5),
-        (BlurRecipe, "noise_sigma_min", -1),
-        (BlurRecipe, "noise_sigma_max", 300),
-        (BlurRecipe, "moffat_beta", 1.0),
-        (BlurRecipe, "moffat_beta", "3"),
-        (MaskRecipe, "fraction_max", 1.2),
-        (MaskRecipe, "fraction_min", 0.8),
-        (MaskRecipe, "patch_sizes_pix", []),
-        (MaskRecipe, "patch_sizes_pix", [4, 2.5]),
-        (MaskRecipe, "patch_sizes_pix", [8, 8]),
+        (Blur, "fwhm_min_pix", 0),
+        (Blur, "fwhm_min_pix", float("nan")),
+        (Blur, "fwhm_max_pix", 1.5),
+        (Blur, "noise_sigma_min", -1),
+        (Blur, "noise_sigma_max", 300),
+        (Blur, "moffat_beta", 1.0),
+        (Blur, "moffat_beta", "wide"),
+        (Mask, "fraction_max", 1.2),
+        (Mask, "fraction_min", 0.8),
+        (Mask, "patch_sizes_pix", []),
+        (Mask, "patch_sizes_pix", [4, 2.5]),
+        (Mask, "patch_sizes_pix", [8, 8]),
     ],
 )
 def test_impossible_recipes_are_refused_by_name(recipe, field, value):
     with pytest.raises(ConfigError, match="fraction_m" if "fraction" in field else field):
-        recipe(**{field: value})
+        section(recipe, recipe().model_dump() | {field: value}, "recipe")
 
 
 def test_other_images_are_refused():
     with pytest.raises(DataError, match="divide 8-bit images by 255"):
-        blur_images(np.zeros((1, 8, 8, 3), np.uint8), BlurRecipe(), 0)
+        blur_images(np.zeros((1, 8, 8, 3), np.uint8), Blur(), 0)
     with pytest.raises(DataError, match="squares"):
-        mask_images(np.zeros((1, 8, 16, 3), np.float32), MaskRecipe(), 0)
+        mask_images(np.zeros((1, 8, 16, 3), np.float32), Mask(), 0)
     with pytest.raises(ConfigError, match="patch_pix"):
         patch_mask(8, 16, 0.5, np.random.default_rng(0))
     with pytest.raises(ConfigError, match="odd"):

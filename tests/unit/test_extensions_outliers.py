@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from galaxy_lvm.core.config.extensions import Outliers
+from galaxy_lvm.core.config.fewshot import Features
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.features.encode import check_same_encoder, lvm_extractor
 from galaxy_lvm.features.oddities import ODDITIES, inject
@@ -160,7 +161,7 @@ def encoded(tmp_path_factory):
     images, ids = galaxies(40), [f"g{i}" for i in range(40)]
     with h5py.File(folder / "crops.h5", "w") as file:
         file["images"] = images
-    settings = {"view_side_pix": 32, "n_orientations": 1, "precision": "float32"}
+    settings = Features(view_side_pix=32, n_orientations=1, precision="float32")
     values = lvm_extractor(lvm, settings)(images)
     write_features(folder / "lvm.npy", values, ids, range(40))
     return folder, FeatureStore.open(folder / "lvm.npy"), settings
@@ -187,6 +188,8 @@ def test_features_of_other_settings_are_refused(encoded):
     np.testing.assert_array_equal(images[0], images[2])
     check_same_encoder(lvm_extractor(folder / "lvm.safetensors", settings), store, images[1:],
                        ["g1", "g3"])  # fmt: skip
-    other = lvm_extractor(folder / "lvm.safetensors", {**settings, "view_side_pix": 64})
+    other = lvm_extractor(
+        folder / "lvm.safetensors", settings.model_copy(update={"view_side_pix": 64})
+    )
     with pytest.raises(DataError, match="not those of these weights and settings"):
         check_same_encoder(other, store, images[1:], ["g1", "g3"])

@@ -5,9 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from galaxy_lvm.core.config.fewshot import Features
+from galaxy_lvm.core.config.training import Lvm
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.features import extract as extraction
-from galaxy_lvm.features.extract import FeatureExtractor, FeatureSettings, extract_features
+from galaxy_lvm.features.extract import FeatureExtractor, extract_features
 from galaxy_lvm.features.store import FeatureStore, ids_path, write_features
 from galaxy_lvm.lvm.model import LVM, build_config
 from galaxy_lvm.lvm.weights import save_lvm
@@ -27,7 +29,7 @@ def lvm_path(tmp_path_factory):
     torch.manual_seed(0)
     torch.set_num_threads(1)
     path = tmp_path_factory.mktemp("lvm") / "lvm.safetensors"
-    save_lvm(path, LVM(build_config({"preset": "lvm_micro"})), {})
+    save_lvm(path, LVM(build_config(Lvm(preset="lvm_micro"))), {})
     return path
 
 
@@ -44,7 +46,7 @@ def crops_path(tmp_path_factory):
 
 def settings(**changes):
     values = {"view_side_pix": 32, "batch_size": 3, "block_crops": 4, "shard_crops": 10}
-    return FeatureSettings(**{**values, "precision": "float32", "n_orientations": 1, **changes})
+    return Features(**{**values, "precision": "float32", "n_orientations": 1, **changes})
 
 
 def extract(crops_path, lvm_path, tmp_path, name="lvm.npy", **changes):

@@ -7,8 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from galaxy_lvm.core.config import check_config
+from galaxy_lvm.core.config import check_config, part_of
+from galaxy_lvm.core.config.fewshot import FewShotSections
 from galaxy_lvm.core.config.schemes import NamedScheme
+from galaxy_lvm.core.config.tasks import ReferenceSections
+from galaxy_lvm.core.config.training import Lvm
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.features.store import write_features
 from galaxy_lvm.fewshot import protocol as fewshot
@@ -25,13 +28,14 @@ from galaxy_lvm.fewshot.scores import (
 from galaxy_lvm.fewshot.subsets import draw_subset, usable_sizes
 from galaxy_lvm.lvm.model import LVM, build_config
 from galaxy_lvm.lvm.weights import save_lvm
-from galaxy_lvm.multitask.reference import reference_settings, train_reference
+from galaxy_lvm.multitask.reference import train_reference
 from galaxy_lvm.report.results import long_rows, read_results
 from galaxy_lvm.survey.classes import labels_from_columns
 from galaxy_lvm.survey.splits_table import Galaxies, Splits
 from galaxy_lvm.training import network
+from galaxy_lvm.training.job import NetworkFiles
 from galaxy_lvm.training.model_specs import model_specs, reference_specs
-from galaxy_lvm.training.network_settings import FewShotSettings, HeadSettings, settings_from
+from galaxy_lvm.training.network_settings import protocol_of, reference_protocol
 
 CLASSES = ("flat", "round")
 PER_SPLIT = {"train": 12, "val": 5, "test": 20}
@@ -65,22 +69,31 @@ def data(tmp_path_factory):
     write_features(folder / "lvm.npy", np.array(vectors), table["id"][:-1], table["index"][:-1])
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    save_lvm(folder / "lvm.safetensors", LVM(build_config({"preset": "lvm_micro"})), {})
+    save_lvm(folder / "lvm.safetensors", LVM(build_config(Lvm(preset="lvm_micro"))), {})
     return folder
 
 
 def settings(**changes):
-    values = {"sizes": (3, 6, 50), "batch_size": 4, "min_epochs": 0.0, "view_side_pix": 32}
-    optim = {"steps": 2, "precision": "float32", "optimizer": "adamw"}
-    head = HeadSettings(hidden_dim=8, steps=20)
-    return FewShotSettings(**{**values, "optim": optim, "head": head, **changes})
+    values = {"sizes": (3, 6, 50), "batch_size": 4, "min_epochs": 0.0}
+    optim = {"steps": 2, "precision": "float32", "weight_decay": 0.0}
+    head = {"hidden_dim": 8, "steps": 20}
+    return FewShotSections.model_validate(
+        {
+            "fewshot": {**values, "optim": optim, "head": head, **changes},
+            "features": {"view_side_pix": 32, "n_orientations": 1},
+        }
+    )
+
+
+def files_in(data, state):
+    return NetworkFiles(data / "splits.parquet", data / "crops.h5", state, 1)
 
 
 def train(data, folder, model, seeds=(1, 2), **changes):
     train_few_shot(
         model_specs([{"model": model}])[0],
-        data / "splits.parquet", data / "crops.h5", data / "lvm.npy", data / "lvm.safetensors",
-        settings(**changes), seeds, folder / "state", 1, folder / "m.csv", folder / "p.parquet",
+        files_in(data, folder / "state"), data / "lvm.npy", data / "lvm.safetensors",
+        settings(**changes), seeds, folder / "m.csv", folder / "p.parquet",
     )  # fmt: skip
     return read_results(folder / "m.csv"), pd.read_parquet(folder / "p.parquet")
 
@@ -188,21 +201,21 @@ def test_features_of_other_galaxies_are_refused(data, tmp_path):
     write_features(tmp_path / "lvm.npy", np.zeros((3, 6)), ["x", "y", "z"], [0, 1, 2])
     with pytest.raises(DataError, match="no feature vector for 24 of 24 galaxies"):
         train_few_shot(
-            model_specs([{"model": "lvm_frozen"}])[0], data / "splits.parquet", data / "crops.h5",
-            tmp_path / "lvm.npy", None, settings(), [1], tmp_path, 1, tmp_path / "m",
-            tmp_path / "p",
+            model_specs([{"model": "lvm_frozen"}])[0], files_in(data, tmp_path),
+            tmp_path / "lvm.npy", None, settings(), [1], tmp_path / "m", tmp_path / "p",
         )  # fmt: skip
 
 
 def test_steps_follow_one_rule():
-    protocol = settings(batch_size=16, min_epochs=4.0, optim={"steps": 50})
+    protocol = protocol_of(settings(batch_size=16, min_epochs=4.0, optim={"steps": 50}))
     assert [protocol.steps(n) for n in (40, 200, 400)] == [50, 50, 100]
 
 
 def test_protocol_of_the_default_config_can_be_built():
     config = check_config({"run": "x", "datasets": {"galaxies": {"source": "mock"}}})
-    protocol = settings_from({name: config[name] for name in ("fewshot", "features")})
-    assert protocol.sizes == tuple(config["fewshot"]["sizes"])
+    sections = FewShotSections.model_validate(part_of(FewShotSections, config))
+    protocol = protocol_of(sections)
+    assert sections.fewshot.sizes == tuple(config["fewshot"]["sizes"])
     assert protocol.view_side_pix == config["features"]["view_side_pix"]
     assert len(model_specs(config["fewshot"]["models"])) == len(config["fewshot"]["models"])
 
@@ -383,10 +396,10 @@ def test_schemes_of_the_config_cover_their_types():
 
 
 def reference(data, folder):
-    optim = {"steps": 24, "precision": "float32", "optimizer": "adamw", "checkpoint_seconds": 0.0}
+    optim = {"steps": 24, "precision": "float32", "weight_decay": 0.0, "checkpoint_seconds": 1e-9}
     train_reference(
-        reference_specs([{"model": "resnet18"}])[0], data / "splits.parquet", data / "crops.h5",
-        settings(optim=optim, learning_rates=(1e-3, 1e-5)), 1, folder / "state", 1,
+        reference_specs([{"model": "resnet18"}])[0], files_in(data, folder / "state"),
+        protocol_of(settings(optim=optim, learning_rates=(1e-3, 1e-5))), 1,
         folder / "m.csv", folder / "p.parquet",
     )  # fmt: skip
     return read_results(folder / "m.csv"), pd.read_parquet(folder / "p.parquet")
@@ -420,8 +433,9 @@ def test_a_network_of_table_1_learns_from_all_galaxies_and_survives_a_kill(
 def test_networks_of_table_1_see_what_the_lvm_sees():
     config = check_config({"run": "x", "datasets": {"galaxies": {"source": "mock"}}})
     config["multitask"]["zooms"] = [1.0, 1.2]
-    protocol = reference_settings(config)
-    assert protocol.views == config["classification"]["views"]
+    given = part_of(ReferenceSections, config)
+    protocol = reference_protocol(ReferenceSections.model_validate(given))
+    assert protocol.views.model_dump() == config["classification"]["views"]
     assert protocol.zooms == (1.0, 1.2)
     assert protocol.n_orientations == config["multitask"]["n_orientations"]
     assert protocol.steps(3200) == 14 * 3200 / 32

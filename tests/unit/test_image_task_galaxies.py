@@ -5,12 +5,19 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from galaxy_lvm.multitask.train import MultitaskSettings, validation_sets
+from galaxy_lvm.core.config.tasks import (
+    Baselines,
+    Blur,
+    Mask,
+    MultitaskRun,
+    MultitaskTraining,
+)
+from galaxy_lvm.multitask.train import validation_sets
 
 CLASSES = ("elliptical", "edge_on", "spiral", "")
 N_PER_CLASS, SIDE_PIX, N_DRAWN = 30, 16, 12
-RESTORATION = {"fwhm_max_pix": 3.0}
-RECONSTRUCTION = {"fraction_max": 0.3, "patch_sizes_pix": [4]}
+RESTORATION = Blur(fwhm_max_pix=3.0)
+RECONSTRUCTION = Mask(fraction_max=0.3, patch_sizes_pix=(4,))
 
 
 def write_dataset(folder, order):
@@ -57,7 +64,8 @@ def baseline_ids(data, folder):
         n_image_test=N_DRAWN,
         restoration=RESTORATION,
         reconstruction=RECONSTRUCTION,
-        baselines={"n_image_val": 4, "n_class_train": 20},
+        baselines=Baselines(n_image_val=4, n_class_train=20),
+        seed=1,
     )
     table = pd.read_parquet(folder / "per_galaxy.parquet")
     return {task: list(dict.fromkeys(part["id"])) for task, part in table.groupby("task")}
@@ -76,12 +84,12 @@ def test_baselines_are_scored_on_all_classes_of_a_sorted_table(by_class, tmp_pat
 
 
 def test_images_that_steer_the_shares_are_of_all_classes(by_class):
-    sections = {"classification": {}, "restoration": RESTORATION, "reconstruction": RECONSTRUCTION}
-    settings = MultitaskSettings(
+    settings = MultitaskRun(
         strategy="multi_active",
-        multitask={"n_validation_images": 8, "lag": "input"},
+        multitask=MultitaskTraining(n_validation_images=8, lag="input"),
+        restoration=RESTORATION,
+        reconstruction=RECONSTRUCTION,
         seed=1,
-        **sections,
     )
     sets = validation_sets(*by_class, settings)
     for reference in (sets.restoration[0], sets.reconstruction[0]):

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from galaxy_lvm.core.config.tasks import Baselines, Blur, Mask
 from galaxy_lvm.multitask.baselines import classical_errors
-from galaxy_lvm.multitask.classical import BaselineSettings, BlurredSet
-from galaxy_lvm.multitask.degrade import BlurRecipe, MaskRecipe
+from galaxy_lvm.multitask.classical import BlurredSet
 from galaxy_lvm.multitask.schedule import lag_of_mse, task_lags
 from galaxy_lvm.multitask.tasks import reconstruction_test_sets, restoration_test_set
 
@@ -44,14 +44,14 @@ def test_classical_errors_are_those_of_methods_that_know_everything():
     widths = np.linspace(3, 6, 6)[:, None, None]
     grey = 200 * np.exp(-(x**2 + y**2) / (2 * widths**2)) + 20
     images = np.repeat(grey[..., None], 3, axis=3).astype(np.uint8)
-    blur, mask = BlurRecipe(fwhm_max_pix=4.0), MaskRecipe(patch_sizes_pix=(4,))
+    blur, mask = Blur(fwhm_max_pix=4.0), Mask(patch_sizes_pix=(4,))
     sharp, blurred, table = restoration_test_set(images, blur, 1, "val")
     whole, masked, hidden, _ = reconstruction_test_sets(images, mask, 1, "val")[""]
     known = BlurredSet.from_table(blurred, table, blur)
-    found = classical_errors((sharp, known), (whole, masked, hidden), BaselineSettings())
+    found = classical_errors((sharp, known), (whole, masked, hidden), Baselines())
     assert 0 < found["mse_classical_restoration"] < 0.7 * np.mean((blurred - sharp) ** 2)
     assert 0 < found["mse_classical_reconstruction"] < 0.3 * np.mean((masked - whole) ** 2)
     # Without knowing the noise the same filter does worse.
     blind = BlurredSet(known.images, known.transfer, 30 * known.sigma)
-    worse = classical_errors((sharp, blind), (whole, masked, hidden), BaselineSettings())
+    worse = classical_errors((sharp, blind), (whole, masked, hidden), Baselines())
     assert worse["mse_classical_restoration"] > found["mse_classical_restoration"]

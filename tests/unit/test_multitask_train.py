@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from galaxy_lvm.core.config import check_config
+from galaxy_lvm.core.config import check_config, part_of
+from galaxy_lvm.core.config.tasks import MultitaskRun, TaskSections
+from galaxy_lvm.core.config.training import Lvm, Optim
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.lvm.model import LVM, build_config
 from galaxy_lvm.lvm.weights import load_into, save_lvm
-from galaxy_lvm.multitask.degrade import BlurRecipe, MaskRecipe
 from galaxy_lvm.multitask.feed import (
     MultitaskFeed,
     TaskImages,
@@ -21,10 +22,11 @@ from galaxy_lvm.multitask.feed import (
 )
 from galaxy_lvm.multitask.heads import TASKS, MultitaskModel
 from galaxy_lvm.multitask.schedule import TaskSchedule
-from galaxy_lvm.multitask.train import MultitaskSettings, load_multitask, train_multitask
-from galaxy_lvm.training.augment import ViewRecipe, to_float
+from galaxy_lvm.multitask.train import load_multitask, train_multitask
+from galaxy_lvm.training.augment import to_float
+from galaxy_lvm.training.job import JobFiles
 from galaxy_lvm.training.launch import launch_processes
-from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, make_accelerator
+from galaxy_lvm.training.loop import TrainingLoop, make_accelerator
 from torch import nn
 
 SIDE, SIZES = 64, {"classification": 6, "restoration": 4, "reconstruction": 4}
@@ -41,11 +43,19 @@ def galaxies(n=24):
 
 
 def make_feed(mixup_alpha=0.0, rank=0, world_size=1, train=None):
-    return MultitaskFeed(
-        train or galaxies(), TaskSchedule(TASKS, active=False),
-        ViewRecipe(side_pix=32, brightness=0, colour=0, noise_sigma=0),
-        BlurRecipe(), MaskRecipe(fraction_min=0.3), SIZES, 32, mixup_alpha, 2, 5, rank, world_size,
-    )  # fmt: skip
+    views = {"brightness": 0, "colour": 0, "noise_sigma": 0}
+    settings = MultitaskRun.model_validate(
+        {
+            "strategy": "multi_uniform",
+            "seed": 1,
+            "multitask": {"batch_size": 6, "image_batch_size": 4, "patch_side_pix": 32},
+            "classification": {"view_side_pix": 32, "mixup_alpha": mixup_alpha, "views": views},
+            "reconstruction": {"fraction_min": 0.3},
+        }
+    )
+    assert settings.multitask.batch_sizes == SIZES
+    schedule = TaskSchedule(TASKS, active=False)
+    return MultitaskFeed(train or galaxies(), schedule, settings, 2, 5, rank, world_size)
 
 
 def by_task(feed, n_steps=9):
@@ -174,8 +184,7 @@ def sections(norm="layer", **optim):
             },
         }
     )  # fmt: skip
-    names = ("multitask", "classification", "restoration", "reconstruction")
-    return config["lvm"], {name: config[name] for name in names}
+    return Lvm(**config["lvm"]), part_of(TaskSections, config)
 
 
 def arguments(folder, strategy="multi_active", norm="layer", **optim):
@@ -197,11 +206,8 @@ def arguments(folder, strategy="multi_active", norm="layer", **optim):
         "crops_path": folder / "crops.h5",
         "splits_path": folder / "splits.parquet",
         "lvm_path": folder / "lvm.safetensors",
-        "settings": MultitaskSettings(strategy=strategy, seed=1, **chosen),
-        "state_root": folder / "state",
-        "recipe_version": 1,
-        "weights_path": folder / "out.safetensors",
-        "history_path": folder / "history.csv",
+        "settings": MultitaskRun.model_validate({"strategy": strategy, "seed": 1, **chosen}),
+        "files": JobFiles(folder / "state", 1, folder / "out.safetensors", folder / "history.csv"),
     }
 
 
@@ -210,19 +216,19 @@ def test_a_training_writes_its_weights_its_record_and_its_card(tmp_path, strateg
     torch.set_num_threads(1)
     given = arguments(tmp_path, strategy)
     train_multitask(**given)
-    record = pd.read_csv(given["history_path"])
+    record = pd.read_csv(given["files"].history)
     assert record["step"].tolist() == [2, 4, 6, 8]
     wanted = {f"{kind}_{task}" for kind in ("lag", "share") for task in TASKS}
     assert wanted | {"accuracy", "f1"} <= set(record) and record.notna().all(axis=None)
     shares = record[[f"share_{task}" for task in TASKS]]
     assert np.allclose(shares.sum(axis=1), 1)
     assert np.allclose(shares, 1 / 3) == (strategy != "multi_active")
-    model, card = load_multitask(given["weights_path"])
+    model, card = load_multitask(given["files"].weights)
     assert sum(card["steps_per_task"].values()) == 8 and card["classes"] == ["flat", "round"]
     before = load_encoder(given["lvm_path"])
     moved = any(not torch.equal(v, before[k]) for k, v in model.encoder.state_dict().items())
     assert moved == (strategy != "pre_train")
-    assert not list(given["state_root"].rglob("*.pt"))
+    assert not list(given["files"].state_root.rglob("*.pt"))
 
 
 def load_encoder(path):
@@ -249,11 +255,11 @@ def test_a_killed_training_ends_with_the_weights_of_one_that_was_not(tmp_path, m
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(ValidationMonitor, "after_step", kill)
         train_multitask(**killed)
-    assert len(list(killed["state_root"].rglob("checkpoint.pt"))) == 1
+    assert len(list(killed["files"].state_root.rglob("checkpoint.pt"))) == 1
     train_multitask(**killed)
-    one, two = (load_multitask(x["weights_path"])[0].state_dict() for x in (whole, killed))
+    one, two = (load_multitask(x["files"].weights)[0].state_dict() for x in (whole, killed))
     assert all(torch.equal(one[name], two[name]) for name in one)
-    assert whole["history_path"].read_text() == killed["history_path"].read_text()
+    assert whole["files"].history.read_text() == killed["files"].history.read_text()
 
 
 def test_validation_reads_no_galaxy_of_training_or_test(tmp_path, monkeypatch):
@@ -318,6 +324,7 @@ def train_and_note(folder, **given):
             noted["weights"] = {k: v.clone() for k, v in self.module.state_dict().items()}
 
     from galaxy_lvm.multitask import train
+    from galaxy_lvm.training import job
 
     rank = make_accelerator("float32").process_index
     # Without a common judge each process would follow its own noise.
@@ -327,7 +334,7 @@ def train_and_note(folder, **given):
         scores = true_score(*args)
         return {**scores, "f1": scores["f1"] * (1 - rank), "mse_restoration": 0.02 * rank}
 
-    train.ValidationMonitor, train.TrainingLoop, train._score = Noting, Keeping, noisy
+    train.ValidationMonitor, job.TrainingLoop, train._score = Noting, Keeping, noisy
     train_multitask(**given)
     monitor = noted.pop("monitor")
     torch.save({**noted, **monitor.state_dict()}, Path(folder) / f"rank{rank}.pt")
@@ -347,8 +354,8 @@ def test_two_processes_train_the_same_tasks_and_end_with_equal_weights(tmp_path)
 def image_steps(folder, n_expected):
     """Train the image tasks on fixed batches, shared by this process and the others."""
     torch.manual_seed(0)
-    lvm = LVM(build_config({"preset": "lvm_micro", "norm": "layer"}))
-    settings = OptimSettings(steps=6, precision="float32", ema_decay=0.9)
+    lvm = LVM(build_config(Lvm(preset="lvm_micro", norm="layer")))
+    settings = Optim(steps=6, precision="float32", ema_decay=0.9)
     loop = TrainingLoop(
         MultitaskModel(lvm, 2), settings, Path(folder) / "none", 1, make_accelerator("float32")
     )

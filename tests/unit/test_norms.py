@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from galaxy_lvm.core.config.training import Lvm
 from galaxy_lvm.lvm.model import LVM, build_config
 from galaxy_lvm.lvm.norms import (
     STATISTICS_OF,
@@ -70,7 +71,7 @@ def test_an_unknown_kind_of_image_is_refused():
 
 def test_calibration_makes_evaluation_agree_with_training():
     torch.manual_seed(0)
-    encoder = LVM(build_config({"preset": "lvm_micro", "norm": "batch"})).encoder
+    encoder = LVM(build_config(Lvm(preset="lvm_micro", norm="batch"))).encoder
     images = 0.3 * torch.rand(16, 3, 64, 64)
     encoder.train()
     trained = encoder.pooled(images)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from galaxy_lvm.core.config.tasks import TaskSections
 from galaxy_lvm.lvm.anatomy import build_empty, describe_lvm, layer_pair, swin_layers
 from galaxy_lvm.lvm.diagrams import lvm_canvas, swin_canvas, window_groups
 from galaxy_lvm.lvm.model import LVM, PRESETS, LVMConfig, count_parameters
@@ -33,19 +34,20 @@ from galaxy_lvm.report.style import plt, save
 from galaxy_lvm.training.objectives_table import objectives_html, objectives_summary
 
 SMALL = LVMConfig(embed_dim=16, depths=(2, 1, 1), head_dim=8, skip_connections=True)
-SECTIONS = {
-    "multitask": {
-        "min_share": 0.2,
-        "validate_every_steps": 25,
-        "batch_size": 32,
-        "patch_side_pix": 64,
-        "optim": {"steps": 300},
-    },
-    "classification": {"view_side_pix": 64, "label_smoothing": 0.1},
-    "restoration": {"fwhm_min_pix": 2.0, "fwhm_max_pix": 6.0},
-    "reconstruction": {"fraction_min": 0.0, "fraction_max": 0.6, "patch_sizes_pix": [4, 8]},
-}
-SECTIONS["restoration"] |= {"noise_sigma_min": 1.0, "noise_sigma_max": 9.0}
+SECTIONS = TaskSections.model_validate(
+    {
+        "multitask": {
+            "min_share": 0.2,
+            "validate_every_steps": 25,
+            "batch_size": 32,
+            "patch_side_pix": 64,
+            "optim": {"steps": 300},
+        },
+        "classification": {"view_side_pix": 64, "label_smoothing": 0.1},
+        "restoration": {"fwhm_max_pix": 6.0, "noise_sigma_max": 9.0},
+        "reconstruction": {"fraction_max": 0.6, "patch_sizes_pix": [4, 8]},
+    }
+)
 
 
 @pytest.fixture(autouse=True)

@@ -4,12 +4,20 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from galaxy_lvm.core.config import check_config
+import torch
+from galaxy_lvm.core.config.training import Lvm, Pretraining
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.lvm.weights import load_lvm, read_card
 from galaxy_lvm.training.feed import CropImages
+from galaxy_lvm.training.job import JobFiles
 from galaxy_lvm.training.launch import launch, launch_processes
-from galaxy_lvm.training.pretrain import PretrainFeed, ViewRecipe, pretrain
+from galaxy_lvm.training.pretrain import PretrainFeed, pretrain
+
+
+def files_in(folder):
+    return JobFiles(
+        folder / "state", 1, folder / "out" / "lvm.safetensors", folder / "out" / "history.csv"
+    )
 
 
 @pytest.fixture
@@ -17,49 +25,38 @@ def arguments(tmp_path):
     rng = np.random.default_rng(0)
     with h5py.File(tmp_path / "crops.h5", "w") as file:
         file["images"] = rng.integers(0, 255, (12, 64, 64, 3), dtype=np.uint8)
-    config = check_config(
-        {
-            "run": "x",
-            "datasets": {"galaxies": {"source": "mock"}},
-            "lvm": {"preset": "lvm_micro"},
-            "pretrain": {"batch_size": 4, "optim": {"steps": 3, "precision": "float32"}},
-        }
-    )
-    settings = {key: value for key, value in config["pretrain"].items() if key != "compare"}
+    optim = {"steps": 3, "precision": "float32", "checkpoint_seconds": 1e-9}
     return {
         "crops_path": str(tmp_path / "crops.h5"),
         "rows": None,
-        "lvm_settings": config["lvm"],
-        "settings": settings,
+        "shape": Lvm(preset="lvm_micro"),
+        "settings": Pretraining(batch_size=4, optim=optim),
         "seed": 1,
-        "state_root": str(tmp_path / "state"),
-        "recipe_version": 1,
-        "weights_path": str(tmp_path / "out" / "lvm.safetensors"),
-        "history_path": str(tmp_path / "out" / "history.csv"),
+        "files": files_in(tmp_path),
     }
 
 
 def test_two_processes_write_one_model(arguments):
     launch_processes(pretrain, 2, 1, **arguments)
-    history = pd.read_csv(arguments["history_path"])
+    history = pd.read_csv(arguments["files"].history)
     assert list(history["step"]) == [0, 1, 2]
     assert np.isfinite(history["loss"]).all()
-    assert load_lvm(arguments["weights_path"]).config.embed_dim == 16
-    assert read_card(arguments["weights_path"])["n_crops"] == 12
+    assert load_lvm(arguments["files"].weights).config.embed_dim == 16
+    assert read_card(arguments["files"].weights)["n_crops"] == 12
 
 
 def test_the_same_seed_gives_the_same_weights(arguments, tmp_path):
     launch(pretrain, 0, 1, **arguments)
-    first = load_lvm(arguments["weights_path"]).state_dict()
+    first = load_lvm(arguments["files"].weights).state_dict()
     launch(pretrain, 0, 1, **arguments)
-    again = load_lvm(arguments["weights_path"]).state_dict()
+    again = load_lvm(arguments["files"].weights).state_dict()
     assert all((first[name] == again[name]).all() for name in first)
     assert not list((tmp_path / "state").glob("*/checkpoint.pt"))  # nothing is left behind
 
 
 def test_processes_share_a_batch_without_overlap(arguments):
     crops = CropImages(arguments["crops_path"])
-    feeds = [PretrainFeed(crops, ViewRecipe(), 1, 4, 1, rank, 2) for rank in (0, 1)]
+    feeds = [PretrainFeed(crops, arguments["settings"], 1, 1, rank, 2) for rank in (0, 1)]
     parts = [feed.batch(0)["views"][0] for feed in feeds]
     assert [len(part) for part in parts] == [2, 2]
     assert not np.allclose(parts[0], parts[1])
@@ -67,4 +64,32 @@ def test_processes_share_a_batch_without_overlap(arguments):
 
 def test_weights_without_a_card_are_refused(arguments):
     with pytest.raises(DataError, match="card"):
-        load_lvm(arguments["weights_path"])
+        load_lvm(arguments["files"].weights)
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_killed_training_goes_on_with_the_same_galaxies_alone(arguments, tmp_path, monkeypatch):
+    """Another split of the same size is another training, from its own start."""
+    first, other = [0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]
+    torch.set_num_threads(1)
+
+    def weights_of(rows, folder):
+        files = files_in(folder)
+        pretrain(**{**arguments, "rows": rows, "files": files})
+        return load_lvm(files.weights).state_dict()
+
+    def kill(feed, step, device, batch=PretrainFeed.batch):
+        if step == 2:
+            raise Killed
+        return batch(feed, step, device)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(PretrainFeed, "batch", kill)
+        weights_of(first, tmp_path / "killed")
+    assert len(list((tmp_path / "killed" / "state").rglob("checkpoint.pt"))) == 1
+    for rows, name in ((other, "other"), (first, "first")):
+        whole, again = (weights_of(rows, tmp_path / folder) for folder in (name, "killed"))
+        assert all(torch.equal(whole[key], again[key]) for key in whole), name

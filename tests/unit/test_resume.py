@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 import torch
-from galaxy_lvm.training.loop import OptimSettings, TrainingLoop
+from galaxy_lvm.core.config.training import Optim
+from galaxy_lvm.training.loop import TrainingLoop
 from torch import nn
 
 STEPS, KILLED_AFTER = 9, 5
@@ -36,7 +37,7 @@ def make_loop(folder, start=0, **changes):
     torch.manual_seed(3)
     module = Drops()
     torch.manual_seed(start)  # a new process starts elsewhere in the stream of random numbers
-    settings = OptimSettings(
+    settings = Optim(
         steps=STEPS, ema_decay=0.9, precision="float32", **{"checkpoint_seconds": 1e-9, **changes}
     )
     return TrainingLoop(module, settings, folder, seed=7)
@@ -124,7 +125,7 @@ class Whereabouts(nn.Module):
 
 def test_batches_arrive_on_the_device_of_the_accelerator(tmp_path, monkeypatch):
     module = Whereabouts()
-    loop = TrainingLoop(module, OptimSettings(steps=2, precision="float32"), tmp_path, seed=1)
+    loop = TrainingLoop(module, Optim(steps=2, precision="float32"), tmp_path, seed=1)
     monkeypatch.setattr(
         type(loop.accelerator), "device", property(lambda self: torch.device("meta"))
     )

@@ -3,7 +3,6 @@
 import ast
 import json
 import re
-from dataclasses import fields
 
 import pytest
 import yaml
@@ -272,19 +271,22 @@ def test_reach_of_the_crops_centre_that_leaves_the_frame_is_refused(value):
         check_config(with_change(nested("crop.centre_fraction", value)))
 
 
-def test_settings_match_the_classes_that_read_them():
-    """A key of the config that no class reads, or the other way round, is a silent default."""
-    from galaxy_lvm.multitask.degrade import BlurRecipe, MaskRecipe
-    from galaxy_lvm.training.augment import ViewRecipe
-    from galaxy_lvm.training.loop import OptimSettings
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("pretrain.batch_size", 6),
+        ("multitask.batch_size", 10),
+        ("multitask.image_batch_size", 2),
+        ("lenses.detector.batch_size", 7),
+    ],
+)
+def test_a_batch_that_the_gpus_cannot_share_equally_is_refused(key, value):
+    fitting = with_change(nested(key, value))
+    check_config(fitting | {"gpus": 1})
+    with pytest.raises(ConfigError, match=rf" {re.escape(key)}: {value} is no multiple of gpus"):
+        check_config(fitting | {"gpus": 4})
+    check_config(with_change(nested(key, 8)) | {"gpus": 4})
 
-    config = check_config(SMALLEST)
-    pairs = [
-        (config["restoration"], BlurRecipe, set()),
-        (config["reconstruction"], MaskRecipe, set()),
-        (config["pretrain"]["optim"], OptimSettings, set()),
-        (config["pretrain"]["views"], ViewRecipe, {"side_pix"}),
-    ]
-    for part, settings_class, elsewhere in pairs:
-        names = {field.name for field in fields(settings_class)}
-        assert set(part) == names - elsewhere, settings_class.__name__
+
+def test_detectors_that_nobody_trains_need_no_fitting_batch():
+    check_config(with_change({"lenses": {"fields": {"source": "none"}}}) | {"gpus": 64})

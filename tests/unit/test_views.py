@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from galaxy_lvm.training.augment import ViewRecipe, random_views, resize
+from galaxy_lvm.core.config.training import Views
+from galaxy_lvm.training.augment import random_views, resize
 
-STILL = {"shift": 0.0, "brightness": 0.0, "colour": 0.0, "noise_sigma": 0.0}
+STILL = {"shift": 0.0, "stretch": 0.0, "brightness": 0.0, "colour": 0.0, "noise_sigma": 0.0}
 
 
 def sine(side_pix, period_pix):
@@ -23,8 +24,10 @@ def amplitude(views):
 
 
 def views_of(images, side_pix, n=12, zoom=1.0):
-    recipe = ViewRecipe(side_pix=side_pix, zoom_min=zoom, zoom_max=zoom, **STILL)
-    return random_views(images.repeat(n, 1, 1, 1), recipe, torch.Generator().manual_seed(0))
+    recipe = Views(zoom_min=zoom, zoom_max=zoom, **STILL)
+    return random_views(
+        images.repeat(n, 1, 1, 1), recipe, side_pix, torch.Generator().manual_seed(0)
+    )
 
 
 # A view of 32 pixels of 128 shows no wave shorter than 8 pixels, one of 64 of 96 none below 3.

@@ -1,13 +1,13 @@
 """New images through the encoder that the stored features came from; the only torch here."""
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
+from galaxy_lvm.core.config.fewshot import Features
 from galaxy_lvm.core.errors import DataError
-from galaxy_lvm.features.extract import FeatureExtractor, FeatureSettings
+from galaxy_lvm.features.extract import FeatureExtractor
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.training.backbones import build_encoder
 from galaxy_lvm.training.model_specs import model_specs
@@ -17,7 +17,7 @@ _TOLERANCE = 0.05
 _N_COMPARED = 4
 
 
-def lvm_extractor(weights: str | os.PathLike, settings: Mapping[str, Any]) -> FeatureExtractor:
+def lvm_extractor(weights: str | os.PathLike, settings: Features) -> FeatureExtractor:
     """Return what turns crops into the run's feature vectors.
 
     Parameters
@@ -25,12 +25,11 @@ def lvm_extractor(weights: str | os.PathLike, settings: Mapping[str, Any]) -> Fe
     weights
         The run's LVM.
     settings
-        The config's section `features`; see `FeatureSettings`.
+        How the stored vectors were extracted.
     """
-    feature_settings = FeatureSettings(**settings)
     spec = model_specs([{"model": "lvm_frozen"}])[0]
-    encoder = build_encoder(spec, feature_settings.view_side_pix, weights)
-    return FeatureExtractor(encoder, feature_settings)
+    encoder = build_encoder(spec, settings.view_side_pix, weights)
+    return FeatureExtractor(encoder, settings)
 
 
 def check_same_encoder(

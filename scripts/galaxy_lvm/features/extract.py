@@ -4,7 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from galaxy_lvm.core.config.fewshot import Features
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log, progress
 from galaxy_lvm.core.state import atomic_path, state_folder
@@ -21,24 +22,6 @@ from galaxy_lvm.training.augment import dihedral, resize, to_float
 from galaxy_lvm.training.backbones import build_encoder, feature_dim
 from galaxy_lvm.training.loop import make_accelerator
 from galaxy_lvm.training.model_specs import ModelSpec
-
-
-@dataclass(frozen=True)
-class FeatureSettings:
-    """How features are extracted."""
-
-    view_side_pix: int = 64
-    """Side to which crops are resized."""
-    n_orientations: int = 4
-    """Symmetries of the square, 1 to 8, over which a galaxy's vector is averaged."""
-    batch_size: int = 32
-    """Crops per call of the network; small batches stay in a processor's cache."""
-    block_crops: int = 512
-    """Crops read at a time, in one piece; the next piece is read meanwhile."""
-    shard_crops: int = 50_000
-    """Crops per shard: what a kill may lose, and what lies in memory."""
-    precision: str = "auto"
-    """`float32`, `bfloat16`, or `auto`: bfloat16 where the device computes in it."""
 
 
 class FeatureExtractor:
@@ -57,7 +40,7 @@ class FeatureExtractor:
     def __init__(
         self,
         encoder: nn.Module,
-        settings: FeatureSettings,
+        settings: Features,
         accelerator: Accelerator | None = None,
     ) -> None:
         self.settings = settings
@@ -89,7 +72,7 @@ def extract_features(
     features_path: str | os.PathLike,
     state_root: str | os.PathLike,
     recipe_version: int,
-    settings: FeatureSettings,
+    settings: Features,
 ) -> None:
     """Extract the features of every crop of a file; go on after a kill from the shards at hand.
 
@@ -117,11 +100,13 @@ def extract_features(
     """
     start = time.monotonic()
     torch.manual_seed(0)  # an encoder without weights is the same in every process
-    extractor = FeatureExtractor(build_encoder(spec, settings.view_side_pix, lvm_weights), settings)
+    encoder = build_encoder(spec, settings.view_side_pix, lvm_weights)
+    extractor = FeatureExtractor(encoder, settings)
     accelerator = extractor.accelerator
     own = lvm_weights if spec.is_lvm else spec.weights
     sources = [crops_path, *([own] if own and Path(own).exists() else [])]
-    folder = state_folder(state_root, recipe_version, [asdict(spec), asdict(settings)], sources)
+    about = [asdict(spec), settings.model_dump()]
+    folder = state_folder(state_root, recipe_version, about, sources)
     with CropStore(crops_path) as store:
         edges = _shards(len(store), settings.shard_crops)
         if not edges:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from galaxy_lvm.core.config.extensions import Outliers
+from galaxy_lvm.core.config.fewshot import Features
 from galaxy_lvm.core.logs import log, progress
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.features.encode import check_same_encoder, lvm_extractor
@@ -71,7 +72,7 @@ def score_oddities(
     lvm: str | os.PathLike,
     detectors: OutlierDetectors,
     settings: Outliers,
-    feature_settings: Outliers,
+    feature_settings: Features,
     seed: int,
 ) -> pd.DataFrame:
     """Make oddities from test galaxies, encode them and score them.

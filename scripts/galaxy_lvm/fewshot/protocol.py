@@ -15,29 +15,28 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from galaxy_lvm.core.config.fewshot import FewShotSections
 from galaxy_lvm.core.logs import log, progress
-from galaxy_lvm.core.state import atomic_path, state_folder
+from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.fewshot.scores import EXPERIMENT, TASK, condition_of, few_shot_scores
 from galaxy_lvm.fewshot.subsets import draw_subset, usable_sizes
 from galaxy_lvm.fewshot.trainers import HeadTrainer, HogTrainer
 from galaxy_lvm.report.results import long_rows, write_results
 from galaxy_lvm.survey.splits_table import Galaxies, Splits
+from galaxy_lvm.training.job import NetworkFiles
 from galaxy_lvm.training.model_specs import ModelSpec
 from galaxy_lvm.training.network import Fit, NetworkTrainer
-from galaxy_lvm.training.network_settings import FewShotSettings
+from galaxy_lvm.training.network_settings import protocol_of
 
 
 def train_few_shot(
     spec: ModelSpec,
-    splits_path: str | os.PathLike,
-    crops_path: str | os.PathLike,
+    files: NetworkFiles,
     features_path: str | os.PathLike | None,
     lvm_path: str | os.PathLike | None,
-    settings: FewShotSettings,
+    settings: FewShotSections,
     seeds: Sequence[int],
-    state_root: str | os.PathLike,
-    recipe_version: int,
     metrics_path: str | os.PathLike,
     predictions_path: str | os.PathLike,
 ) -> None:
@@ -50,33 +49,28 @@ def train_few_shot(
     ----------
     spec
         The model.
-    splits_path, crops_path
-        Labelled dataset.
+    files
+        The dataset, and where the unfinished lies.
     features_path
         Features of a frozen encoder; None for other models.
     lvm_path
         The run's LVM, for the models that need it.
     settings
-        The protocol.
+        Sizes and protocol.
     seeds
         Repetitions to do here.
-    state_root
-        Folder for what is unfinished.
-    recipe_version
-        Of the rule; what other versions left unfinished is not taken up.
     metrics_path, predictions_path
         Long table (CSV) and class probabilities of every test galaxy (parquet) to write.
     """
-    table = Splits(splits_path)
+    table = Splits(files.splits)
     splits, class_names = table.all_labelled(), table.class_names
-    sizes, skipped = usable_sizes(splits["train"].labels, class_names, settings.sizes)
+    sizes, skipped = usable_sizes(splits["train"].labels, class_names, settings.fewshot.sizes)
     for size, reason in skipped.items():
         log.warning("%d per class left out, too few training galaxies: %s", size, reason)
-    sources = [splits_path, crops_path, features_path, lvm_path, spec.weights_file]
     # The seeds are in the key: jobs for other seeds run beside this one, and each removes its own.
-    about = [asdict(spec), asdict(settings), [int(seed) for seed in seeds]]
-    folder = state_folder(state_root, recipe_version, about, sources)
-    trainer = _trainer(spec, crops_path, features_path, lvm_path, settings, splits, class_names)
+    about = [asdict(spec), settings.model_dump(), [int(seed) for seed in seeds]]
+    folder = files.state(about, [features_path, lvm_path, spec.weights_file])
+    trainer = _trainer(spec, files.crops, features_path, lvm_path, settings, splits, class_names)
     rows, tables = [], []
     tasks = list(itertools.product(sizes, seeds))
     for size, seed in progress(tasks, desc=spec.label, unit="trainings"):
@@ -115,16 +109,17 @@ def _trainer(
     crops_path: str | os.PathLike,
     features_path: str | os.PathLike | None,
     lvm_path: str | os.PathLike | None,
-    settings: FewShotSettings,
+    settings: FewShotSections,
     splits: dict[str, Galaxies],
     class_names: Sequence[str],
 ) -> "NetworkTrainer | HeadTrainer | HogTrainer":
     if not spec.is_network:
-        return HogTrainer(crops_path, settings.logistic_c, splits["test"])
+        return HogTrainer(crops_path, settings.fewshot.logistic_c, splits["test"])
     if spec.frozen:
         store = FeatureStore.open(features_path)
-        return HeadTrainer(store, settings, splits, len(class_names))
-    return NetworkTrainer(spec, crops_path, lvm_path, settings, splits["test"], len(class_names))
+        return HeadTrainer(store, settings.fewshot, splits, len(class_names))
+    protocol, test = protocol_of(settings), splits["test"]
+    return NetworkTrainer(spec, crops_path, lvm_path, protocol, test, len(class_names))
 
 
 def _save_fit(path: Path, fit: Fit) -> None:

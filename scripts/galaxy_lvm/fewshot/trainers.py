@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 from torch.nn import functional
 
+from galaxy_lvm.core.config.fewshot import NetworkChoices
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.multitask.classical import hog_features
@@ -18,7 +19,6 @@ from galaxy_lvm.multitask.heads import ClassifierHead
 from galaxy_lvm.survey.splits_table import Galaxies
 from galaxy_lvm.training.feed import CropImages
 from galaxy_lvm.training.network import BestWeights, Fit, cross_entropy
-from galaxy_lvm.training.network_settings import FewShotSettings
 
 HEAD_VALIDATE_EVERY = 5
 
@@ -46,7 +46,7 @@ class HeadTrainer:
     def __init__(
         self,
         store: FeatureStore,
-        settings: FewShotSettings,
+        settings: NetworkChoices,
         splits: dict[str, Galaxies],
         n_classes: int,
     ) -> None:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,10 +10,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from galaxy_lvm.core.config.training import Optim
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.core.state import state_folder
 from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.lenses.detector import (
     DetectorConfig,
@@ -34,7 +33,7 @@ from galaxy_lvm.survey.fields import (
 )
 from galaxy_lvm.training.augment import dihedral, to_float
 from galaxy_lvm.training.feed import Sampler, local_share
-from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, make_accelerator
+from galaxy_lvm.training.job import JobFiles, TrainingJob
 
 log = logging.getLogger("galaxy_lvm")
 
@@ -72,7 +71,7 @@ class DetectorSettings:
     colour: float = 0.05
     """Largest relative change of one channel of it."""
     optim: dict[str, Any] | None = None
-    """Fields of OptimSettings."""
+    """Fields of `Optim`."""
 
     def __post_init__(self) -> None:
         """Refuse anchors that do not fit the levels."""
@@ -137,10 +136,7 @@ def train_detector(
     lvm_path: str | os.PathLike | None,
     settings: DetectorSettings,
     seed: int,
-    state_root: str | os.PathLike,
-    recipe_version: int,
-    weights_path: str | os.PathLike,
-    history_path: str | os.PathLike,
+    files: JobFiles,
     detections_path: str | os.PathLike,
 ) -> None:
     """Train one detector and search the validation and test fields; resumes after a kill.
@@ -159,54 +155,37 @@ def train_detector(
         Shape and protocol.
     seed
         Seed of this repetition.
-    state_root
-        Folder for checkpoints.
-    recipe_version
-        Of the rule; what other versions left unfinished is not taken up.
-    weights_path, history_path, detections_path
-        Weights (safetensors, with a card), losses per step (CSV), detections (parquet) to write.
+    files
+        What to write, and where the unfinished lies.
+    detections_path
+        Detections (parquet) to write.
 
     Raises
     ------
     DataError
         If there are fewer training fields than asked for, or no lens in them.
     """
-    start = time.monotonic()
     store = FieldStore(fields_path)
     rows = training_rows(store, n_train, derive_seed(seed, "lenses", "subset"))
-    optim = OptimSettings(**(settings.optim or {}))
-    accelerator = make_accelerator(optim.precision)
-    start_seed = derive_seed(seed, "lenses", backbone)
-    torch.manual_seed(start_seed)
+    optim = Optim(**(settings.optim or {}))
+    job = TrainingJob(optim, derive_seed(seed, "lenses", backbone), files)
     lvm = load_lvm(lvm_path) if backbone == "lvm" else None
     detector = LensDetector(detector_config(store, rows, backbone, lvm, settings))
     if lvm is not None:
         detector.levels.encoder.load_state_dict(lvm.encoder.state_dict())
     chosen = [backbone, n_train, asdict(settings), seed]
-    state = state_folder(state_root, recipe_version, chosen, [fields_path, lvm_path])
-    loop = TrainingLoop(detector, optim, state, start_seed, accelerator)
-    feed = FieldFeed(
-        store,
-        rows,
-        settings,
-        derive_seed(seed, "lenses", "feed"),
-        accelerator.process_index,
-        accelerator.num_processes,
-    )
+    job.prepare(detector, chosen, [fields_path, lvm_path])
+    feed = FieldFeed(store, rows, settings, derive_seed(seed, "lenses", "feed"), **job.place)
     log.info("%s: %d training fields, %d steps of %d", backbone, n_train, optim.steps,
              settings.batch_size)  # fmt: skip
-    loop.run(lambda step: feed.batch(step, accelerator.device), desc=f"{backbone} on {n_train}")
-    loop.finish()
-    if not accelerator.is_main_process:
-        return
-    table = pd.concat([detect_in(store, split, detector) for split in ("val", "test")])
-    table = table.assign(model=backbone, n_train=n_train, seed=seed)
-    save_table(detections_path, table)
-    save_table(history_path, pd.DataFrame(loop.history))
+    job.run(feed.batch, f"{backbone} on {n_train}")
+    if job.is_main:
+        table = pd.concat([detect_in(store, split, detector) for split in ("val", "test")])
+        table = table.assign(model=backbone, n_train=n_train, seed=seed)
+        save_table(detections_path, table)
     card = {"detector": asdict(settings), "n_train": n_train, "seed": seed}
     card |= {"fields": str(fields_path), "lvm_weights": str(lvm_path) if lvm else None}
-    save_detector(weights_path, detector, {**card, "seconds": round(time.monotonic() - start, 1)})
-    loop.forget()
+    job.write(save_detector, detector, card)
 
 
 def training_rows(store: FieldStore, n_train: int, seed: int) -> np.ndarray:

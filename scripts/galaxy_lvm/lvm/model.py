@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from galaxy_lvm.core.config.training import Lvm
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.lvm.norms import NORM_CHOICES, norm_layer, set_domain
 from galaxy_lvm.lvm.swin import DownSample, DualUpSample, PatchEmbed, SwinStage
@@ -198,24 +199,21 @@ class LVM(nn.Module):
         return self.decoder(self.encoder(x, domain), x)
 
 
-def build_config(settings: dict) -> LVMConfig:
+def build_config(settings: Lvm) -> LVMConfig:
     """Return the shape that the config's section `lvm` describes: a preset and its overrides.
 
     Parameters
     ----------
     settings
-        `preset` (a key of PRESETS) and any field of LVMConfig; None keeps the preset's value.
+        The section; None keeps the preset's value.
 
     Raises
     ------
     ConfigError
-        For an unknown preset or a shape that cannot be built.
+        For a shape that cannot be built.
     """
-    overrides = {key: value for key, value in settings.items() if value is not None}
-    preset = overrides.pop("preset")
-    if preset not in PRESETS:
-        raise ConfigError(f"lvm.preset: {preset!r} is none of {sorted(PRESETS)}")
-    return LVMConfig(**{**asdict(PRESETS[preset]), **overrides})
+    overrides = settings.model_dump(exclude={"preset"}, exclude_none=True)
+    return LVMConfig(**{**asdict(PRESETS[settings.preset]), **overrides})
 
 
 def count_parameters(module: nn.Module) -> int:

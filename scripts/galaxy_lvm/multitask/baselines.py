@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from galaxy_lvm.core.config.tasks import Baselines, Blur, Mask
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.multitask.classical import (
-    BaselineSettings,
     BlurredSet,
     Tuned,
     tune_hog_logistic,
@@ -18,7 +18,6 @@ from galaxy_lvm.multitask.classical import (
     tune_richardson_lucy,
     tune_wiener,
 )
-from galaxy_lvm.multitask.degrade import BlurRecipe, MaskRecipe
 from galaxy_lvm.multitask.tasks import reconstruction_test_sets, restoration_test_set
 from galaxy_lvm.report.metrics import (
     classification_metrics,
@@ -49,7 +48,7 @@ def classification_baseline(
     val: tuple[np.ndarray, np.ndarray, list[str]],
     test: tuple[np.ndarray, np.ndarray, list[str]],
     n_classes: int,
-    settings: BaselineSettings,
+    settings: Baselines,
     seed: int,
 ) -> Scored:
     """Return the scores of HOG features with a logistic regression.
@@ -92,8 +91,8 @@ def restoration_baselines(
     val: np.ndarray,
     test: np.ndarray,
     ids: list[str],
-    recipe: BlurRecipe,
-    settings: BaselineSettings,
+    recipe: Blur,
+    settings: Baselines,
     seed: int,
 ) -> Iterator[Scored]:
     """Yield the scores of the blurred images and of the two deconvolutions.
@@ -125,8 +124,8 @@ def reconstruction_baselines(
     val: np.ndarray,
     test: np.ndarray,
     ids: list[str],
-    recipe: MaskRecipe,
-    settings: BaselineSettings,
+    recipe: Mask,
+    settings: Baselines,
     seed: int,
 ) -> Iterator[Scored]:
     """Yield the scores of the masked images and of the best inpainting, for every condition.
@@ -148,7 +147,7 @@ def reconstruction_baselines(
 def classical_errors(
     restoration: tuple[np.ndarray, BlurredSet],
     reconstruction: tuple[np.ndarray, np.ndarray, np.ndarray],
-    settings: BaselineSettings,
+    settings: Baselines,
 ) -> dict[str, float]:
     """Return the mean squared errors that classical methods reach where they know everything.
 

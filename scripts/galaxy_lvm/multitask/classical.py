@@ -4,7 +4,6 @@ They keep the comparison honest: each is given what it may know (the PSF and the
 every image) and is tuned on the validation split, never on the test split.
 """
 
-import numbers
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -17,13 +16,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from galaxy_lvm.core.config.tasks import Baselines, Blur
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.multitask.degrade import (
     LARGEST_8_BIT_VALUE,
-    BlurRecipe,
     apply_transfer,
     from_modes,
     moffat_psf,
+    psf_side_pix,
     psf_transfer,
     to_modes,
 )
@@ -34,67 +34,6 @@ INPAINTING_METHODS = ("telea", "navier_stokes", "biharmonic")
 _INPAINTING_RADIUS_PIX = 3
 _BATCH = 16  # images deconvolved together: their cosine modes stay in the processor's cache
 _FLOOR = 1e-3  # brightness below which a Richardson-Lucy ratio is noise
-
-
-@dataclass(frozen=True)
-class BaselineSettings:
-    """What the classical baselines may choose from on the validation split.
-
-    Raises
-    ------
-    ConfigError
-        If a value is impossible; the message names the field.
-    """
-
-    n_image_val: int = 32
-    """Validation galaxies that the image baselines are tuned on, at least 1."""
-    n_class_train: int = 20000
-    """Labelled training galaxies of the classifier, at least 2; all where there are fewer."""
-    logistic_c: Sequence[float] = (0.0001, 0.001, 0.01, 0.1)
-    """Inverse regularisation strengths of the logistic regression, above 0."""
-    richardson_lucy_iterations: Sequence[int] = (2, 3, 5, 8, 12, 20, 30)
-    """Numbers of iterations, at least 1."""
-    denoise_strengths: Sequence[float] = (0.0, 0.3, 1.0)
-    """Strengths of the noise filter before Richardson-Lucy, at least 0; 0 leaves it out."""
-    wiener_strengths: Sequence[float] = (0.3, 1.0, 3.0)
-    """Factors on the noise power in the Wiener filter, above 0; 1 is optimal in theory."""
-    sky_offsets: Sequence[float] = (0.0, 0.1, 0.2, 0.3)
-    """Sky to subtract in units of the noise, at least 0: clipping at 0 lifts a dark sky."""
-    inpainting_methods: Sequence[str] = INPAINTING_METHODS
-    """Methods to choose from."""
-
-    def __post_init__(self) -> None:
-        """Refuse impossible values; lists from a config file become tuples."""
-        for name, low in (("n_image_val", 1), ("n_class_train", 2)):
-            _check_values(name, [getattr(self, name)], low, numbers.Integral)
-        iterations = self.richardson_lucy_iterations
-        _check_values("richardson_lucy_iterations", iterations, 1, numbers.Integral)
-        for name in ("logistic_c", "wiener_strengths"):
-            _check_values(name, getattr(self, name), np.nextafter(0.0, 1.0), numbers.Real)
-        for name in ("denoise_strengths", "sky_offsets"):
-            _check_values(name, getattr(self, name), 0.0, numbers.Real)
-        methods = self.inpainting_methods
-        if isinstance(methods, str) or not methods or not set(methods) <= set(INPAINTING_METHODS):
-            raise ConfigError(
-                f"inpainting_methods: {methods!r}, expected some of {list(INPAINTING_METHODS)}"
-            )
-        for name, value in vars(self).items():
-            if isinstance(value, list):
-                object.__setattr__(self, name, tuple(value))
-
-
-def _check_values(name: str, values: Sequence, low: float, kind: type) -> None:
-    good = (
-        isinstance(values, list | tuple)
-        and len(values) > 0
-        and all(
-            isinstance(v, kind) and not isinstance(v, bool) and low <= v < np.inf for v in values
-        )
-    )
-    if not good:
-        word = "whole numbers" if kind is numbers.Integral else "numbers"
-        limit = f"at least {low:g}" if low >= 1 or low == 0 else "above 0"
-        raise ConfigError(f"{name}: {values!r}, expected {word}, {limit}")
 
 
 @dataclass(frozen=True)
@@ -198,12 +137,10 @@ class BlurredSet:
     """float32 (N,): noise standard deviation on the [0, 1] scale."""
 
     @classmethod
-    def from_table(
-        cls, images: np.ndarray, table: pd.DataFrame, recipe: BlurRecipe
-    ) -> "BlurredSet":
+    def from_table(cls, images: np.ndarray, table: pd.DataFrame, recipe: Blur) -> "BlurredSet":
         """Work out the PSFs from the table that `blur_images` returns."""
         fwhm = table["fwhm_pix"].to_numpy()
-        psf = moffat_psf(fwhm, recipe.moffat_beta, recipe.psf_side_pix)
+        psf = moffat_psf(fwhm, recipe.moffat_beta, psf_side_pix(recipe))
         sigma = (table["noise_sigma"].to_numpy() / LARGEST_8_BIT_VALUE).astype(np.float32)
         return cls(images, psf_transfer(psf, *images.shape[1:3]), sigma)
 
@@ -283,7 +220,7 @@ def richardson_lucy(blurred: BlurredSet, iterations: Sequence[int]) -> dict[int,
     return {n: np.concatenate(parts) for n, parts in looks.items()}
 
 
-def tune_wiener(reference: np.ndarray, blurred: BlurredSet, settings: BaselineSettings) -> Tuned:
+def tune_wiener(reference: np.ndarray, blurred: BlurredSet, settings: Baselines) -> Tuned:
     """Choose the Wiener filter's strength and sky offset by the PSNR of validation images."""
     power = signal_power(reference)
     trials = []
@@ -301,7 +238,7 @@ def tune_wiener(reference: np.ndarray, blurred: BlurredSet, settings: BaselineSe
 
 
 def tune_richardson_lucy(
-    reference: np.ndarray, blurred: BlurredSet, settings: BaselineSettings, offset: float
+    reference: np.ndarray, blurred: BlurredSet, settings: Baselines, offset: float
 ) -> Tuned:
     """Choose iterations and noise filter by the PSNR of validation images.
 

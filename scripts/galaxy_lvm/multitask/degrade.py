@@ -6,14 +6,12 @@ nothing is padded and all images of a batch, each with its own kernel, are done 
 """
 
 import math
-import numbers
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import fft
 
+from galaxy_lvm.core.config.tasks import Blur, Mask
 from galaxy_lvm.core.errors import ConfigError, DataError
 
 LARGEST_8_BIT_VALUE = 255.0
@@ -27,78 +25,9 @@ KOLMOGOROV_BETA = 4.765
 _RADIUS_IN_FWHM = 4.0
 
 
-@dataclass(frozen=True)
-class BlurRecipe:
-    """How images of the restoration task are degraded (paper III.A).
-
-    Raises
-    ------
-    ConfigError
-        If a value is impossible; the message names the field.
-    """
-
-    fwhm_min_pix: float = 2.0
-    """Smallest full width at half maximum of the PSF, in (0, 64] pixels."""
-    fwhm_max_pix: float = 8.0
-    """Largest full width at half maximum, in [fwhm_min_pix, 64] pixels."""
-    noise_sigma_min: float = 1.0
-    """Smallest noise standard deviation, in [0, 255] on the 8-bit scale."""
-    noise_sigma_max: float = 15.0
-    """Largest noise standard deviation, in [noise_sigma_min, 255] on the 8-bit scale."""
-    moffat_beta: float = KOLMOGOROV_BETA
-    """Exponent of the Moffat profile, in (1, 100]; at 1 the total light would be infinite."""
-
-    def __post_init__(self) -> None:
-        """Refuse impossible values."""
-        _check_number("fwhm_min_pix", self.fwhm_min_pix, 0.0, 64.0, above=True)
-        _check_number("fwhm_max_pix", self.fwhm_max_pix, self.fwhm_min_pix, 64.0)
-        _check_number("noise_sigma_min", self.noise_sigma_min, 0.0, 255.0)
-        _check_number("noise_sigma_max", self.noise_sigma_max, self.noise_sigma_min, 255.0)
-        _check_number("moffat_beta", self.moffat_beta, 1.0, 100.0, above=True)
-
-    @property
-    def psf_side_pix(self) -> int:
-        """Side of the kernels, odd."""
-        return 2 * math.ceil(_RADIUS_IN_FWHM * self.fwhm_max_pix) + 1
-
-
-@dataclass(frozen=True)
-class MaskRecipe:
-    """How images of the reconstruction task are degraded (paper III.A, Table 4).
-
-    Raises
-    ------
-    ConfigError
-        If a value is impossible; the message names the field.
-    """
-
-    fraction_min: float = 0.0
-    """Smallest hidden share of an image, in [0, 1]."""
-    fraction_max: float = 0.7
-    """Largest hidden share, in [fraction_min, 1]."""
-    patch_sizes_pix: Sequence[int] = (4, 8, 16)
-    """Sides of the hidden squares; one is drawn per image. Whole pixels, at least 1."""
-
-    def __post_init__(self) -> None:
-        """Refuse impossible values; a list from a config file becomes a tuple."""
-        _check_number("fraction_min", self.fraction_min, 0.0, 1.0)
-        _check_number("fraction_max", self.fraction_max, self.fraction_min, 1.0)
-        sizes = self.patch_sizes_pix
-        if isinstance(sizes, str) or not isinstance(sizes, Sequence) or not sizes:
-            raise ConfigError(f"patch_sizes_pix: {sizes!r}, expected a list such as [4, 8, 16]")
-        for size in sizes:
-            if not isinstance(size, numbers.Integral) or isinstance(size, bool) or size < 1:
-                raise ConfigError(f"patch_sizes_pix: {size!r}, expected whole pixels, at least 1")
-        if len(set(sizes)) != len(sizes):
-            raise ConfigError(f"patch_sizes_pix: {list(sizes)} names a size twice")
-        object.__setattr__(self, "patch_sizes_pix", tuple(int(size) for size in sizes))
-
-
-def _check_number(name: str, value: float, low: float, high: float, above: bool = False) -> None:
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not number or not (low < value <= high or (value == low and not above)):
-        interval = f"{'(' if above else '['}{low:g}, {high:g}]"
-        raise ConfigError(f"{name}: {value!r}, expected a number in {interval}")
+def psf_side_pix(recipe: Blur) -> int:
+    """Return the side of the kernels, odd."""
+    return 2 * math.ceil(_RADIUS_IN_FWHM * recipe.fwhm_max_pix) + 1
 
 
 def moffat_psf(fwhm_pix: float | np.ndarray, beta: float, side_pix: int) -> np.ndarray:
@@ -198,7 +127,7 @@ def _check_images(images: np.ndarray) -> None:
 
 
 def blur_images(
-    images: np.ndarray, recipe: BlurRecipe, seed: int, first_index: int = 0
+    images: np.ndarray, recipe: Blur, seed: int, first_index: int = 0
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Blur every image with its own Moffat PSF and add Gaussian noise.
 
@@ -232,7 +161,7 @@ def blur_images(
         rng.standard_normal(out=noise[i], dtype=np.float32)
     fwhm = recipe.fwhm_min_pix + drawn[:, 0] * (recipe.fwhm_max_pix - recipe.fwhm_min_pix)
     sigma = recipe.noise_sigma_min + drawn[:, 1] * (recipe.noise_sigma_max - recipe.noise_sigma_min)
-    psf = moffat_psf(fwhm, recipe.moffat_beta, recipe.psf_side_pix)
+    psf = moffat_psf(fwhm, recipe.moffat_beta, psf_side_pix(recipe))
     blurred = apply_transfer(images, psf_transfer(psf, height, width))
     noise *= (sigma / LARGEST_8_BIT_VALUE).astype(np.float32)[:, None, None, None]
     blurred += noise
@@ -266,7 +195,8 @@ def patch_mask(
     ConfigError
         If an argument lies outside its range.
     """
-    _check_number("fraction", fraction, 0.0, 1.0)
+    if not 0 <= fraction <= 1:
+        raise ConfigError(f"fraction: {fraction}, expected a number in [0, 1]")
     if not 1 <= patch_pix <= side_pix:
         raise ConfigError(f"patch_pix: {patch_pix}, expected 1 to the image's {side_pix} pixels")
     cell = np.arange(side_pix) // patch_pix
@@ -281,7 +211,7 @@ def patch_mask(
 
 
 def mask_images(
-    images: np.ndarray, recipe: MaskRecipe, seed: int, first_index: int = 0
+    images: np.ndarray, recipe: Mask, seed: int, first_index: int = 0
 ) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
     """Hide random patches of every image; image i's mask depends on `seed` and i alone.
 

@@ -1,14 +1,14 @@
 """Figure 3: one encoder, three tasks, and how the strategies share out the steps."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from galaxy_lvm.core.config.tasks import TaskSections
 from galaxy_lvm.lvm.model import count_parameters
-from galaxy_lvm.multitask.degrade import BlurRecipe, MaskRecipe, blur_images, mask_images
+from galaxy_lvm.multitask.degrade import blur_images, mask_images
 from galaxy_lvm.multitask.heads import TASKS, MultitaskModel
 from galaxy_lvm.multitask.schedule import STRATEGIES, TaskSchedule
 from galaxy_lvm.report.boxes import FAINT, HEAD_PT, Box, Canvas, readable, tint
@@ -36,7 +36,7 @@ class Icons:
     """The same after the reconstruction task's."""
 
 
-def draw_multitask(model: MultitaskModel, sections: dict[str, Any]) -> Figure:
+def draw_multitask(model: MultitaskModel, sections: TaskSections) -> Figure:
     """Return figure 3.
 
     Parameters
@@ -44,12 +44,12 @@ def draw_multitask(model: MultitaskModel, sections: dict[str, Any]) -> Figure:
     model
         Built model whose encoder is trained; its weights are not looked at.
     sections
-        The config's sections multitask, classification, restoration and reconstruction.
+        The config's sections of the tasks.
     """
     return multitask_canvas(model, sections).figure
 
 
-def multitask_canvas(model: MultitaskModel, sections: dict[str, Any]) -> Canvas:
+def multitask_canvas(model: MultitaskModel, sections: TaskSections) -> Canvas:
     """Draw figure 3; see `draw_multitask`."""
     canvas = Canvas(PAGE_WIDTH_INCH, len(TASKS) * _ROW + _STRIP + 0.05)
     rows = [canvas.height - 0.46 - i * _ROW for i in range(len(TASKS))]
@@ -62,7 +62,7 @@ def multitask_canvas(model: MultitaskModel, sections: dict[str, Any]) -> Canvas:
     return canvas
 
 
-def make_icons(sections: dict[str, Any]) -> Icons:
+def make_icons(sections: TaskSections) -> Icons:
     """Return pictures of a two-armed spiral, degraded by the config's own recipes."""
     axis = np.linspace(-1, 1, _ICON_PIX, dtype=np.float32)
     x, y = np.meshgrid(axis, axis)
@@ -73,8 +73,8 @@ def make_icons(sections: dict[str, Any]) -> Icons:
     colours = np.array([[0.95, 0.75, 0.5], [0.6, 0.75, 1.0]], dtype=np.float32)
     galaxy = np.stack([bulge, disc], axis=-1) @ colours
     galaxy = np.clip(np.arcsinh(4 * galaxy) / 1.6, 0, 1).astype(np.float32)[None]
-    blurred, _ = blur_images(galaxy, BlurRecipe(**sections["restoration"]), seed=1)
-    masked, _, _ = mask_images(galaxy, MaskRecipe(**sections["reconstruction"]), seed=4)
+    blurred, _ = blur_images(galaxy, sections.restoration, seed=1)
+    masked, _, _ = mask_images(galaxy, sections.reconstruction, seed=4)
     return Icons(galaxy[0], blurred[0], masked[0])
 
 
@@ -92,17 +92,17 @@ def _encoder(canvas: Canvas, model: MultitaskModel, rows: list[float]) -> Box:
 
 
 def _inputs(
-    canvas: Canvas, sections: dict[str, Any], icons: Icons, encoder: Box, rows: list[float]
+    canvas: Canvas, sections: TaskSections, icons: Icons, encoder: Box, rows: list[float]
 ) -> None:
-    blur, mask = sections["restoration"], sections["reconstruction"]
-    side, patch = sections["classification"]["view_side_pix"], sections["multitask"]
-    sizes = ", ".join(str(s) for s in mask["patch_sizes_pix"])
+    blur, mask = sections.restoration, sections.reconstruction
+    side, patch = sections.classification.view_side_pix, sections.multitask
+    sizes = ", ".join(str(s) for s in mask.patch_sizes_pix)
     notes = {
         "classification": f"random views,\n{side} × {side} pix",
-        "restoration": f"FWHM {blur['fwhm_min_pix']:g}–{blur['fwhm_max_pix']:g} pix, "
-        f"σ {blur['noise_sigma_min']:g}–{blur['noise_sigma_max']:g}\n"
-        f"patches of {patch['patch_side_pix']} pix",
-        "reconstruction": f"{100 * mask['fraction_min']:g}–{100 * mask['fraction_max']:g} % "
+        "restoration": f"FWHM {blur.fwhm_min_pix:g}–{blur.fwhm_max_pix:g} pix, "
+        f"σ {blur.noise_sigma_min:g}–{blur.noise_sigma_max:g}\n"
+        f"patches of {patch.patch_side_pix} pix",
+        "reconstruction": f"{100 * mask.fraction_min:g}–{100 * mask.fraction_max:g} % "
         "hidden\n"
         f"in {sizes} pix squares",
     }
@@ -116,7 +116,7 @@ def _inputs(
 def _task(
     canvas: Canvas,
     model: MultitaskModel,
-    sections: dict[str, Any],
+    sections: TaskSections,
     icons: Icons,
     encoder: Box,
     task: str,
@@ -135,7 +135,7 @@ def _task(
     if task == "classification":
         n_classes = model.classifier.layers[-1].out_features
         canvas.text(picture.top[0], y, f"{n_classes} class\nscores", size=HEAD_PT)
-        smoothing = sections["classification"]["label_smoothing"]
+        smoothing = sections.classification.label_smoothing
         note = [f"label smoothing {smoothing:g}"] if smoothing else []
         canvas.box(loss, "Cross-entropy", note, COLOURS["purple"])
     else:
@@ -163,23 +163,23 @@ def _decoder_lines(model: MultitaskModel, task: str) -> list[str]:
     ]
 
 
-def _strategies(canvas: Canvas, sections: dict[str, Any]) -> None:
+def _strategies(canvas: Canvas, sections: TaskSections) -> None:
     """Draw who gets which share of the steps, from the schedules themselves."""
     top, gap = _STRIP - 0.12, 0.12
     width = (canvas.width - 2 * gap - 0.04) / len(STRATEGIES)
     for number, strategy in enumerate(STRATEGIES):
         x = 0.02 + number * (width + gap)
         active = strategy == "multi_active"
-        schedule = TaskSchedule(TASKS, active, sections["multitask"]["min_share"])
+        schedule = TaskSchedule(TASKS, active, sections.multitask.min_share)
         canvas.text(x, top, STRATEGY_NAMES[strategy], size=HEAD_PT + 0.5, weight="bold", ha="left")
         state = "encoder frozen" if strategy == "pre_train" else "encoder trained"
         canvas.text(x + width, top, state, ha="right", color=FAINT)
         _bar(canvas, schedule, x, top - 0.38, width)
         text = _rule(schedule, sections) if active else _equal(schedule)
         canvas.text(x, top - 0.5, text, ha="left", va="top", linespacing=1.45)
-    settings = sections["multitask"]
-    optim = settings["optim"]
-    text = f"{optim['steps']} steps of {settings['batch_size']} images, one task each"
+    settings = sections.multitask
+    optim = settings.optim
+    text = f"{optim.steps} steps of {settings.batch_size} images, one task each"
     canvas.text(0.02, 0.12, text, ha="left", va="bottom", color=FAINT)
 
 
@@ -232,9 +232,9 @@ def _equal(schedule: TaskSchedule) -> str:
     return f"equal shares throughout:\n{names}"
 
 
-def _rule(schedule: TaskSchedule, sections: dict[str, Any]) -> str:
+def _rule(schedule: TaskSchedule, sections: TaskSections) -> str:
     free = 1 - schedule.min_share * len(schedule.tasks)
-    every = sections["multitask"]["validate_every_steps"]
+    every = sections.multitask.validate_every_steps
     return (
         f"share = {schedule.min_share:g} + {free:.2g} × lag / sum of lags\n"
         f"on the validation split, every {every} steps\n"

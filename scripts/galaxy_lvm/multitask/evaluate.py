@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from galaxy_lvm.core.config.tasks import MultitaskRun
 from galaxy_lvm.multitask.heads import restored_images
 from galaxy_lvm.multitask.tasks import image_galaxies, image_test_sets
-from galaxy_lvm.multitask.train import MultitaskSettings, load_multitask
+from galaxy_lvm.multitask.train import load_multitask
 from galaxy_lvm.report.metrics import (
     classification_scores,
     image_metrics,
@@ -84,11 +85,11 @@ def evaluate_multitask(
         The run's seed: every training meets the same degraded images, resampled alike.
     """
     model, card = load_multitask(weights)
-    settings = MultitaskSettings(**card["settings"])
+    settings = MultitaskRun.model_validate(card["settings"])
     name, known = settings.strategy, test.labelled
     # In the precision of the training: twice as fast where that is bfloat16.
-    autocast = make_accelerator(settings.multitask["optim"]["precision"]).autocast
-    side_pix = settings.classification["view_side_pix"]
+    autocast = make_accelerator(settings.multitask.optim.precision).autocast
+    side_pix = settings.classification.view_side_pix
     shares = class_probabilities(
         model, test.images, side_pix, n_orientations, zooms, autocast=autocast
     )
@@ -104,7 +105,7 @@ def evaluate_multitask(
     predicted = shares.argmax(axis=1)
     scores = classification_scores(known.labels, predicted, len(test.class_names), seed)
     add("classification", "", known.ids, scores, right_or_wrong(known.labels, predicted))
-    sets = image_test_sets(test.drawn_images, settings.blur, settings.mask, seed)
+    sets = image_test_sets(test.drawn_images, settings.restoration, settings.reconstruction, seed)
     for task, condition, reference, degraded in sets:
         result = image_metrics(reference, restored_images(model, task, degraded, autocast=autocast))
         add(task, condition, test.drawn.ids, image_scores(result, seed), result)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from galaxy_lvm.core.config.tasks import Baselines, MultitaskRun
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.multitask.classical import (
-    BaselineSettings,
     BlurredSet,
     tune_richardson_lucy,
     tune_wiener,
@@ -15,7 +15,6 @@ from galaxy_lvm.multitask.degrade import patch_mask
 from galaxy_lvm.multitask.heads import MultitaskModel, restored_images
 from galaxy_lvm.multitask.reconstruction_figure import MaskedExample, RestoredExample
 from galaxy_lvm.multitask.tasks import restoration_test_set
-from galaxy_lvm.multitask.train import MultitaskSettings
 from galaxy_lvm.report.labels import STRATEGY_NAMES
 
 GALAXIES_PER_PATCH_SIZE = 2
@@ -23,7 +22,7 @@ GALAXIES_PER_PATCH_SIZE = 2
 
 def masked_examples(
     model: MultitaskModel,
-    settings: MultitaskSettings,
+    settings: MultitaskRun,
     originals: np.ndarray,
     labels: list[str],
     shares: Sequence[float],
@@ -46,7 +45,7 @@ def masked_examples(
     """
     cells = [
         (patch, number * GALAXIES_PER_PATCH_SIZE + i, share)
-        for number, patch in enumerate(settings.mask.patch_sizes_pix)
+        for number, patch in enumerate(settings.reconstruction.patch_sizes_pix)
         for i in range(GALAXIES_PER_PATCH_SIZE)
         for share in shares
     ]
@@ -63,11 +62,11 @@ def masked_examples(
 
 def restored_examples(
     model: MultitaskModel,
-    settings: MultitaskSettings,
+    settings: MultitaskRun,
     images: np.ndarray,
     labels: list[str],
     val: np.ndarray,
-    limits: BaselineSettings,
+    limits: Baselines,
     seed: int,
 ) -> list[RestoredExample]:
     """Blur galaxies; restore them by the network and by Richardson-Lucy, tuned on validation.
@@ -85,14 +84,15 @@ def restored_examples(
     seed
         The run's seed.
     """
-    reference, blurred, table = restoration_test_set(val, settings.blur, settings.seed, "val")
-    known = BlurredSet.from_table(blurred, table, settings.blur)
+    blur = settings.restoration
+    reference, blurred, table = restoration_test_set(val, blur, settings.seed, "val")
+    known = BlurredSet.from_table(blurred, table, blur)
     offset = tune_wiener(reference, known, limits).chosen["sky_offset"]
     classical = tune_richardson_lucy(reference, known, limits, offset)
-    reference, blurred, table = restoration_test_set(images, settings.blur, seed, "test")
+    reference, blurred, table = restoration_test_set(images, blur, seed, "test")
     columns = {
         "Blurred, noisy": blurred,
-        "Richardson-Lucy": classical.apply(BlurredSet.from_table(blurred, table, settings.blur)),
+        "Richardson-Lucy": classical.apply(BlurredSet.from_table(blurred, table, blur)),
         f"LVM, {STRATEGY_NAMES[settings.strategy]}": restored_images(model, "restoration", blurred),
     }
     return [

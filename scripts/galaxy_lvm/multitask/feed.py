@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from galaxy_lvm.core.config.tasks import MultitaskRun
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.multitask.degrade import BlurRecipe, MaskRecipe, blur_images, mask_images
+from galaxy_lvm.multitask.degrade import blur_images, mask_images
 from galaxy_lvm.multitask.heads import TASKS, MultitaskModel, restored_images
 from galaxy_lvm.multitask.schedule import TaskSchedule, task_lags
 from galaxy_lvm.report.metrics import classification_metrics
-from galaxy_lvm.training.augment import ViewRecipe, random_patches, random_views, to_float
+from galaxy_lvm.training.augment import random_patches, random_views, to_float
 from galaxy_lvm.training.feed import Sampler, local_share
 from galaxy_lvm.training.launch import told_by_main_process
 from galaxy_lvm.training.predict import class_probabilities
@@ -39,16 +40,8 @@ class MultitaskFeed:
         Training split. Classification uses its labelled galaxies, the image tasks all of them.
     schedule
         Deals out the steps.
-    views
-        Augmentation of the classification task.
-    blur, mask
-        Degradations of the image tasks.
-    batch_size
-        Images of one step of each task, over all processes.
-    patch_side_pix
-        Image tasks train on random patches of this side; full crops are used for evaluation.
-    mixup_alpha
-        Parameter of the Beta distribution with which two galaxies are blended; 0 turns it off.
+    settings
+        Views of the classification task, degradations of the image tasks, batch sizes.
     n_classes
         Number of classes.
     seed
@@ -61,30 +54,28 @@ class MultitaskFeed:
         self,
         train: TaskImages,
         schedule: TaskSchedule,
-        views: ViewRecipe,
-        blur: BlurRecipe,
-        mask: MaskRecipe,
-        batch_size: dict[str, int],
-        patch_side_pix: int,
-        mixup_alpha: float,
+        settings: MultitaskRun,
         n_classes: int,
         seed: int,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        self.train, self.schedule, self.views = train, schedule, views
-        self.blur, self.mask, self.patch_side_pix = blur, mask, patch_side_pix
-        self.mixup_alpha, self.n_classes, self.seed = mixup_alpha, n_classes, seed
+        self.train, self.schedule, self.settings = train, schedule, settings
+        self.n_classes, self.seed = n_classes, seed
         self.rank, self.world_size = rank, world_size
         self.labelled = np.flatnonzero(train.labels >= 0)
         sizes = {task: len(train.images) for task in TASKS} | {"classification": len(self.labelled)}
+        batch_sizes = settings.multitask.batch_sizes
         self.samplers = {
-            task: Sampler(sizes[task], batch_size[task], derive_seed(seed, "sampler", task))
+            task: Sampler(sizes[task], batch_sizes[task], derive_seed(seed, "sampler", task))
             for task in TASKS
         }
 
-    def batch(self, step: int) -> dict[str, Any]:
-        """Return the arguments of `MultitaskModel.forward` for this step."""
+    def batch(self, step: int, device: torch.device | str = "cpu") -> dict[str, Any]:
+        """Return the arguments of `MultitaskModel.forward` for this step.
+
+        Images are made on the CPU, whatever the device: the degradations are NumPy's.
+        """
         task, count = self.schedule.next_task()
         positions = local_share(self.samplers[task].positions(count), self.rank, self.world_size)
         seed = derive_seed(self.seed, task, count, self.rank)
@@ -94,11 +85,13 @@ class MultitaskFeed:
 
     def _classification(self, rows: np.ndarray, seed: int) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(seed)
-        images = random_views(to_float(self.train.images[rows]), self.views, generator)
+        how = self.settings.classification
+        crops = to_float(self.train.images[rows])
+        images = random_views(crops, how.views, how.view_side_pix, generator)
         labels = torch.from_numpy(self.train.labels[rows])
-        if self.mixup_alpha == 0:
+        if how.mixup_alpha == 0:
             return {"images": images, "target": labels}
-        share = np.random.default_rng(seed).beta(self.mixup_alpha, self.mixup_alpha)
+        share = np.random.default_rng(seed).beta(how.mixup_alpha, how.mixup_alpha)
         one_hot = functional.one_hot(labels, self.n_classes).float()
         return {
             "images": share * images + (1 - share) * images.flip(0),
@@ -108,12 +101,12 @@ class MultitaskFeed:
     def _image_task(self, task: str, rows: np.ndarray, seed: int) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(seed)
         crops = to_float(self.train.images[rows])
-        target, _ = random_patches(crops, self.patch_side_pix, generator)
+        target, _ = random_patches(crops, self.settings.multitask.patch_side_pix, generator)
         array = target.permute(0, 2, 3, 1).numpy()
         if task == "restoration":
-            degraded, _ = blur_images(array, self.blur, seed)
+            degraded, _ = blur_images(array, self.settings.restoration, seed)
         else:
-            degraded, _, _ = mask_images(array, self.mask, seed)
+            degraded, _, _ = mask_images(array, self.settings.reconstruction, seed)
         return {"images": to_float(degraded), "target": target}
 
 

@@ -1,17 +1,15 @@
 """The evaluation sets that every model is scored on: the same galaxies, the same degradations."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from galaxy_lvm.core.config.tasks import Blur, Mask
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.multitask.degrade import (
     LARGEST_8_BIT_VALUE,
-    BlurRecipe,
-    MaskRecipe,
     blur_images,
     mask_images,
 )
@@ -35,7 +33,7 @@ def as_float(images: np.ndarray) -> np.ndarray:
 
 
 def restoration_test_set(
-    images: np.ndarray, recipe: BlurRecipe, seed: int, split: str = "test"
+    images: np.ndarray, recipe: Blur, seed: int, split: str = "test"
 ) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
     """Return the restoration task's reference images, blurred images and their degradations.
 
@@ -63,7 +61,7 @@ def restoration_test_set(
 
 
 def reconstruction_test_sets(
-    images: np.ndarray, recipe: MaskRecipe, seed: int, split: str = "test"
+    images: np.ndarray, recipe: Mask, seed: int, split: str = "test"
 ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray, pd.DataFrame]]:
     """Return the reconstruction task's sets: all patch sizes mixed, and one set per patch size.
 
@@ -88,14 +86,14 @@ def reconstruction_test_sets(
     mixed = mask_images(reference, recipe, derive_seed(seed, "mask", split))
     sets = {"": (reference, *mixed)}
     for patch in recipe.patch_sizes_pix:
-        one_size = replace(recipe, patch_sizes_pix=(patch,))
+        one_size = recipe.model_copy(update={"patch_sizes_pix": (patch,)})
         result = mask_images(reference, one_size, derive_seed(seed, "mask", split, patch))
         sets[f"patch={patch}"] = (reference, *result)
     return sets
 
 
 def image_test_sets(
-    images: np.ndarray, blur: BlurRecipe, mask: MaskRecipe, seed: int
+    images: np.ndarray, blur: Blur, mask: Mask, seed: int
 ) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
     """Yield task, condition, reference and degraded images of every set of the test split."""
     reference, blurred, _ = restoration_test_set(images, blur, seed)

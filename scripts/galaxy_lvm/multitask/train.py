@@ -2,22 +2,15 @@
 
 import logging
 import os
-import time
-from dataclasses import dataclass, field
 from typing import Any
 
-import pandas as pd
-import torch
-
-from galaxy_lvm.core.errors import ConfigError
+from galaxy_lvm.core.config.tasks import MultitaskRun
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.core.state import atomic_path, state_folder
 from galaxy_lvm.lvm.model import LVM, LVMConfig
 from galaxy_lvm.lvm.norms import follow_clean_images
 from galaxy_lvm.lvm.weights import load_into, load_lvm, read_card, save_weights
 from galaxy_lvm.multitask.baselines import classical_errors
-from galaxy_lvm.multitask.classical import BaselineSettings, BlurredSet
-from galaxy_lvm.multitask.degrade import BlurRecipe, MaskRecipe
+from galaxy_lvm.multitask.classical import BlurredSet
 from galaxy_lvm.multitask.feed import (
     MultitaskFeed,
     TaskImages,
@@ -25,8 +18,8 @@ from galaxy_lvm.multitask.feed import (
     ValidationSets,
     validate,
 )
-from galaxy_lvm.multitask.heads import IMAGE_TASKS, TASKS, MultitaskModel
-from galaxy_lvm.multitask.schedule import FROM_SCRATCH, STRATEGIES, TaskSchedule
+from galaxy_lvm.multitask.heads import TASKS, MultitaskModel
+from galaxy_lvm.multitask.schedule import FROM_SCRATCH, TaskSchedule
 from galaxy_lvm.multitask.tasks import (
     image_galaxies,
     reconstruction_test_sets,
@@ -34,62 +27,26 @@ from galaxy_lvm.multitask.tasks import (
 )
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.splits_table import Splits
-from galaxy_lvm.training.augment import ViewRecipe
-from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, make_accelerator
+from galaxy_lvm.training.job import JobFiles, TrainingJob
+from galaxy_lvm.training.loop import TrainingLoop
 
 log = logging.getLogger("galaxy_lvm")
 
 
-@dataclass(frozen=True)
-class MultitaskSettings:
-    """The config's sections that a multitask training reads."""
-
-    strategy: str
-    """pre_train, multi_uniform, multi_active, or from_scratch to compare with."""
-    multitask: dict[str, Any]
-    """Section `multitask`."""
-    classification: dict[str, Any]
-    """Section `classification`."""
-    restoration: dict[str, Any]
-    """Section `restoration`: fields of BlurRecipe."""
-    reconstruction: dict[str, Any]
-    """Section `reconstruction`: fields of MaskRecipe."""
-    seed: int
-    """Seed of this training."""
-    baselines: dict[str, Any] = field(default_factory=dict)
-    """Section `baselines`: fields of BaselineSettings, for `lag: classical`."""
-
-    def __post_init__(self) -> None:
-        """Refuse an unknown strategy."""
-        known = (*STRATEGIES, FROM_SCRATCH)
-        if self.strategy not in known:
-            raise ConfigError(f"strategy {self.strategy!r} is none of {known}")
-
-    @property
-    def blur(self) -> BlurRecipe:
-        """Degradation of the restoration task."""
-        return BlurRecipe(**self.restoration)
-
-    @property
-    def mask(self) -> MaskRecipe:
-        """Degradation of the reconstruction task."""
-        return MaskRecipe(**self.reconstruction)
-
-
-def build_model(lvm: LVM, n_classes: int, settings: MultitaskSettings) -> MultitaskModel:
+def build_model(lvm: LVM, n_classes: int, settings: MultitaskRun) -> MultitaskModel:
     """Return the model of figure 3 on the encoder of `lvm`."""
     # Statistics that stay would be those of random weights where nothing was pretrained.
-    if settings.multitask["masked_statistics"] == "clean" or settings.strategy == FROM_SCRATCH:
+    if settings.multitask.masked_statistics == "clean" or settings.strategy == FROM_SCRATCH:
         follow_clean_images(lvm.encoder)
     return MultitaskModel(
         lvm,
         n_classes,
-        hidden_dim=settings.classification["hidden_dim"],
-        dropout=settings.classification["dropout"],
-        skip_connections=settings.multitask["skip_connections"],
-        residual=settings.multitask["residual"],
+        hidden_dim=settings.classification.hidden_dim,
+        dropout=settings.classification.dropout,
+        skip_connections=settings.multitask.skip_connections,
+        residual=settings.multitask.residual,
         frozen_encoder=settings.strategy == "pre_train",
-        label_smoothing=settings.classification["label_smoothing"],
+        label_smoothing=settings.classification.label_smoothing,
     )
 
 
@@ -97,11 +54,8 @@ def train_multitask(
     crops_path: str | os.PathLike,
     splits_path: str | os.PathLike,
     lvm_path: str | os.PathLike,
-    settings: MultitaskSettings,
-    state_root: str | os.PathLike,
-    recipe_version: int,
-    weights_path: str | os.PathLike,
-    history_path: str | os.PathLike,
+    settings: MultitaskRun,
+    files: JobFiles,
 ) -> None:
     """Train all tasks with one strategy; go on where an earlier run was killed.
 
@@ -113,65 +67,58 @@ def train_multitask(
         Pretrained weights; from_scratch takes only the shape of the LVM from them.
     settings
         What to train and how.
-    state_root
-        Folder for checkpoints; one sub-folder per combination of settings.
-    recipe_version
-        Of the rule; what other versions left unfinished is not taken up.
-    weights_path, history_path
-        Weights with their card, and the validation record (CSV: scores, lags, shares).
+    files
+        What to write (the history holds the validations: scores, lags, shares), and where the
+        unfinished lies.
     """
-    start = time.monotonic()
-    seed = derive_seed(settings.seed, "multitask")  # one seed for all strategies: equal starts
-    torch.manual_seed(seed)
-    optim = OptimSettings(**settings.multitask["optim"])
-    accelerator = make_accelerator(optim.precision)
+    optim = settings.multitask.optim
+    # One seed for all strategies: equal starts.
+    job = TrainingJob(optim, derive_seed(settings.seed, "multitask"), files)
     train, class_names = read_training_images(crops_path, splits_path)
+    model, lvm = starting_model(lvm_path, len(class_names), settings)
+    model.to(job.device)
+    sets = validation_sets(crops_path, splits_path, settings)
+    active = settings.strategy == "multi_active"
+    schedule = TaskSchedule(TASKS, active, settings.multitask.min_share)
+    monitor = ValidationMonitor(
+        schedule,
+        lambda: _score(job.loop, model, sets, settings, len(class_names)),
+        settings.multitask.validate_every_steps,
+        len(class_names),
+        settings.multitask.lag,
+    )
+    about = settings.model_dump()
+    job.prepare(model, about, [crops_path, splits_path, lvm_path], monitor)
+    seed = derive_seed(settings.seed, "feed")
+    feed = MultitaskFeed(train, schedule, settings, len(class_names), seed, **job.place)
+    log.info("%s: %d galaxies, %d steps", settings.strategy, len(train.labels), optim.steps)
+    job.run(feed.batch, settings.strategy, monitor.after_step)
+    card = {
+        "architecture": vars(lvm.config),
+        "classes": list(class_names),
+        "settings": about,
+        "pretrained": str(lvm_path),
+        "steps_per_task": schedule.counts,
+        "validation": monitor.records[-1] if monitor.records else None,
+    }
+    job.write(save_weights, model, card, monitor.records)
+
+
+def starting_model(
+    lvm_path: str | os.PathLike, n_classes: int, settings: MultitaskRun
+) -> tuple[MultitaskModel, LVM]:
+    """Return the model that a training starts from, and the LVM that it is built on."""
     lvm = load_lvm(lvm_path)
     if settings.strategy == FROM_SCRATCH:
         lvm = LVM(lvm.config)
-    lvm = with_drop_path(lvm, settings.multitask["drop_path"])
-    model = build_model(lvm, len(class_names), settings).to(accelerator.device)
-    sets = validation_sets(crops_path, splits_path, settings)
-    schedule = TaskSchedule(
-        TASKS, settings.strategy == "multi_active", settings.multitask["min_share"]
-    )
-    loop: TrainingLoop
-    monitor = ValidationMonitor(
-        schedule,
-        lambda: _score(loop, model, sets, settings, len(class_names)),
-        settings.multitask["validate_every_steps"],
-        len(class_names),
-        settings.multitask["lag"],
-    )
-    state = state_folder(
-        state_root, recipe_version, vars(settings), [crops_path, splits_path, lvm_path]
-    )
-    loop = TrainingLoop(model, optim, state, seed, accelerator, monitor)
-    feed = make_feed(train, schedule, settings, len(class_names), loop)
-    log.info("%s: %d galaxies, %d steps", settings.strategy, len(train.labels), optim.steps)
-    loop.run(feed.batch, monitor.after_step, desc=settings.strategy)
-    loop.finish()
-    log.info("%s took %.0f s", settings.strategy, time.monotonic() - start)
-    if accelerator.is_main_process:
-        with atomic_path(history_path) as temporary:
-            pd.DataFrame(monitor.records).to_csv(temporary, index=False)
-        card = {
-            "architecture": vars(lvm.config),
-            "classes": list(class_names),
-            "settings": vars(settings),
-            "pretrained": str(lvm_path),
-            "steps_per_task": schedule.counts,
-            "validation": monitor.records[-1] if monitor.records else None,
-            "seconds": round(time.monotonic() - start, 1),
-        }
-        save_weights(weights_path, model, card)
-        loop.forget()
+    lvm = with_drop_path(lvm, settings.multitask.drop_path)
+    return build_model(lvm, n_classes, settings), lvm
 
 
 def load_multitask(path: str | os.PathLike) -> tuple[MultitaskModel, dict[str, Any]]:
     """Return a trained multitask model and its card."""
     card = read_card(path)
-    settings = MultitaskSettings(**card["settings"])
+    settings = MultitaskRun.model_validate(card["settings"])
     model = build_model(LVM(LVMConfig(**card["architecture"])), len(card["classes"]), settings)
     load_into(model, path)
     return model.eval(), card
@@ -188,21 +135,23 @@ def read_training_images(
 
 
 def validation_sets(
-    crops_path: str | os.PathLike, splits_path: str | os.PathLike, settings: MultitaskSettings
+    crops_path: str | os.PathLike, splits_path: str | os.PathLike, settings: MultitaskRun
 ) -> ValidationSets:
     """Return the validation split's galaxies and degraded images; nothing here is of the test."""
-    splits, n_images = Splits(splits_path), settings.multitask["n_validation_images"]
+    splits, n_images = Splits(splits_path), settings.multitask.n_validation_images
     labelled = splits.labelled("val")
     with CropStore(crops_path) as crops:
         images = crops.of(labelled)
         some = crops.of(image_galaxies(splits, "val", n_images, settings.seed))
-    reference, blurred, table = restoration_test_set(some, settings.blur, settings.seed, "val")
-    whole, masked, mask, _ = reconstruction_test_sets(some, settings.mask, settings.seed, "val")[""]
+    blur = settings.restoration
+    reference, blurred, table = restoration_test_set(some, blur, settings.seed, "val")
+    how, seed = settings.reconstruction, settings.seed
+    whole, masked, mask, _ = reconstruction_test_sets(some, how, seed, "val")[""]
     classical: dict[str, float] = {}
-    if settings.multitask["lag"] == "classical" and settings.strategy == "multi_active":
-        known = BlurredSet.from_table(blurred, table, settings.blur)
-        choices = BaselineSettings(**settings.baselines)
-        classical = classical_errors((reference, known), (whole, masked, mask), choices)
+    if settings.multitask.lag == "classical" and settings.strategy == "multi_active":
+        known = BlurredSet.from_table(blurred, table, blur)
+        errors = (reference, known), (whole, masked, mask)
+        classical = classical_errors(*errors, settings.baselines)
     return ValidationSets(
         TaskImages(images, labelled.labels), (reference, blurred), (whole, masked), classical
     )
@@ -212,7 +161,7 @@ def _score(
     loop: TrainingLoop,
     model: MultitaskModel,
     sets: ValidationSets,
-    settings: MultitaskSettings,
+    settings: MultitaskRun,
     n_classes: int,
 ) -> dict[str, float]:
     """Validate the weights that would be kept, then go back to the ones in training."""
@@ -220,42 +169,11 @@ def _score(
         return validate(
             model,
             sets,
-            settings.classification["view_side_pix"],
+            settings.classification.view_side_pix,
             n_classes,
             device=loop.accelerator.device,
             autocast=loop.accelerator.autocast,
         )
-
-
-def batch_sizes(multitask: dict[str, Any]) -> dict[str, int]:
-    """Return the images of one step of each task, from the config's section `multitask`."""
-    of_images = multitask["image_batch_size"] or multitask["batch_size"]
-    return {task: of_images if task in IMAGE_TASKS else multitask["batch_size"] for task in TASKS}
-
-
-def make_feed(
-    train: TaskImages,
-    schedule: TaskSchedule,
-    settings: MultitaskSettings,
-    n_classes: int,
-    loop: TrainingLoop,
-) -> MultitaskFeed:
-    """Return what a training is fed, as the config's sections describe it."""
-    views = settings.classification
-    return MultitaskFeed(
-        train,
-        schedule,
-        ViewRecipe(side_pix=views["view_side_pix"], **views["views"]),
-        settings.blur,
-        settings.mask,
-        batch_sizes(settings.multitask),
-        settings.multitask["patch_side_pix"],
-        views["mixup_alpha"],
-        n_classes,
-        derive_seed(settings.seed, "feed"),
-        loop.accelerator.process_index,
-        loop.accelerator.num_processes,
-    )
 
 
 def with_drop_path(lvm: LVM, rate: float) -> LVM:

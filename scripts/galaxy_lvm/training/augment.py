@@ -1,46 +1,11 @@
 """Random views of galaxy crops: every orientation is as likely as any other on the sky."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from galaxy_lvm.core.errors import ConfigError
-
-
-@dataclass(frozen=True)
-class ViewRecipe:
-    """How a random view of a crop is drawn; ranges that are upside down are refused."""
-
-    side_pix: int = 64
-    """Side of the view in pixels."""
-    zoom_min: float = 0.8
-    """Smallest magnification; 1 shows the whole crop."""
-    zoom_max: float = 1.3
-    """Largest magnification."""
-    shift: float = 0.08
-    """Largest shift of the centre, as a fraction of the crop's side."""
-    stretch: float = 0.0
-    """Largest relative change of the axis ratio."""
-    brightness: float = 0.2
-    """Largest relative change of brightness."""
-    colour: float = 0.1
-    """Largest relative change of one channel against the others."""
-    contrast: float = 0.0
-    """Largest change of the exponent of the grey-level curve."""
-    noise_sigma: float = 0.02
-    """Largest standard deviation of added Gaussian noise; grey levels lie in [0, 1]."""
-    blur_fwhm_max_pix: float = 0.0
-    """Largest FWHM of an extra Gaussian blur, in pixels of the view."""
-
-    def __post_init__(self) -> None:
-        """Refuse impossible ranges."""
-        if not 0 < self.zoom_min <= self.zoom_max:
-            raise ConfigError(f"zoom_min {self.zoom_min} must be > 0 and <= zoom_max")
-        if self.side_pix < 8:
-            raise ConfigError(f"side_pix {self.side_pix} is below 8 pixels")
+from galaxy_lvm.core.config.training import Views
 
 
 def to_float(images: np.ndarray | Tensor, device: torch.device | str = "cpu") -> Tensor:
@@ -61,13 +26,15 @@ def resize(images: Tensor, side_pix: int) -> Tensor:
     )
 
 
-def random_views(images: Tensor, recipe: ViewRecipe, generator: torch.Generator) -> Tensor:
+def random_views(
+    images: Tensor, recipe: Views, side_pix: int, generator: torch.Generator
+) -> Tensor:
     """Return one random view (B, 3, side, side) of each image (B, 3, H, W) in [0, 1].
 
     Rotation by any angle, mirror, zoom, shift and stretch in one resampling; then brightness,
     colour, contrast, blur and noise. The generator alone decides: equal seeds, equal views.
     """
-    views = _resample(images, recipe, generator)
+    views = _resample(images, recipe, side_pix, generator)
     if recipe.blur_fwhm_max_pix > 0:
         views = _blur(views, recipe.blur_fwhm_max_pix, generator)
     views = _change_levels(views, recipe, generator)
@@ -108,7 +75,7 @@ def _uniform(
     return (low + (high - low) * torch.rand(n, generator=generator)).to(device)
 
 
-def _resample(images: Tensor, recipe: ViewRecipe, generator: torch.Generator) -> Tensor:
+def _resample(images: Tensor, recipe: Views, side_pix: int, generator: torch.Generator) -> Tensor:
     n, device = len(images), images.device
     angle = _uniform(n, 0, 2 * torch.pi, generator, device)
     log_zoom = _uniform(n, np.log(recipe.zoom_min), np.log(recipe.zoom_max), generator, device)
@@ -124,17 +91,17 @@ def _resample(images: Tensor, recipe: ViewRecipe, generator: torch.Generator) ->
     # Bilinear sampling alone would alias, and training would see other images than validation and
     # test. So a crop is reduced first where it is more than twice as fine as a view, sampled at
     # twice the view's side, and averaged.
-    fine = 2 * recipe.side_pix
+    fine = 2 * side_pix
     if images.shape[-1] > fine:
         images = functional.interpolate(
             images, size=(fine, fine), mode="bilinear", antialias=True, align_corners=False
         )
-    side = fine if images.shape[-1] > recipe.side_pix else recipe.side_pix
+    side = fine if images.shape[-1] > side_pix else side_pix
     grid = functional.affine_grid(theta, (n, 3, side, side), align_corners=False)
     views = functional.grid_sample(
         images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
-    return resize(views, recipe.side_pix)
+    return resize(views, side_pix)
 
 
 def _blur(views: Tensor, fwhm_max_pix: float, generator: torch.Generator) -> Tensor:
@@ -152,7 +119,7 @@ def _blur(views: Tensor, fwhm_max_pix: float, generator: torch.Generator) -> Ten
     return flat.reshape(n, channels, height, width)
 
 
-def _change_levels(views: Tensor, recipe: ViewRecipe, generator: torch.Generator) -> Tensor:
+def _change_levels(views: Tensor, recipe: Views, generator: torch.Generator) -> Tensor:
     n, device = len(views), views.device
     gain = 1 + _uniform(n, -recipe.brightness, recipe.brightness, generator, device)
     colour = 1 + recipe.colour * (2 * torch.rand(n, 3, generator=generator).to(device) - 1)

@@ -6,7 +6,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, send_to_device, set_seed
 from torch import Tensor, nn
 
-from galaxy_lvm.core.errors import ConfigError
+from galaxy_lvm.core.config.training import Optim
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import atomic_path
@@ -26,43 +25,6 @@ Losses = dict[str, Tensor]
 
 # Losses are brought from the device this many steps at a time: reading one waits for the device.
 STEPS_PER_FETCH = 16
-
-
-@dataclass(frozen=True)
-class OptimSettings:
-    """How weights are updated."""
-
-    steps: int
-    """Number of updates."""
-    learning_rate: float = 1e-3
-    """Peak of the cosine schedule."""
-    head_factor: float = 1.0
-    """Factor on the learning rate of all that is not in an `encoder`: heads start from nothing."""
-    optimizer: str = "adam"
-    """`adam` (the paper's) or `adamw`."""
-    weight_decay: float = 0.0
-    """Decay of matrices and filters; `adamw` only."""
-    warmup_fraction: float = 0.05
-    """Share of the steps over which the learning rate rises from 0."""
-    ema_decay: float = 0.0
-    """Decay per step of the running average of the weights that is kept; 0 keeps the last ones."""
-    clip_norm: float = 1.0
-    """Largest norm of the gradient; 0 does not limit it."""
-    precision: str = "auto"
-    """`float32`, `bfloat16`, or `auto`: bfloat16 where the device computes in it."""
-    compile: bool = False
-    """Compile the network; pays off in long runs on a GPU."""
-    checkpoint_seconds: float = 60.0
-    """Time between checkpoints."""
-
-    def __post_init__(self) -> None:
-        """Refuse settings that exclude one another."""
-        if self.optimizer not in ("adam", "adamw"):
-            raise ConfigError(f"optimizer: {self.optimizer!r} is neither 'adam' nor 'adamw'")
-        if self.optimizer == "adam" and self.weight_decay:
-            raise ConfigError("weight_decay: needs optimizer 'adamw'")
-        if self.steps < 1:
-            raise ConfigError(f"steps: {self.steps} is below 1")
 
 
 def make_accelerator(precision: str = "auto") -> Accelerator:
@@ -117,7 +79,7 @@ class TrainingLoop:
     def __init__(
         self,
         module: nn.Module,
-        settings: OptimSettings,
+        settings: Optim,
         state_dir: str | os.PathLike,
         seed: int,
         accelerator: Accelerator | None = None,
@@ -287,7 +249,7 @@ def decays(name: str, parameter: nn.Parameter) -> bool:
     return parameter.ndim > 1 and name.endswith("weight")
 
 
-def _make_optimizer(module: nn.Module, settings: OptimSettings) -> torch.optim.Optimizer:
+def _make_optimizer(module: nn.Module, settings: Optim) -> torch.optim.Optimizer:
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:

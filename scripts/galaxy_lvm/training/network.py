@@ -16,12 +16,12 @@ from torch.nn import functional
 
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.survey.splits_table import Galaxies
-from galaxy_lvm.training.augment import ViewRecipe, random_views, resize, to_float
+from galaxy_lvm.training.augment import random_views, resize, to_float
 from galaxy_lvm.training.backbones import build_encoder, feature_dim
 from galaxy_lvm.training.feed import CropImages, Sampler
-from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, make_accelerator
+from galaxy_lvm.training.loop import TrainingLoop, make_accelerator
 from galaxy_lvm.training.model_specs import ModelSpec
-from galaxy_lvm.training.network_settings import FewShotSettings
+from galaxy_lvm.training.network_settings import NetworkProtocol
 from galaxy_lvm.training.predict import class_probabilities, predict_in_batches
 
 
@@ -130,18 +130,17 @@ class NetworkTrainer:
         spec: ModelSpec,
         crops_path: str | os.PathLike,
         lvm_path: str | os.PathLike | None,
-        settings: FewShotSettings,
+        settings: NetworkProtocol,
         test: Galaxies,
         n_classes: int,
     ) -> None:
         self.spec, self.crops_path, self.lvm_path = spec, crops_path, lvm_path
         self.settings, self.n_classes = settings, n_classes
-        self.recipe = ViewRecipe(side_pix=settings.view_side_pix, **settings.views)
         self.test_crops = CropImages(crops_path, test.index)
-        tuned = settings.finetune_learning_rates if spec.pretrained else settings.learning_rates
+        how = settings.training
+        tuned = how.finetune_learning_rates if spec.pretrained else how.learning_rates
         self.rates = spec.learning_rates or tuned
-        precision = settings.optim.get("precision", "auto")
-        self.accelerator = make_accelerator(precision)
+        self.accelerator = make_accelerator(how.optim.precision)
 
     def fit(self, train: Galaxies, val: Galaxies, seed: int, state_dir: Path) -> Fit:
         """Train with every learning rate, keep the one with the best validation."""
@@ -170,9 +169,10 @@ class NetworkTrainer:
     ) -> tuple[Classifier, BestWeights]:
         settings, device = self.settings, self.accelerator.device
         seed = derive_seed(seed, "fewshot", self.spec.model)
-        module, optim = self._build(seed), self._optim(rate, len(train))
-        interval = max(1, round(settings.validate_every_fraction * optim.steps))
-        best, n_batch = BestWeights(), min(settings.batch_size, len(train))
+        module = self._build(seed)
+        optim = settings.optim(rate, len(train), self.spec.pretrained)
+        interval = max(1, round(settings.training.validate_every_fraction * optim.steps))
+        best, n_batch = BestWeights(), min(settings.training.batch_size, len(train))
         loop = TrainingLoop(module, optim, state_dir, seed, self.accelerator, best)
         sampler = Sampler(len(train), n_batch, seed)
 
@@ -181,7 +181,8 @@ class NetworkTrainer:
             images = to_float(crops["t"].take(positions), device)
             generator = torch.Generator().manual_seed(derive_seed(seed, "views", step))
             target = torch.as_tensor(train.labels[positions], device=device)
-            return {"images": random_views(images, self.recipe, generator), "target": target}
+            views = random_views(images, settings.views, settings.view_side_pix, generator)
+            return {"images": views, "target": target}
 
         def validate(step: int) -> None:
             if (step + 1) % interval == 0 or step + 1 == optim.steps:
@@ -207,17 +208,9 @@ class NetworkTrainer:
             encoder,
             feature_dim(encoder, settings.view_side_pix),
             self.n_classes,
-            settings.dropout,
+            settings.training.dropout,
             self.spec.pretrained,
             settings.label_smoothing,
-        )
-
-    def _optim(self, rate: float, n_galaxies: int) -> OptimSettings:
-        settings = self.settings
-        return OptimSettings(
-            **{**settings.optim, "steps": settings.steps(n_galaxies)},
-            learning_rate=rate,
-            head_factor=settings.finetune_head_factor if self.spec.pretrained else 1.0,
         )
 
     def _start_head(

@@ -1,92 +1,75 @@
-"""The protocol that all few-shot models share, as the config describes it."""
+"""The protocol that networks of one comparison share, from the sections that describe it."""
 
 import math
-from dataclasses import dataclass, field
-from typing import Any
 
-# Keys of the config's sections that are not about one training.
-_NOT_PROTOCOL = ("dataset", "models", "seeds_per_job")
+from pydantic import Field
 
-
-@dataclass(frozen=True)
-class HeadSettings:
-    """The fully connected head on frozen features: one layer, or two, as validation decides."""
-
-    hidden_dim: int = 256
-    """Width of the hidden layer of the head with two layers."""
-    weight_decays: tuple[float, ...] = (0.01, 1.0)
-    """AdamW's decays to choose from, for two layers."""
-    dropout: float = 0.2
-    """Share of hidden units left out in training."""
-    learning_rate: float = 1e-3
-    """Of AdamW, on the whole training set at once."""
-    steps: int = 150
-    """Updates at most; the best validation decides."""
+from galaxy_lvm.core.config.base import Section
+from galaxy_lvm.core.config.fewshot import NetworkChoices, NetworkSections
+from galaxy_lvm.core.config.tasks import ReferenceSections
+from galaxy_lvm.core.config.training import NetworkTraining, Optim, Views
 
 
-@dataclass(frozen=True)
-class FewShotSettings:
-    """The protocol that all models share."""
+class NetworkProtocol(Section):
+    """How every network of a comparison is trained and asked."""
 
-    sizes: tuple[int, ...] = (10, 30, 100)
-    """Training galaxies per class."""
-    n_seeds: int = 3
-    """Repetitions, each with training sets and starting weights of its own."""
-    batch_size: int = 16
-    """Galaxies per step."""
-    min_epochs: float = 3.0
-    """How often a network sees every galaxy at least; large training sets get more steps."""
-    validate_every_fraction: float = 0.2
-    """Share of the steps between validations; the weights of the best one are kept."""
-    learning_rates: tuple[float, ...] = (1e-3,)
-    """Peaks to choose from for a network from scratch."""
-    finetune_learning_rates: tuple[float, ...] = (1e-4,)
-    """Peaks to choose from for a pretrained encoder."""
-    finetune_head_factor: float = 1.0
-    """Learning rate of the new layer on a pretrained encoder, in units of the encoder's."""
-    dropout: float = 0.2
-    """Share of the features left out in training, before the last layer of a network."""
-    label_smoothing: float = 0.0
-    """Share of a label that is spread over all classes while a network learns."""
-    optim: dict[str, Any] = field(default_factory=dict)
-    """Fields of OptimSettings but the learning rates; `steps` is the least number of updates."""
-    views: dict[str, Any] = field(default_factory=dict)
-    """Fields of ViewRecipe but the side."""
-    head: HeadSettings = field(default_factory=HeadSettings)
-    """Head on frozen features."""
-    logistic_c: tuple[float, ...] = (0.0001, 0.001, 0.01, 0.1, 1.0)
-    """Single layer on frozen features or HOG: inverse strengths of the penalty to choose from."""
-    view_side_pix: int = 64
-    """Side of the images that a network sees."""
-    n_orientations: int = 1
-    """Symmetries of the square over which a network's class probabilities are averaged."""
-    zooms: tuple[float, ...] = (1.0,)
-    """Enlargements over which they are averaged too; 1 shows the whole crop."""
+    training: NetworkTraining = Field(description="steps, rates to choose from, optimiser")
+    views: Views = Field(description="random views in training")
+    view_side_pix: int = Field(description="side of the images that a network sees")
+    n_orientations: int = Field(description="orientations of a test galaxy that are averaged")
+    zooms: tuple[float, ...] = Field((1.0,), description="magnifications that are averaged too")
+    label_smoothing: float = Field(0.0, description="share of a label spread over all classes")
+    finetune_head_factor: float = Field(
+        description="learning rate of a new layer on a pretrained encoder, in the encoder's"
+    )
+    logistic_c: tuple[float, ...] = Field(
+        description="inverse strengths of the penalty on that layer to choose its start from"
+    )
 
     def steps(self, n_galaxies: int) -> int:
         """Return the number of updates on a training set: the same rule for every network."""
-        by_epochs = math.ceil(self.min_epochs * n_galaxies / self.batch_size)
-        return max(self.optim["steps"], by_epochs)
+        by_epochs = math.ceil(self.training.min_epochs * n_galaxies / self.training.batch_size)
+        return max(self.training.optim.steps, by_epochs)
+
+    def optim(self, rate: float, n_galaxies: int, pretrained: bool) -> Optim:
+        """Return how weights are updated with one of the learning rates to choose from."""
+        own = {
+            "steps": self.steps(n_galaxies),
+            "learning_rate": rate,
+            "head_factor": self.finetune_head_factor if pretrained else 1.0,
+        }
+        return self.training.optim.model_copy(update=own)
 
 
-def settings_from(sections: dict[str, Any]) -> FewShotSettings:
+def protocol_of(sections: NetworkSections) -> NetworkProtocol:
     """Return the protocol that the config's `fewshot` and `features` describe."""
-    values = {k: v for k, v in sections["fewshot"].items() if k not in _NOT_PROTOCOL}
-    head = HeadSettings(**_tuples(values.pop("head")))
-    optim = without_rates(values.pop("optim"))
-    return FewShotSettings(
-        **_tuples(values),
-        optim=optim,
-        head=head,
-        view_side_pix=sections["features"]["view_side_pix"],
-        n_orientations=sections["features"]["n_orientations"],
+    own = sections.fewshot
+    return NetworkProtocol(
+        training=own,
+        views=own.views,
+        view_side_pix=sections.features.view_side_pix,
+        n_orientations=sections.features.n_orientations,
+        finetune_head_factor=own.finetune_head_factor,
+        logistic_c=own.logistic_c,
     )
 
 
-def without_rates(optim: dict[str, Any]) -> dict[str, Any]:
-    """Return a section `optim` without learning rates: they are chosen, not set once."""
-    return {k: v for k, v in optim.items() if k not in ("learning_rate", "head_factor")}
+def reference_protocol(sections: ReferenceSections) -> NetworkProtocol:
+    """Return the protocol of the config's section `reference`.
 
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    What does not belong to a network is the LVM's: the random views, the side and the smoothing of
+    labels are those of `classification`, the views of a test galaxy those of `multitask`. Blending
+    of galaxies (`mixup_alpha`) is the LVM's alone. A new layer on a pretrained network is treated
+    as `fewshot` does when nothing is set.
+    """
+    lvm, as_usual = sections.classification, NetworkChoices()
+    return NetworkProtocol(
+        training=sections.reference,
+        views=lvm.views,
+        view_side_pix=lvm.view_side_pix,
+        n_orientations=sections.multitask.n_orientations,
+        zooms=sections.multitask.zooms,
+        label_smoothing=lvm.label_smoothing,
+        finetune_head_factor=as_usual.finetune_head_factor,
+        logistic_c=as_usual.logistic_c,
+    )

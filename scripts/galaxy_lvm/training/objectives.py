@@ -5,10 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from galaxy_lvm.core.errors import ConfigError
+from galaxy_lvm.core.config.training import Pretraining
 from galaxy_lvm.lvm.model import LVM
-
-OBJECTIVES = ("reconstruct", "masked", "contrastive")
 
 
 class Reconstruct(nn.Module):
@@ -51,8 +49,6 @@ class Masked(nn.Module):
 
     def __init__(self, lvm: LVM, fraction: float, patch_pix: int) -> None:
         super().__init__()
-        if not 0 < fraction < 1:
-            raise ConfigError(f"pretrain.mask_fraction: {fraction} is not between 0 and 1")
         self.lvm, self.fraction, self.patch_pix = lvm, fraction, patch_pix
 
     def forward(self, views: list[Tensor], seed: int) -> dict[str, Tensor]:
@@ -86,8 +82,6 @@ class Contrastive(nn.Module):
 
     def __init__(self, lvm: LVM, temperature: float, projection_dim: int = 128) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise ConfigError(f"pretrain.temperature: {temperature} is not above 0")
         self.lvm, self.temperature = lvm, temperature
         dim = lvm.encoder.feature_dim
         self.projector = nn.Sequential(
@@ -134,19 +128,10 @@ def square_mask(n: int, side_pix: int, patch_pix: int, fraction: float, seed: in
     return torch.from_numpy(hidden[:, None, :side_pix, :side_pix])
 
 
-def build_objective(lvm: LVM, settings: dict) -> nn.Module:
-    """Return the module to train for the config's section `pretrain`.
-
-    Raises
-    ------
-    ConfigError
-        For an unknown objective.
-    """
-    objective = settings["objective"]
-    if objective == "reconstruct":
+def build_objective(lvm: LVM, settings: Pretraining) -> Reconstruct | Masked | Contrastive:
+    """Return the module to train."""
+    if settings.objective == "reconstruct":
         return Reconstruct(lvm)
-    if objective == "masked":
-        return Masked(lvm, settings["mask_fraction"], settings["mask_patch_pix"])
-    if objective == "contrastive":
-        return Contrastive(lvm, settings["temperature"])
-    raise ConfigError(f"pretrain.objective: {objective!r} is none of {OBJECTIVES}")
+    if settings.objective == "masked":
+        return Masked(lvm, settings.mask_fraction, settings.mask_patch_pix)
+    return Contrastive(lvm, settings.temperature)

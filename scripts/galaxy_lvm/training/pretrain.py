@@ -2,22 +2,21 @@
 
 import logging
 import os
-import time
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
+import numpy as np
 import torch
 from torch import Tensor
 
+from galaxy_lvm.core.config.training import Lvm, Pretraining
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.core.state import atomic_path, state_folder
 from galaxy_lvm.lvm.model import LVM, build_config
 from galaxy_lvm.lvm.norms import calibrate
 from galaxy_lvm.lvm.weights import save_lvm
-from galaxy_lvm.training.augment import ViewRecipe, random_views, resize, to_float
+from galaxy_lvm.training.augment import random_views, resize, to_float
 from galaxy_lvm.training.feed import CropImages, Sampler, local_share
-from galaxy_lvm.training.loop import OptimSettings, TrainingLoop, make_accelerator
+from galaxy_lvm.training.job import JobFiles, TrainingJob
 from galaxy_lvm.training.objectives import build_objective
 
 log = logging.getLogger("galaxy_lvm")
@@ -34,12 +33,10 @@ class PretrainFeed:
     ----------
     crops
         Crops to train on.
-    recipe
-        How views are drawn.
+    settings
+        How views are drawn; galaxies of one step, over all processes.
     n_views
         Views per galaxy, 2 for the contrastive objective.
-    batch_size
-        Galaxies of one step, over all processes.
     seed
         Seed of everything drawn.
     rank, world_size
@@ -49,16 +46,15 @@ class PretrainFeed:
     def __init__(
         self,
         crops: CropImages,
-        recipe: ViewRecipe,
+        settings: Pretraining,
         n_views: int,
-        batch_size: int,
         seed: int,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        self.crops, self.recipe, self.n_views, self.seed = crops, recipe, n_views, seed
+        self.crops, self.settings, self.n_views, self.seed = crops, settings, n_views, seed
         self.rank, self.world_size = rank, world_size
-        self.sampler = Sampler(len(crops), batch_size, derive_seed(seed, "sampler"))
+        self.sampler = Sampler(len(crops), settings.batch_size, derive_seed(seed, "sampler"))
 
     def batch(self, step: int, device: torch.device | str = "cpu") -> dict[str, Any]:
         """Return the arguments of an objective's `forward` for this step."""
@@ -66,25 +62,23 @@ class PretrainFeed:
         images = to_float(self.crops.take(positions), device)
         seed = derive_seed(self.seed, "views", step, self.rank)
         generator = torch.Generator().manual_seed(seed)
-        views = [random_views(images, self.recipe, generator) for _ in range(self.n_views)]
+        how, side = self.settings.views, self.settings.view_side_pix
+        views = [random_views(images, how, side, generator) for _ in range(self.n_views)]
         return {"views": views, "seed": seed}
 
     def clean(self, step: int, device: torch.device | str = "cpu") -> Tensor:
         """Return whole crops (B, 3, side, side), reduced to the side of a view."""
         images = to_float(self.crops.take(self.sampler.positions(step)), device)
-        return resize(images, self.recipe.side_pix)
+        return resize(images, self.settings.view_side_pix)
 
 
 def pretrain(
     crops_path: str | os.PathLike,
     rows: Sequence[int] | None,
-    lvm_settings: dict[str, Any],
-    settings: dict[str, Any],
+    shape: Lvm,
+    settings: Pretraining,
     seed: int,
-    state_root: str | os.PathLike,
-    recipe_version: int,
-    weights_path: str | os.PathLike,
-    history_path: str | os.PathLike,
+    files: JobFiles,
 ) -> None:
     """Train an LVM and write it; go on where an earlier run with the same settings was killed.
 
@@ -94,58 +88,28 @@ def pretrain(
         Crops file of the pretraining dataset.
     rows
         Rows to train on; all where None.
-    lvm_settings, settings
-        The config's sections `lvm` and `pretrain`.
+    shape, settings
+        The network, and how it is trained.
     seed
         The run's seed.
-    state_root
-        Folder for checkpoints; one sub-folder per combination of settings.
-    recipe_version
-        Of the rule; what other versions left unfinished is not taken up.
-    weights_path, history_path
-        Weights (safetensors, a card beside it) and losses per step (CSV) to write.
+    files
+        What to write, and where the unfinished lies.
     """
-    start = time.monotonic()
-    seed = derive_seed(seed, "pretrain")
-    torch.manual_seed(seed)
-    lvm = LVM(build_config(lvm_settings))
+    job = TrainingJob(settings.optim, derive_seed(seed, "pretrain"), files)
+    lvm = LVM(build_config(shape))
     objective = build_objective(lvm, settings)
-    optim = OptimSettings(**settings["optim"])
-    accelerator = make_accelerator(optim.precision)
-    n_rows = None if rows is None else len(rows)
-    state = state_folder(
-        state_root, recipe_version, [lvm_settings, settings, seed, n_rows], [crops_path]
-    )
-    loop = TrainingLoop(objective, optim, state, seed, accelerator)
+    # Which rows, not how many: another split of the same size is another training.
+    chosen = None if rows is None else np.asarray(rows, dtype=np.int64).tolist()
+    about = [shape.model_dump(), settings.model_dump(), job.seed, chosen]
+    job.prepare(objective, about, [crops_path])
     crops = CropImages(crops_path, rows)
-    recipe = ViewRecipe(side_pix=settings["view_side_pix"], **settings["views"])
-    feed = PretrainFeed(
-        crops,
-        recipe,
-        objective.n_views,
-        settings["batch_size"],
-        seed,
-        accelerator.process_index,
-        accelerator.num_processes,
-    )
-    log.info(
-        "pretraining (%s) on %d crops: %d steps of %d, %.1f epochs",
-        settings["objective"],
-        len(crops),
-        optim.steps,
-        settings["batch_size"],
-        optim.steps * settings["batch_size"] / len(crops),
-    )
-    loop.run(lambda step: feed.batch(step, accelerator.device), desc="pretraining")
-    loop.finish()
-    with accelerator.autocast():
-        calibrate(lvm.encoder, (feed.clean(k, accelerator.device) for k in range(N_CALIBRATION)))
-    seconds = time.monotonic() - start
-    log.info("pretraining took %.0f s", seconds)
-    if accelerator.is_main_process:
-        with atomic_path(history_path) as temporary:
-            pd.DataFrame(loop.history).to_csv(temporary, index=False)
-        card = {"pretrain": settings, "seed": seed, "crops": str(crops_path)}
-        timing = {"n_crops": len(crops), "seconds": round(seconds, 1)}
-        save_lvm(weights_path, lvm, {**card, **timing, "final_loss": loop.history[-1]["loss"]})
-        loop.forget()
+    feed = PretrainFeed(crops, settings, objective.n_views, job.seed, **job.place)
+    steps, size = settings.optim.steps, settings.batch_size
+    log.info("pretraining (%s) on %d crops: %d steps of %d, %.1f epochs", settings.objective,
+             len(crops), steps, size, steps * size / len(crops))  # fmt: skip
+    job.run(feed.batch, "pretraining")
+    with job.accelerator.autocast():
+        calibrate(lvm.encoder, (feed.clean(k, job.device) for k in range(N_CALIBRATION)))
+    card = {"pretrain": settings.model_dump(), "seed": job.seed, "crops": str(crops_path)}
+    final = {"n_crops": len(crops), "final_loss": job.loop.history[-1]["loss"]}
+    job.write(save_lvm, lvm, card | final)

@@ -1,6 +1,7 @@
 """What all sections of the config have in common."""
 
 from collections.abc import Iterator
+from copy import copy
 from typing import Any
 
 from pydantic import (
@@ -86,3 +87,10 @@ def part(section: type[Section]) -> Any:
         default_factory=section,
         description=line[0].lower() + line[1:] if starts_with_a_word else line,
     )
+
+
+def with_default(section: type[Section], key: str, default: Any) -> Any:
+    """Return another section's field, its limits and its line of text, with another default."""
+    field = copy(section.model_fields[key])
+    field.default = default
+    return field

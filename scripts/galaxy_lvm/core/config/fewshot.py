@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from galaxy_lvm.core.config.base import UNIQUE, Section, part
+from galaxy_lvm.core.config.base import UNIQUE, Section, part, with_default
 from galaxy_lvm.core.config.tasks import Network
-from galaxy_lvm.core.config.training import Optim, Views
+from galaxy_lvm.core.config.training import NetworkTraining, Views
 
 
-class Features(Section):
-    """Feature vectors, extracted once for all that reads them."""
+class FeatureViews(Section):
+    """What encoders and the networks beside them see of a galaxy."""
 
     view_side_pix: int = Field(
         64,
@@ -27,6 +27,11 @@ class Features(Section):
             "orientations over which vectors (and the networks' class probabilities) are averaged"
         ),
     )
+
+
+class Features(FeatureViews):
+    """Feature vectors, extracted once for all that reads them."""
+
     batch_size: int = Field(32, ge=1, description="crops per call of the network")
     block_crops: int = Field(512, ge=1, description="crops read at a time")
     shard_crops: int = Field(50000, ge=1, description="crops per shard; what a kill may lose")
@@ -72,7 +77,39 @@ class FewShotNetwork(Network):
     )
 
 
-class FewShot(Section):
+class NetworkChoices(NetworkTraining):
+    """How networks and heads learn from few labels, and what they may choose from."""
+
+    batch_size: int = with_default(NetworkTraining, "batch_size", 16)
+    min_epochs: float = with_default(NetworkTraining, "min_epochs", 3.0)
+    validate_every_fraction: float = with_default(NetworkTraining, "validate_every_fraction", 0.2)
+    finetune_head_factor: float = Field(
+        1.0,
+        gt=0,
+        le=100,
+        description="pretrained networks - learning rate of the new layer in units of the others'",
+    )
+    logistic_c: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (0.0001, 0.001, 0.01, 0.1, 1.0),
+        min_length=1,
+        description=(
+            "single layer on frozen features or HOG - inverse strengths of its penalty to choose "
+            "from"
+        ),
+    )
+    head: Head = part(Head)
+    views: Views = part(Views)
+
+
+class FewShotTraining(NetworkChoices):
+    """What a job of the few-shot comparison reads."""
+
+    sizes: Annotated[tuple[Annotated[int, Field(ge=1)], ...], UNIQUE] = Field(
+        (10, 30, 100), min_length=1, description="training galaxies per class"
+    )
+
+
+class FewShot(FewShotTraining):
     """Few-shot classification (paper IV.A, figure 5)."""
 
     dataset: str | None = Field(
@@ -88,60 +125,22 @@ class FewShot(Section):
         min_length=1,
         description="classifiers to compare, one a line",
     )
-    sizes: Annotated[tuple[Annotated[int, Field(ge=1)], ...], UNIQUE] = Field(
-        (10, 30, 100), min_length=1, description="training galaxies per class"
-    )
     n_seeds: int = Field(
         3, ge=1, description="repetitions with other training sets and other starts"
     )
     seeds_per_job: int = Field(
         3, ge=1, description="repetitions that one job does one after the other"
     )
-    batch_size: int = Field(16, ge=2, description="galaxies per step")
-    min_epochs: float = Field(
-        3.0,
-        ge=0,
-        description=(
-            "how often a network sees every galaxy at least; the steps are optim.steps or more "
-            "for it"
-        ),
-    )
-    validate_every_fraction: float = Field(
-        0.2,
-        gt=0,
-        le=1,
-        description="share of the steps between validations; the best one's weights are kept",
-    )
-    learning_rates: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
-        (0.001,),
-        min_length=1,
-        description="networks from scratch - peaks to choose from on validation",
-    )
-    finetune_learning_rates: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
-        (0.0001,),
-        min_length=1,
-        description="pretrained networks - peaks to choose from on validation",
-    )
-    finetune_head_factor: float = Field(
-        1.0,
-        gt=0,
-        le=100,
-        description="pretrained networks - learning rate of the new layer in units of the others'",
-    )
-    logistic_c: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        (0.0001, 0.001, 0.01, 0.1, 1.0),
-        min_length=1,
-        description=(
-            "single layer on frozen features or HOG - inverse strengths of its penalty to choose "
-            "from"
-        ),
-    )
-    dropout: float = Field(
-        0.2,
-        ge=0,
-        lt=1,
-        description="share of the features left out in training before a network's last layer",
-    )
-    head: Head = part(Head)
-    views: Views = part(Views)
-    optim: Optim = part(Optim)
+
+
+class NetworkSections(Section):
+    """The sections that networks are trained by on few labels."""
+
+    fewshot: NetworkChoices = part(NetworkChoices)
+    features: FeatureViews = part(FeatureViews)
+
+
+class FewShotSections(NetworkSections):
+    """The sections that a job of the few-shot comparison reads."""
+
+    fewshot: FewShotTraining = part(FewShotTraining)

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
-from galaxy_lvm.core.config.base import Section
-from galaxy_lvm.core.config.mistakes import keys_of, mistakes
+from galaxy_lvm.core.config.base import Section, Sparse
+from galaxy_lvm.core.config.mistakes import field_of, keys_of, mistakes
 from galaxy_lvm.core.errors import ConfigError
 
 AnySection = TypeVar("AnySection", bound=Section)
@@ -24,9 +25,18 @@ def part_of(model: type[Section], config: Mapping[str, Any]) -> dict[str, Any]:
     model
         What the script reads.
     config
-        The section in the complete config.
+        The section in the complete config. Sections within are reduced likewise, so that
+        `part_of(TaskSections, config)` takes what the tasks read of the whole config.
     """
-    return {key: config[key] for key in keys_of(model)}
+    return {key: _part(field_of(model, key), config[key]) for key in keys_of(model)}
+
+
+def _part(field: FieldInfo, value: Any) -> Any:
+    whole = field.annotation
+    of_section = isinstance(whole, type) and issubclass(whole, Section)
+    if of_section and not issubclass(whole, Sparse):
+        return part_of(whole, value)
+    return value
 
 
 def section(model: type[AnySection], given: Mapping[str, Any], name: str = "") -> AnySection:

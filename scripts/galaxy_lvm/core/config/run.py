@@ -105,6 +105,7 @@ class RunConfig(Section):
                 yield f"class_schemes.{name}", f"a class occurs twice in {classes}"
         yield from self._uneven_sides()
         yield from self._patches_beyond_images()
+        yield from self._uneven_batches()
 
     def _unknown_datasets(self) -> Iterator[Contradiction]:
         """Yield names that stand for none of the datasets."""
@@ -143,3 +144,16 @@ class RunConfig(Section):
         elif largest > side:
             limit = f"multitask.patch_side_pix, {side}"
             yield "reconstruction.patch_sizes_pix", f"{largest} is above {limit}"
+
+    def _uneven_batches(self) -> Iterator[Contradiction]:
+        """Yield batches that the GPUs of a training cannot share equally."""
+        sizes = {
+            "pretrain.batch_size": self.pretrain.batch_size,
+            "multitask.batch_size": self.multitask.batch_size,
+            "multitask.image_batch_size": self.multitask.image_batch_size or 0,  # batch_size's
+        }
+        if self.lenses.fields.source != "none":
+            sizes["lenses.detector.batch_size"] = self.lenses.detector.batch_size
+        for path, size in sizes.items():
+            if self.gpus > 1 and size % self.gpus:
+                yield path, f"{size} is no multiple of gpus, {self.gpus}"

@@ -6,20 +6,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from galaxy_lvm.core.config.base import UNIQUE, Contradiction, Section, order, part
-from galaxy_lvm.core.config.training import Optim, Views
+from galaxy_lvm.core.config.training import NetworkTraining, Optim, Views
 
 
-class Multitask(Section):
-    """Three tasks on one encoder (paper III)."""
+class MultitaskTraining(Section):
+    """What one multitask training reads."""
 
-    n_seeds: int = Field(
-        1,
-        ge=1,
-        description=(
-            "trainings of every strategy and of every network of reference.models; their scatter "
-            "is in the intervals of Tables 1 to 4"
-        ),
-    )
     lag: Literal["paper", "input", "classical"] = Field(
         "input",
         description=(
@@ -39,13 +31,6 @@ class Multitask(Section):
     )
     image_batch_size: int | None = Field(
         None, ge=1, description="images per step of the image tasks; null takes batch_size"
-    )
-    from_scratch: bool = Field(
-        True,
-        description=(
-            "whether multi_uniform is also trained on an encoder without pretraining, to see what"
-            " that adds"
-        ),
     )
     patch_side_pix: int = Field(
         64,
@@ -76,9 +61,24 @@ class Multitask(Section):
     n_validation_images: int = Field(
         48, ge=1, description="validation galaxies that the image tasks are judged on"
     )
-    n_test_images: int = Field(
-        100, ge=1, description="test galaxies that the image tasks are scored on (paper - 100)"
-    )
+    optim: Optim = part(Optim)
+
+    @property
+    def batch_sizes(self) -> dict[str, int]:
+        """Images of one step of each task."""
+        of_images = self.image_batch_size or self.batch_size
+        return {
+            "classification": self.batch_size,
+            "restoration": of_images,
+            "reconstruction": of_images,
+        }
+
+
+class TestViews(Section):
+    """Views of a test galaxy over which class probabilities are averaged."""
+
+    __test__ = False  # no test, whatever its name begins with
+
     n_orientations: int = Field(
         8,
         ge=1,
@@ -93,24 +93,51 @@ class Multitask(Section):
             "crop"
         ),
     )
-    optim: Optim = part(Optim)
 
 
-class Classification(Section):
-    """Classification task; two fully connected layers (paper III.A)."""
+class Multitask(MultitaskTraining, TestViews):
+    """Three tasks on one encoder (paper III)."""
+
+    n_seeds: int = Field(
+        1,
+        ge=1,
+        description=(
+            "trainings of every strategy and of every network of reference.models; their scatter "
+            "is in the intervals of Tables 1 to 4"
+        ),
+    )
+    from_scratch: bool = Field(
+        True,
+        description=(
+            "whether multi_uniform is also trained on an encoder without pretraining, to see what"
+            " that adds"
+        ),
+    )
+    n_test_images: int = Field(
+        100, ge=1, description="test galaxies that the image tasks are scored on (paper - 100)"
+    )
+
+
+class ClassificationViews(Section):
+    """What a network of Table 1 learns classes from, the LVM's tasks and others."""
 
     view_side_pix: int = Field(64, ge=16, description="side to which crops are resized")
+    label_smoothing: float = Field(
+        0.1, ge=0, lt=1, description="share of a label spread over all classes"
+    )
+    views: Views = part(Views)
+
+
+class Classification(ClassificationViews):
+    """Classification task; two fully connected layers (paper III.A)."""
+
     hidden_dim: int = Field(256, ge=1, description="width of the hidden layer")
     dropout: float = Field(
         0.2, ge=0, lt=1, description="share of hidden units left out in training"
     )
-    label_smoothing: float = Field(
-        0.1, ge=0, lt=1, description="share of a label spread over all classes"
-    )
     mixup_alpha: float = Field(
         0.0, ge=0, description="Beta parameter for blending two galaxies; 0 turns it off"
     )
-    views: Views = part(Views)
 
 
 class Blur(Section):
@@ -189,6 +216,25 @@ class Baselines(Section):
     )
 
 
+class TaskSections(Section):
+    """The sections that a multitask training reads."""
+
+    multitask: MultitaskTraining = part(MultitaskTraining)
+    classification: Classification = part(Classification)
+    restoration: Blur = part(Blur)
+    reconstruction: Mask = part(Mask)
+    baselines: Baselines = part(Baselines)
+
+
+class MultitaskRun(TaskSections):
+    """One multitask training: its strategy, its seed, and all that it reads."""
+
+    strategy: Literal["pre_train", "multi_uniform", "multi_active", "from_scratch"] = Field(
+        description="one of the paper's three, or from_scratch to compare with"
+    )
+    seed: int = Field(ge=0, description="seed of this training")
+
+
 class Network(Section):
     """A classifier of the comparison."""
 
@@ -212,7 +258,7 @@ class Network(Section):
     )
 
 
-class Reference(Section):
+class Reference(NetworkTraining):
     """Networks trained on the whole training split, in Table 1 beside the LVM.
 
     Random views, label smoothing and test views are the LVM's (not mixup_alpha), rates are in
@@ -223,35 +269,11 @@ class Reference(Section):
         (),
         description="networks, one a line; resnet18 takes 4 minutes of one core for 2000 galaxies",
     )
-    batch_size: int = Field(32, ge=2, description="galaxies per step")
-    min_epochs: float = Field(
-        14.0,
-        ge=0,
-        description=(
-            "how often a network sees every galaxy at least; the steps are optim.steps or more "
-            "for it"
-        ),
-    )
-    validate_every_fraction: float = Field(
-        0.1,
-        gt=0,
-        le=1,
-        description="share of the steps between validations; the best one's weights are kept",
-    )
-    learning_rates: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
-        (0.001,),
-        min_length=1,
-        description="networks from scratch - peaks to choose from on validation",
-    )
-    finetune_learning_rates: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
-        (0.0001,),
-        min_length=1,
-        description="pretrained networks - peaks to choose from on validation",
-    )
-    dropout: float = Field(
-        0.2,
-        ge=0,
-        lt=1,
-        description="share of the features left out in training before the last layer",
-    )
-    optim: Optim = part(Optim)
+
+
+class ReferenceSections(Section):
+    """The sections that a network of Table 1 is trained by."""
+
+    reference: NetworkTraining = part(NetworkTraining)
+    classification: ClassificationViews = part(ClassificationViews)
+    multitask: TestViews = part(TestViews)

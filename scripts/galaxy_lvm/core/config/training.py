@@ -128,12 +128,32 @@ class Optim(Section):
             yield "weight_decay", f"{self.weight_decay} needs optimizer 'adamw'; 0?"
 
 
-class Pretrain(Section):
-    """Pretraining without labels (paper II.B)."""
+class Pretraining(Section):
+    """One pretraining without labels."""
 
     objective: Literal["reconstruct", "masked", "contrastive"] = Field(
         "reconstruct", description="reconstruct (the paper's), masked or contrastive"
     )
+    batch_size: int = Field(128, ge=2, description="galaxies per step, over all GPUs")
+    view_side_pix: int = Field(
+        64,
+        ge=16,
+        description="side of the views that the network sees; a multiple of its coarsest token",
+    )
+    mask_fraction: float = Field(
+        0.6, gt=0, lt=1, description="masked - share of squares that is hidden"
+    )
+    mask_patch_pix: int = Field(8, ge=2, description="masked - side of a hidden square")
+    temperature: float = Field(
+        0.2, gt=0, description="contrastive - softmax temperature on cosine similarities"
+    )
+    views: Views = part(Views)
+    optim: Optim = part(Optim)
+
+
+class Pretrain(Pretraining):
+    """Pretraining without labels (paper II.B)."""
+
     compare: Annotated[
         tuple[
             Literal[
@@ -153,18 +173,40 @@ class Pretrain(Section):
             " where named so"
         ),
     )
-    batch_size: int = Field(128, ge=2, description="galaxies per step, over all GPUs")
-    view_side_pix: int = Field(
-        64,
-        ge=16,
-        description="side of the views that the network sees; a multiple of its coarsest token",
+
+
+class NetworkTraining(Section):
+    """How a network learns classes; the defaults are those of Table 1."""
+
+    batch_size: int = Field(32, ge=2, description="galaxies per step")
+    min_epochs: float = Field(
+        14.0,
+        ge=0,
+        description=(
+            "how often a network sees every galaxy at least; the steps are optim.steps or more "
+            "for it"
+        ),
     )
-    mask_fraction: float = Field(
-        0.6, gt=0, lt=1, description="masked - share of squares that is hidden"
+    validate_every_fraction: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="share of the steps between validations; the best one's weights are kept",
     )
-    mask_patch_pix: int = Field(8, ge=2, description="masked - side of a hidden square")
-    temperature: float = Field(
-        0.2, gt=0, description="contrastive - softmax temperature on cosine similarities"
+    learning_rates: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+        (0.001,),
+        min_length=1,
+        description="networks from scratch - peaks to choose from on validation",
     )
-    views: Views = part(Views)
+    finetune_learning_rates: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+        (0.0001,),
+        min_length=1,
+        description="pretrained networks - peaks to choose from on validation",
+    )
+    dropout: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        description="share of the features left out in training before a network's last layer",
+    )
     optim: Optim = part(Optim)

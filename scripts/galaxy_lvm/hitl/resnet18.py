@@ -1,0 +1,111 @@
+"""ResNet18 trained on images, from scratch, with figure 10's two larger training sets."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from galaxy_lvm.core.config.fewshot import NetworkSections
+from galaxy_lvm.core.logs import log
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.hitl.measures import comparison_metrics
+from galaxy_lvm.hitl.pools import read_galaxies, resolve_targets, truth_of
+from galaxy_lvm.hitl.settings import sizes_from
+from galaxy_lvm.hitl.simulate import POOL_SPLITS, kept_result, training_sets
+from galaxy_lvm.report.results import long_rows, write_results
+from galaxy_lvm.survey.splits_table import Galaxies
+from galaxy_lvm.training.job import NetworkFiles
+from galaxy_lvm.training.model_specs import model_specs
+from galaxy_lvm.training.network import NetworkTrainer
+from galaxy_lvm.training.network_settings import protocol_of
+
+MODEL = "resnet18"
+SPEC = model_specs([{"model": MODEL}])[0]
+
+
+def train_resnet18(
+    files: NetworkFiles,
+    cutouts_path: str,
+    settings: Mapping[str, Any],
+    sections: NetworkSections,
+    seed: int,
+    metrics_path: str,
+) -> None:
+    """Write the scores of ResNet18 on the test split; go on after the last whole training.
+
+    Its training sets are those of the LVM with the same number of a repetition. The step to keep is
+    chosen on the validation split, as in the few-shot comparison; the LVM's ranker has no choice.
+
+    Parameters
+    ----------
+    files
+        The dataset, and where the unfinished lies.
+    cutouts_path
+        Store with the catalogue.
+    settings
+        Of the config's section `hitl`: targets and comparison.
+    sections
+        The protocol of networks.
+    seed
+        The run's seed.
+    metrics_path
+        Long-format CSV to write, experiment `hitl`.
+    """
+    table = read_galaxies(files.splits, cutouts_path)
+    settings = resolve_targets(settings, table)
+    galaxies, target = labelled(table, settings), settings["comparison"]["target"]
+    trainer = NetworkTrainer(SPEC, files.crops, None, protocol_of(sections), galaxies["test"], 2)
+    state = files.state([settings, sections.model_dump(), seed], [cutouts_path])
+    rows = []
+    for number, condition, chosen in repetitions(galaxies["train"], settings["comparison"], seed):
+        train, folder = galaxies["train"].take(chosen), state / f"{number}_{condition}"
+        its_seed = derive_seed(seed, "hitl", number)
+
+        def scores(train: Galaxies = train, its_seed: int = its_seed, folder: Path = folder):
+            fit = trainer.fit(train, galaxies["val"], its_seed, folder)
+            return comparison_metrics(galaxies["test"].labels == 1, fit.shares[:, 1])
+
+        values = kept_result(state, [number, condition], scores)
+        rows += long_rows("hitl", target, MODEL, condition, number, values)
+    write_results(metrics_path, rows, may_be_empty=True)  # few galaxies, room for no training set
+    if rows:
+        shutil.rmtree(state)
+
+
+def repetitions(
+    train: Galaxies, comparison: Mapping[str, Any], seed: int
+) -> Iterator[tuple[int, str, np.ndarray]]:
+    """Yield number, condition and training set of every training; tell which are left out."""
+    sizes = sizes_from(comparison)
+    n_seeds = {
+        sizes.n_big: comparison["n_resnet18_big_seeds"],
+        2 * sizes.small_per_class: comparison["n_resnet18_seeds"],
+    }
+    for number in range(max(n_seeds.values())):
+        its_seed = derive_seed(seed, "hitl", number)
+        sets, skipped = training_sets(train.labels == 1, sizes, its_seed)
+        for n_labels in [count for count, seeds in n_seeds.items() if number < seeds]:
+            condition = f"train={n_labels}"
+            if condition in skipped:
+                log.warning("figure 10: %s is left out: %s", condition, skipped[condition])
+            else:
+                yield number, condition, sets[condition]
+
+
+def labelled(galaxies: pd.DataFrame, settings: dict) -> dict[str, Galaxies]:
+    """Return training, validation and test galaxies with label 1 for the target, 0 for the rest."""
+    truth = truth_of(galaxies, settings, settings["comparison"]["target"])
+    index = galaxies["index"].to_numpy(np.int64)
+    parts = {"train": POOL_SPLITS, "val": ("val",), "test": ("test",)}
+    chosen = {part: galaxies["split"].isin(names).to_numpy() for part, names in parts.items()}
+    return {
+        part: Galaxies(
+            index[rows],
+            galaxies.loc[rows, "id"].to_numpy(object),
+            truth[rows].astype(np.int64),
+        )
+        for part, rows in chosen.items()
+    }
