@@ -7,7 +7,7 @@ Steps: simulate_fields or import_fields, plot_fields, train_detector per backbon
 fields, evaluate_detectors, plot_detectors; detect_lenses on the user's own images.
 """
 
-from galaxy_lvm.core.config.lenses import Evaluation, FieldPlan, MockFields
+from galaxy_lvm.core.config.lenses import DetectorTraining, Evaluation, FieldPlan, MockFields
 from galaxy_lvm.core.config.survey import Service, MockSky
 from galaxy_lvm.survey.image_state import images_state
 
@@ -198,7 +198,7 @@ rule train_detector:
         runtime=config["resources"]["detector_runtime_min"],
         gpu=config["gpus"],
     params:
-        settings=DETECTOR,
+        settings=part_of(DetectorTraining, DETECTOR),
         seed=training_seed,
         state_root=f"{STATE}/train_detector",
         n_gpus=config["gpus"],

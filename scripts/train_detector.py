@@ -1,7 +1,9 @@
 """Train one lens detector and search the validation and test fields with it (paper IV.B)."""
 
+from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.lenses import DetectorTraining
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.lenses.train import DetectorSettings, train_detector
+from galaxy_lvm.lenses.train import train_detector
 from galaxy_lvm.training.job import JobFiles
 from galaxy_lvm.training.launch import launch
 
@@ -16,7 +18,7 @@ def main(
     recipe_version: int,
     backbone: str,
     n_train: int,
-    settings: dict,
+    settings: DetectorTraining,
     seed: int,
     threads: int = 1,
     n_gpus: int = 0,
@@ -38,13 +40,12 @@ def main(
     n_train
         Training fields to use.
     settings
-        The config's section lenses.detector.
+        How the detector is built and trained.
     seed
         Seed of this repetition.
     threads, n_gpus
         What the job may use.
     """
-    names = DetectorSettings.__dataclass_fields__
     launch(
         train_detector,
         n_gpus,
@@ -53,7 +54,7 @@ def main(
         backbone=backbone,
         n_train=n_train,
         lvm_path=lvm,
-        settings=DetectorSettings(**{k: v for k, v in settings.items() if k in names}),
+        settings=settings,
         seed=seed,
         files=JobFiles(state_root, recipe_version, weights, history),
         detections_path=detections,
@@ -72,7 +73,7 @@ if __name__ == "__main__":
             recipe_version=snakemake.params.recipe_version,  # noqa: F821
             backbone=snakemake.wildcards.backbone,  # noqa: F821
             n_train=int(snakemake.wildcards.n_train),  # noqa: F821
-            settings=snakemake.params.settings,  # noqa: F821
+            settings=section(DetectorTraining, snakemake.params.settings),  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821
             n_gpus=snakemake.params.n_gpus,  # noqa: F821

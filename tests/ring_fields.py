@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from galaxy_lvm.lenses.train import DetectorSettings, train_detector
+from galaxy_lvm.core.config.lenses import DetectorTraining
+from galaxy_lvm.core.config.training import Optim
+from galaxy_lvm.lenses.train import train_detector
 from galaxy_lvm.lvm.model import LVM, PRESETS
 from galaxy_lvm.lvm.weights import save_lvm
 from galaxy_lvm.survey.fields import lens_row, write_fields
@@ -12,8 +14,8 @@ from galaxy_lvm.training.job import JobFiles
 
 SIDE_PIX = 64
 OPTIM = {"steps": 6, "learning_rate": 1e-3, "ema_decay": 0.9, "precision": "float32"}
-SETTINGS = DetectorSettings(
-    batch_size=2, n_levels=2, fpn_dim=16, head_dim=32, rois_per_field=16, optim=OPTIM
+SETTINGS = DetectorTraining(
+    batch_size=2, n_levels=2, fpn_dim=16, head_dim=32, rois_per_field=16, optim=Optim(**OPTIM)
 )
 
 

@@ -1,7 +1,7 @@
 """Lens detectors: shapes, targets, anchors, training that resumes, what is refused."""
 
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from importlib.util import find_spec
 from types import ModuleType
 
@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from galaxy_lvm.core.config.lenses import DetectorTraining
+from galaxy_lvm.core.config.training import Optim
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.lenses.detector import (
     DetectorConfig,
@@ -18,10 +20,11 @@ from galaxy_lvm.lenses.detector import (
     load_detector,
 )
 from galaxy_lvm.lenses.pyramid import LVMLevels, ResNetLevels, strides_pix
-from galaxy_lvm.lenses.train import DetectorSettings, FieldFeed, training_rows
+from galaxy_lvm.lenses.train import FieldFeed, training_rows
 from galaxy_lvm.lvm.model import PRESETS
 from galaxy_lvm.lvm.weights import load_lvm
 from galaxy_lvm.survey.fields import BOX_COLUMNS, FieldStore, box_of_mask
+from pydantic import ValidationError
 from ring_fields import OPTIM, SETTINGS, SIDE_PIX, train_on, write_ring_fields, write_small_lvm
 
 # Detectron2's runs where it can be imported: make test-detectron2.
@@ -67,7 +70,7 @@ def test_gradients_reach_every_weight_of_the_levels_in_use(backbone, backend, fi
     lvm = asdict(PRESETS["lvm_micro"]) if backbone == "lvm" else None
     detector = LensDetector(DetectorConfig(backbone, (12.0, 20.0, 24.0), lvm, backend, fpn_dim=16))
     store = FieldStore(fields)
-    batch = FieldFeed(store, store.rows("train"), DetectorSettings(batch_size=4), 1).batch(0)
+    batch = FieldFeed(store, store.rows("train"), DetectorTraining(batch_size=4), 1).batch(0)
     losses = detector.train()(**batch)
     losses["loss"].backward()
     assert set(losses) == LOSSES and torch.isfinite(losses["loss"])
@@ -85,7 +88,7 @@ def test_fields_keep_their_scale():
 def test_a_batch_without_any_lens_gives_a_finite_loss(backend, fields):
     store = FieldStore(fields)
     empty = np.array([row for row in store.rows("train") if row % 4 == 3])
-    batch = FieldFeed(store, empty, DetectorSettings(batch_size=2), 1).batch(0)
+    batch = FieldFeed(store, empty, DetectorTraining(batch_size=2), 1).batch(0)
     assert all(len(target["boxes"]) == 0 for target in batch["targets"])
     torch.manual_seed(1)
     config = DetectorConfig("resnet18", (12.0, 20.0), backend=backend, fpn_dim=16)
@@ -96,7 +99,7 @@ def test_a_batch_without_any_lens_gives_a_finite_loss(backend, fields):
 
 def test_turned_fields_keep_box_mask_and_light_together(fields):
     store = FieldStore(fields)
-    feed = FieldFeed(store, store.rows("train"), DetectorSettings(batch_size=16), 5)
+    feed = FieldFeed(store, store.rows("train"), DetectorTraining(batch_size=16), 5)
     batch, again = feed.batch(3), feed.batch(3)
     for image, target, same in zip(batch["images"], batch["targets"], again["images"], strict=True):
         assert torch.equal(image, same)
@@ -128,9 +131,10 @@ def test_small_training_sets_are_part_of_larger_ones(fields):
 def test_a_killed_training_ends_with_the_same_detector(
     backend, fields, lvm_weights, tmp_path, monkeypatch
 ):
-    settings = replace(SETTINGS, backend=backend)
+    settings = SETTINGS.model_copy(update={"backend": backend})
     whole = train_on(fields, tmp_path / "whole", lvm=lvm_weights, settings=settings)
-    settings = replace(settings, optim={**OPTIM, "checkpoint_seconds": 1e-9})
+    often = settings.optim.model_copy(update={"checkpoint_seconds": 1e-9})
+    settings = settings.model_copy(update={"optim": often})
     original = FieldFeed.batch
 
     def killed(self, step, *args):
@@ -150,9 +154,9 @@ def test_a_killed_training_ends_with_the_same_detector(
 
 @each_backend
 def test_a_detector_learns_to_find_rings(backend, fields, lvm_weights, tmp_path):
-    settings = DetectorSettings(
+    settings = DetectorTraining(
         backend=backend, batch_size=4, n_levels=2, fpn_dim=32, head_dim=64, rois_per_field=32,
-        score_floor=0.3, optim={**OPTIM, "steps": 90, "learning_rate": 3e-3},
+        score_floor=0.3, optim=Optim(**{**OPTIM, "steps": 90, "learning_rate": 3e-3}),
     )  # fmt: skip
     folder = train_on(fields, tmp_path, lvm=lvm_weights, settings=settings)
     store, found = FieldStore(fields), pd.read_parquet(folder / "found.parquet")
@@ -176,8 +180,8 @@ def test_weights_of_something_else_are_refused(lvm_weights):
 
 
 def test_levels_and_anchor_sides_must_agree():
-    with pytest.raises(ConfigError, match="anchor_sides_pix"):
-        DetectorSettings(n_levels=3, anchor_sides_pix=(10.0, 20.0))
+    with pytest.raises(ValidationError, match="anchor_sides_pix"):
+        DetectorTraining(n_levels=3, anchor_sides_pix=(10.0, 20.0))
     with pytest.raises(ConfigError, match="levels"):
         LVMLevels(PRESETS["lvm_micro"], 4)
 

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from galaxy_lvm.core.config.training import Optim
-from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.config.lenses import DetectorTraining
+from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.tables import save_table
@@ -42,46 +42,6 @@ N_ORIENTATIONS = 8
 MIN_ANCHOR_COVER = 0.9
 
 
-@dataclass(frozen=True)
-class DetectorSettings:
-    """How a detector is built and trained; the keys of the config's section `lenses.detector`."""
-
-    backend: str = "torchvision"
-    """Whose Mask R-CNN: `torchvision` or `detectron2`."""
-    batch_size: int = 8
-    """Fields of one step, over all processes."""
-    n_levels: int = 3
-    """Levels of the feature pyramid, from a stride of 4 pixels on."""
-    anchor_sides_pix: tuple[float, ...] | None = None
-    """Anchor side of each level; None measures them on the training boxes."""
-    fpn_dim: int = 64
-    """Channels of the feature pyramid."""
-    head_dim: int = 256
-    """Width of the box head."""
-    rois_per_field: int = 64
-    """Proposals of a field that the heads are trained on."""
-    n_proposals: int = 100
-    """Proposals of a field that are kept."""
-    max_detections: int = 20
-    """Detections of a field at most."""
-    score_floor: float = 0.02
-    """Detections below this score are not written."""
-    brightness: float = 0.2
-    """Largest relative change of the brightness of a training field."""
-    colour: float = 0.05
-    """Largest relative change of one channel of it."""
-    optim: dict[str, Any] | None = None
-    """Fields of `Optim`."""
-
-    def __post_init__(self) -> None:
-        """Refuse anchors that do not fit the levels."""
-        sides = self.anchor_sides_pix
-        if sides is not None and len(sides) != self.n_levels:
-            raise ConfigError(
-                f"lenses.detector.anchor_sides_pix: {len(sides)} sides for {self.n_levels} levels"
-            )
-
-
 class FieldFeed:
     """Fields and their lenses for every step: turned, mirrored, a little brighter or redder.
 
@@ -103,7 +63,7 @@ class FieldFeed:
         self,
         store: FieldStore,
         rows: np.ndarray,
-        settings: DetectorSettings,
+        settings: DetectorTraining,
         seed: int,
         rank: int = 0,
         world_size: int = 1,
@@ -134,7 +94,7 @@ def train_detector(
     backbone: str,
     n_train: int,
     lvm_path: str | os.PathLike | None,
-    settings: DetectorSettings,
+    settings: DetectorTraining,
     seed: int,
     files: JobFiles,
     detections_path: str | os.PathLike,
@@ -167,23 +127,22 @@ def train_detector(
     """
     store = FieldStore(fields_path)
     rows = training_rows(store, n_train, derive_seed(seed, "lenses", "subset"))
-    optim = Optim(**(settings.optim or {}))
-    job = TrainingJob(optim, derive_seed(seed, "lenses", backbone), files)
+    job = TrainingJob(settings.optim, derive_seed(seed, "lenses", backbone), files)
     lvm = load_lvm(lvm_path) if backbone == "lvm" else None
     detector = LensDetector(detector_config(store, rows, backbone, lvm, settings))
     if lvm is not None:
         detector.levels.encoder.load_state_dict(lvm.encoder.state_dict())
-    chosen = [backbone, n_train, asdict(settings), seed]
-    job.prepare(detector, chosen, [fields_path, lvm_path])
+    about = settings.model_dump()
+    job.prepare(detector, [backbone, n_train, about, seed], [fields_path, lvm_path])
     feed = FieldFeed(store, rows, settings, derive_seed(seed, "lenses", "feed"), **job.place)
-    log.info("%s: %d training fields, %d steps of %d", backbone, n_train, optim.steps,
+    log.info("%s: %d training fields, %d steps of %d", backbone, n_train, settings.optim.steps,
              settings.batch_size)  # fmt: skip
     job.run(feed.batch, f"{backbone} on {n_train}")
     if job.is_main:
         table = pd.concat([detect_in(store, split, detector) for split in ("val", "test")])
         table = table.assign(model=backbone, n_train=n_train, seed=seed)
         save_table(detections_path, table)
-    card = {"detector": asdict(settings), "n_train": n_train, "seed": seed}
+    card = {"detector": about, "n_train": n_train, "seed": seed}
     card |= {"fields": str(fields_path), "lvm_weights": str(lvm_path) if lvm else None}
     job.write(save_detector, detector, card)
 
@@ -213,7 +172,7 @@ def detector_config(
     rows: np.ndarray,
     backbone: str,
     lvm: LVM | None,
-    settings: DetectorSettings,
+    settings: DetectorTraining,
 ) -> DetectorConfig:
     """Return the shape of a detector for these fields: anchors measured, their cover logged."""
     lenses = store.lenses[store.lenses["field"].isin(rows)]

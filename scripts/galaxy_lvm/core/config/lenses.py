@@ -204,8 +204,8 @@ class Candidates(Section):
             yield "empty_min_arcsec", f"{limits}, empty_max_arcsec"
 
 
-class Detector(Section):
-    """Mask R-CNN on several backbones."""
+class DetectorTraining(Section):
+    """How one lens detector is built and trained."""
 
     backend: Literal["torchvision", "detectron2"] = Field(
         "torchvision",
@@ -213,22 +213,6 @@ class Detector(Section):
             "torchvision, or detectron2 in an environment of its own (envs/detectron2.yaml)"
         ),
     )
-    backbones: Annotated[tuple[Annotated[str, Field(pattern="^[a-z0-9_]+$")], ...], UNIQUE] = Field(
-        ("lvm", "resnet50"),
-        min_length=1,
-        description=(
-            "lvm (the run's pretrained encoder) and residual networks of torchvision, from scratch"
-        ),
-    )
-    lvm_weights: str | None = Field(
-        None, description="weights of an LVM (safetensors with its card); null takes the run's own"
-    )
-    train_sizes: Annotated[tuple[Annotated[int, Field(ge=1)], ...], UNIQUE] = Field(
-        (100, 300),
-        min_length=1,
-        description="numbers of training fields; the largest is used for figure 6",
-    )
-    n_seeds: int = Field(1, ge=1, description="repetitions of every training")
     batch_size: int = Field(8, ge=1, description="fields per step over all GPUs")
     n_levels: int = Field(
         3, ge=2, le=4, description="levels of the feature pyramid from a stride of 4 pixels on"
@@ -263,6 +247,27 @@ class Detector(Section):
         sides = self.anchor_sides_pix
         if sides is not None and len(sides) != self.n_levels:
             yield "anchor_sides_pix", f"{len(sides)} sides for {self.n_levels} levels"
+
+
+class Detector(DetectorTraining):
+    """Mask R-CNN on several backbones."""
+
+    backbones: Annotated[tuple[Annotated[str, Field(pattern="^[a-z0-9_]+$")], ...], UNIQUE] = Field(
+        ("lvm", "resnet50"),
+        min_length=1,
+        description=(
+            "lvm (the run's pretrained encoder) and residual networks of torchvision, from scratch"
+        ),
+    )
+    lvm_weights: str | None = Field(
+        None, description="weights of an LVM (safetensors with its card); null takes the run's own"
+    )
+    train_sizes: Annotated[tuple[Annotated[int, Field(ge=1)], ...], UNIQUE] = Field(
+        (100, 300),
+        min_length=1,
+        description="numbers of training fields; the largest is used for figure 6",
+    )
+    n_seeds: int = Field(1, ge=1, description="repetitions of every training")
 
 
 class Evaluation(Section):
