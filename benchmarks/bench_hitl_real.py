@@ -29,7 +29,7 @@ from galaxy_lvm.hitl.pools import Pool, rare_rows, read_galaxies
 from galaxy_lvm.hitl.ranker import Whitening
 from galaxy_lvm.hitl.settings import SessionSettings
 from galaxy_lvm.hitl.simulate import Sizes, Task, compare, discover
-from galaxy_lvm.report.verdicts import paired_by_seed  # noqa: E402
+from galaxy_lvm.report.differences import Difference, by_seed  # noqa: E402
 from galaxy_lvm.survey.splits_table import Splits  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "hitl_real.json"
@@ -42,6 +42,12 @@ LOOP, MORE = "initial=10 rounds=1 recommended=10", "train=30"
 
 def pool_of(features: np.ndarray, galaxies: pd.DataFrame) -> Pool:
     return Pool(galaxies["id"].tolist(), features[galaxies["index"].to_numpy()])
+
+
+def rounded(gain: Difference) -> dict[str, float]:
+    """Return a difference and the ends of its interval to four digits."""
+    low, high = gain.interval()
+    return {"value": round(gain.value, 4), "low": round(low, 4), "high": round(high, 4)}
 
 
 def spirals(
@@ -67,8 +73,7 @@ def spirals(
     others = {"hitl_20_labels_minus_lvm_30_labels": f"lvm, {MORE}"}
     others["hitl_minus_as_many_random_labels"] = f"lvm_random, {LOOP}"
     gains = {
-        name: paired_by_seed(aupr[f"lvm_hitl, {LOOP}"], aupr[other])
-        for name, other in others.items()
+        name: by_seed(aupr[f"lvm_hitl, {LOOP}"], aupr[other]) for name, other in others.items()
     }
     return {
         "n_pool": len(parts[0][0]),
@@ -76,10 +81,7 @@ def spirals(
         "n_test_sets": len(parts),
         "positive_share_of_test": round(float((parts[0][1]["label"] == "spiral").mean()), 4),
         "mean_aupr": aupr.groupby("name").mean().round(4).to_dict(),
-        **{
-            name: {key: round(getattr(g, key), 4) for key in ("value", "low", "high")}
-            for name, g in gains.items()
-        },
+        **{name: rounded(gain) for name, gain in gains.items()},
     }
 
 

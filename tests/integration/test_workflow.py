@@ -150,6 +150,14 @@ def test_repeated_trainings_are_jobs_of_their_own(finished_run, tmp_path):
     _, text = snakemake(tmp_path, *arguments, "--dry-run", "--", "table1")
     planned = re.search(r"^train_multitask +(\d+)$", text, re.MULTILINE)
     assert int(planned[1]) == 4 * 2, "what is trained already is trained again"
+    (tmp_path / "wider.yaml").write_text(
+        "lenses: {detector: {n_seeds: 2}}\nfewshot: {n_seeds: 4}\nmultitask: {n_test_images: 4}\n"
+    )
+    other = [*arguments[:2], str(tmp_path / "wider.yaml")]
+    _, text = snakemake(tmp_path, *other, "--dry-run")
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", text, re.MULTILINE))
+    trained = {rule: int(n) for rule, n in counts.items() if "train" in rule}
+    assert trained == {"train_detector": 4, "train_fewshot": 4}, "what is trained is trained again"
     target = "metrics/multitask/multi_uniform_1.csv"
     snakemake(tmp_path, *arguments, "--", f"results/test/{target}")
     rows = [
