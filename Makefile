@@ -1,6 +1,7 @@
 # Two commands: `make demo` runs the workflow on a laptop, `make test` runs the tests.
 PYTHON ?= python3
 CORES ?= 2
+TEST_WORKERS ?= 2
 RUN_PYTHON := .venv/bin/python
 DETECTRON2 := .venv-detectron2
 
@@ -29,7 +30,7 @@ unlock: .venv/installed-cpu
 
 # On CI Detectron2 must be there; elsewhere its tests wait until a package index can be reached.
 test: .venv/installed-dev lint
-	$(RUN_PYTHON) -m pytest
+	OMP_NUM_THREADS=1 $(RUN_PYTHON) -m pytest -n $(TEST_WORKERS) --dist loadfile
 	@if $(MAKE) --no-print-directory $(DETECTRON2)/installed; then $(MAKE) --no-print-directory test-detectron2; \
 	elif [ -n "$$CI" ]; then echo "test: $(DETECTRON2) cannot be made (see above); CI needs it" >&2; exit 1; \
 	else echo "test: the Detectron2 tests were SKIPPED: $(DETECTRON2) cannot be made (see above); later: make test-detectron2"; fi
