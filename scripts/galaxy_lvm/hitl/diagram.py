@@ -16,6 +16,7 @@ from galaxy_lvm.report.style import COLOURS, PAGE_WIDTH_INCH
 _HEIGHT = 3.35
 _TOP, _BOTTOM = 2.02, 0.42
 _BOX_HEIGHT = 0.98
+_BACK, _FRONT = COLOURS["blue"], COLOURS["orange"]
 
 
 @dataclass(frozen=True)
@@ -57,54 +58,64 @@ def draw_module(parts: ModuleParts, settings: Mapping[str, Any]) -> Figure:
 def module_canvas(parts: ModuleParts, settings: Mapping[str, Any]) -> Canvas:
     """Draw figure 8; see `draw_module`."""
     canvas = Canvas(PAGE_WIDTH_INCH, _HEIGHT)
-    back, front = COLOURS["blue"], COLOURS["orange"]
+    ranker, scores = _backend(canvas, parts)
+    store = _frontend(canvas, scores, settings)
+    _feedback(canvas, store, ranker)
+    canvas.text(0.05, _HEIGHT - 0.16, "Backend", ha="left", color=_BACK, weight="bold")
+    canvas.text(0.05, 0.2, "Frontend and labels", ha="left", color=_FRONT, weight="bold")
+    canvas.text(
+        PAGE_WIDTH_INCH - 0.05, 0.2, "P, N: positives and negatives of the latest round",
+        ha="right", color=FAINT,
+    )  # fmt: skip
+    return canvas
+
+
+def _backend(canvas: Canvas, parts: ModuleParts) -> tuple[Box, Box]:
+    """Draw the way from the pool to its scores; return the boxes of the ranker and the scores."""
     pool = canvas.box(
         Box(0.05, _TOP, 1.3, _BOX_HEIGHT), "Pool",
         ["galaxies,", "no labels"], COLOURS["grey"],
     )  # fmt: skip
     encoder = canvas.box(
         Box(1.8, _TOP, 1.45, _BOX_HEIGHT), "LVM encoder",
-        ["fixed (figure 1),", "run once:", f"{parts.feature_dim} features a galaxy"], back,
+        ["fixed (figure 1),", "run once:", f"{parts.feature_dim} features a galaxy"], _BACK,
     )  # fmt: skip
     ranker = canvas.box(
         Box(3.7, _TOP, 1.5, _BOX_HEIGHT), "Ranker (MLP)",
         [f"{parts.feature_dim} → {parts.n_components} → {parts.hidden_dim} → 1",
-         f"{readable(parts.n_weights)} weights,", "trained anew each round"], back,
+         f"{readable(parts.n_weights)} weights,", "trained anew each round"], _BACK,
     )  # fmt: skip
     scores = canvas.box(
         Box(5.65, _TOP, 1.3, _BOX_HEIGHT), "Scores",
-        ["probability of being", "what is looked for,", "for the whole pool"], back,
+        ["probability of being", "what is looked for,", "for the whole pool"], _BACK,
     )  # fmt: skip
     for left, right in ((pool, encoder), (encoder, ranker), (ranker, scores)):
         canvas.arrow(left.right, right.left)
+    return ranker, scores
+
+
+def _frontend(canvas: Canvas, scores: Box, settings: Mapping[str, Any]) -> Box:
+    """Draw the way from the scores to the labels; return the box of the store."""
     selection = canvas.box(
         Box(5.1, _BOTTOM, 1.85, _BOX_HEIGHT), "Selection",
         [f"P/N ≤ α = {settings['alpha']:g}: highest scores", f"P/N > α: {_lower(settings)}",
-         f"{settings['n_recommended']} galaxies a round", f"or {_other_rules()}"], back,
+         f"{settings['n_recommended']} galaxies a round", f"or {_other_rules()}"], _BACK,
     )  # fmt: skip
     people = canvas.box(
         Box(2.75, _BOTTOM, 1.75, _BOX_HEIGHT), "People",
         ["click on galaxies in a browser", "or label them in a notebook:", ", ".join(VALUES)],
-        front,
+        _FRONT,
     )  # fmt: skip
     store = canvas.box(
         Box(0.05, _BOTTOM, 2.1, _BOX_HEIGHT), "Label store",
         ["SQLite, only ever appended to:", ", ".join(LABEL_COLUMNS[1:4]),
          ", ".join(LABEL_COLUMNS[4:]).replace("_", " "), "killed sessions go on from here"],
-        front,
+        _FRONT,
     )  # fmt: skip
-    x = scores.bottom[0]
-    canvas.arrow(scores.bottom, (x, selection.top[1]))
+    canvas.arrow(scores.bottom, (scores.bottom[0], selection.top[1]))
     canvas.arrow(selection.left, people.right)
     canvas.arrow(people.left, store.right)
-    _feedback(canvas, store, ranker)
-    canvas.text(0.05, _HEIGHT - 0.16, "Backend", ha="left", color=back, weight="bold")
-    canvas.text(0.05, 0.2, "Frontend and labels", ha="left", color=front, weight="bold")
-    canvas.text(
-        PAGE_WIDTH_INCH - 0.05, 0.2, "P, N: positives and negatives of the latest round",
-        ha="right", color=FAINT,
-    )  # fmt: skip
-    return canvas
+    return store
 
 
 def _feedback(canvas: Canvas, store: Box, ranker: Box) -> None:

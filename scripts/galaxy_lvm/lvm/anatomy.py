@@ -106,37 +106,47 @@ def describe_lvm(lvm: LVM) -> LVMParts:
         for up, s in zip(reversed(decoder.ups), mirrored, strict=True)
     ]
     joins = [_join(j, s) for j, s in zip(reversed(decoder.joins), mirrored, strict=True)]
-    last = _resampling("up", decoder.last_up, decoder.output.in_channels, lvm.config.image_side_pix)
-    n_output = sum(
-        count_parameters(m) for m in (decoder.last_up, decoder.norm, decoder.fine, decoder.output)
-    )
-    last_convs = [m for m in decoder.fine.modules() if isinstance(m, nn.Conv2d)] + [decoder.output]
-    chain = [last_convs[0].in_channels, *(conv.out_channels for conv in last_convs)]
-    kernel = " × ".join(str(side) for side in decoder.output.kernel_size)
-    lines = (*last.lines, f"{kernel} convolutions {' → '.join(str(n) for n in chain)}")
-    convs = [m for m in encoder.embed.modules() if isinstance(m, nn.Conv2d)]
     return LVMParts(
         image_side=lvm.config.image_side_pix,
-        embed=Part(
-            "Patch embedding",
-            lvm.config.image_side_pix // PATCH_PIX,
-            convs[-1].out_channels,
-            (
-                f"{len(convs)} convolutions {convs[0].kernel_size[0]} × {convs[0].kernel_size[1]}",
-                "strides " + ", ".join(str(c.stride[0]) for c in convs),
-            ),
-            count_parameters(encoder.embed),
-        ),
+        embed=_embedding(lvm),
         stages=stages,
         downs=downs,
         ups=ups,
         joins=joins,
         decoder_stages=mirrored,
-        output=Part("To the image", last.side, decoder.output.out_channels, lines, n_output),
+        output=_to_the_image(lvm),
         feature_dim=encoder.feature_dim,
         n_encoder=count_parameters(encoder),
         n_decoder=count_parameters(decoder),
     )
+
+
+def _embedding(lvm: LVM) -> Part:
+    embed = lvm.encoder.embed
+    convs = _convolutions(embed)
+    height, width = convs[0].kernel_size
+    strides = ", ".join(str(conv.stride[0]) for conv in convs)
+    lines = f"{len(convs)} convolutions {height} × {width}", f"strides {strides}"
+    side = lvm.config.image_side_pix // PATCH_PIX
+    return Part("Patch embedding", side, convs[-1].out_channels, lines, count_parameters(embed))
+
+
+def _to_the_image(lvm: LVM) -> Part:
+    decoder, side = lvm.decoder, lvm.config.image_side_pix
+    output = decoder.output
+    up = _resampling("up", decoder.last_up, output.in_channels, side)
+    convs = [*_convolutions(decoder.fine), output]
+    chain = " → ".join(str(n) for n in [convs[0].in_channels, *(c.out_channels for c in convs)])
+    kernel = " × ".join(str(side) for side in output.kernel_size)
+    n_weights = sum(
+        count_parameters(m) for m in (decoder.last_up, decoder.norm, decoder.fine, output)
+    )
+    lines = (*up.lines, f"{kernel} convolutions {chain}")
+    return Part("To the image", side, output.out_channels, lines, n_weights)
+
+
+def _convolutions(module: nn.Module) -> list[nn.Conv2d]:
+    return [part for part in module.modules() if isinstance(part, nn.Conv2d)]
 
 
 def swin_layers(stage: SwinStage) -> list[SwinLayerParts]:
@@ -197,7 +207,7 @@ def _swin_layer(block: SwinTransformerBlock, conv: nn.Module | None) -> SwinLaye
 
 
 def _kernel(module: nn.Module) -> str:
-    convs = [m for m in module.modules() if isinstance(m, nn.Conv2d)]
+    convs = _convolutions(module)
     times = "" if len(convs) == 1 else f"{len(convs)} times "
     depthwise = ", depthwise" if convs[0].groups == convs[0].in_channels else ""
     return f"{times}{convs[0].kernel_size[0]} × {convs[0].kernel_size[1]}{depthwise}"
