@@ -54,6 +54,8 @@ FIGURES = {
     "fig3": f"{RUN}/figures/fig03_multitask.pdf",
     "fig4": f"{RUN}/figures/fig04_reconstruction.pdf",
     "fig5": f"{RUN}/figures/fig05_few_shot.pdf",
+    "fewshot_confusion": f"{RUN}/figures/few_shot_confusion.pdf",
+    "fewshot_reliability": f"{RUN}/figures/few_shot_reliability.pdf",
     "fig7": f"{RUN}/figures/fig07_hitl_targets.pdf",
     "fig8": f"{RUN}/figures/fig08_hitl_module.pdf",
     "fig10": f"{RUN}/figures/fig10_hitl.pdf",

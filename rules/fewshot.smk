@@ -3,7 +3,8 @@
 Inputs: crops and splits of the labelled dataset, pretrained weights.
 Outputs: features/{dataset}/{model}.npy (+ .parquet of ids), metrics/fewshot.csv,
 predictions/fewshot/*.parquet, figure 5 and its companions, tables/fewshot.csv.
-Steps: extract_features once per encoder, train_fewshot per model, plot_fewshot.
+Steps: extract_features once per encoder, train_fewshot per model, tabulate_fewshot, then a rule a
+figure.
 """
 
 from galaxy_lvm.core.config import part_of
@@ -13,10 +14,10 @@ FEWSHOT_SECTIONS = part_of(FewShotSections, config)
 
 FEWSHOT_PARTS = range(-(-config["fewshot"]["n_seeds"] // config["fewshot"]["seeds_per_job"]))
 
+FEWSHOT_JOBS = {"model": FEWSHOT_SPECS, "part": FEWSHOT_PARTS}
+FEWSHOT_METRICS = expand(f"{RUN}/metrics/fewshot/{{model}}_{{part}}.csv", **FEWSHOT_JOBS)
 FEWSHOT_PREDICTIONS = expand(
-    f"{RUN}/predictions/fewshot/{{model}}_{{part}}.parquet",
-    model=FEWSHOT_SPECS,
-    part=FEWSHOT_PARTS,
+    f"{RUN}/predictions/fewshot/{{model}}_{{part}}.parquet", **FEWSHOT_JOBS
 )
 
 
@@ -112,16 +113,11 @@ rule train_fewshot:
         "../scripts/train_fewshot.py"
 
 
-rule plot_fewshot:
-    """Figure 5, confusion, calibration, the table, and how many labels the LVM saves."""
+rule tabulate_fewshot:
+    """Few-shot scores of all jobs, the table, and how many labels the LVM saves."""
     input:
         splits=f"{FEWSHOT_DATA}/splits.parquet",
-        metrics=expand(
-            f"{RUN}/metrics/fewshot/{{model}}_{{part}}.csv",
-            model=FEWSHOT_SPECS,
-            part=FEWSHOT_PARTS,
-        ),
-        predictions=FEWSHOT_PREDICTIONS,
+        metrics=FEWSHOT_METRICS,
     output:
         metrics=f"{RUN}/metrics/fewshot.csv",
         table=f"{RUN}/tables/fewshot.csv",
@@ -132,26 +128,36 @@ rule plot_fewshot:
             category="5 Few labels",
             labels={"what": "Table: few-shot classification"},
         ),
-        fig05=f"{RUN}/figures/fig05_few_shot.pdf",
-        fig05_png=report(
+    log:
+        f"{LOGS}/tabulate_fewshot.log",
+    benchmark:
+        f"{RUN}/benchmarks/tabulate_fewshot.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        models=config["fewshot"]["models"],
+        sizes=config["fewshot"]["sizes"],
+        code=code_of("tabulate_fewshot"),
+    script:
+        "../scripts/tabulate_fewshot.py"
+
+
+rule plot_fewshot:
+    """Figure 5: scores by number of labels."""
+    input:
+        splits=f"{FEWSHOT_DATA}/splits.parquet",
+        metrics=FEWSHOT_METRICS,
+    output:
+        pdf=f"{RUN}/figures/fig05_few_shot.pdf",
+        png=report(
             f"{RUN}/figures/fig05_few_shot.png",
             caption="../report/fig05.rst",
             category="5 Few labels",
             labels={"what": "Figure 5: few-shot classification"},
-        ),
-        confusion=f"{RUN}/figures/few_shot_confusion.pdf",
-        confusion_png=report(
-            f"{RUN}/figures/few_shot_confusion.png",
-            caption="../report/fewshot_confusion.rst",
-            category="5 Few labels",
-            labels={"what": "Confusion, smallest and largest training sets"},
-        ),
-        reliability=f"{RUN}/figures/few_shot_reliability.pdf",
-        reliability_png=report(
-            f"{RUN}/figures/few_shot_reliability.png",
-            caption="../report/fewshot_reliability.rst",
-            category="5 Few labels",
-            labels={"what": "Calibration, smallest and largest training sets"},
         ),
     log:
         f"{LOGS}/plot_fewshot.log",
@@ -169,3 +175,63 @@ rule plot_fewshot:
         code=code_of("plot_fewshot"),
     script:
         "../scripts/plot_fewshot.py"
+
+
+rule plot_fewshot_confusion:
+    """Confusion matrices, smallest and largest training sets."""
+    input:
+        splits=f"{FEWSHOT_DATA}/splits.parquet",
+        predictions=FEWSHOT_PREDICTIONS,
+    output:
+        pdf=f"{RUN}/figures/few_shot_confusion.pdf",
+        png=report(
+            f"{RUN}/figures/few_shot_confusion.png",
+            caption="../report/fewshot_confusion.rst",
+            category="5 Few labels",
+            labels={"what": "Confusion, smallest and largest training sets"},
+        ),
+    log:
+        f"{LOGS}/plot_fewshot_confusion.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_fewshot_confusion.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        models=config["fewshot"]["models"],
+        code=code_of("plot_fewshot_confusion"),
+    script:
+        "../scripts/plot_fewshot_confusion.py"
+
+
+rule plot_fewshot_reliability:
+    """How sure the networks are and how often right, smallest and largest training sets."""
+    input:
+        splits=f"{FEWSHOT_DATA}/splits.parquet",
+        predictions=FEWSHOT_PREDICTIONS,
+    output:
+        pdf=f"{RUN}/figures/few_shot_reliability.pdf",
+        png=report(
+            f"{RUN}/figures/few_shot_reliability.png",
+            caption="../report/fewshot_reliability.rst",
+            category="5 Few labels",
+            labels={"what": "Calibration, smallest and largest training sets"},
+        ),
+    log:
+        f"{LOGS}/plot_fewshot_reliability.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_fewshot_reliability.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        models=config["fewshot"]["models"],
+        code=code_of("plot_fewshot_reliability"),
+    script:
+        "../scripts/plot_fewshot_reliability.py"

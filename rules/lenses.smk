@@ -4,7 +4,7 @@ Inputs: the pretrained weights; fields are simulated here, or cut around publish
 Outputs: data/lens_fields/fields.h5 (+ .parquet of lenses), models/lenses/*.safetensors,
 predictions/lenses/*.parquet, metrics/lenses.csv, figure 6 and its curves, the table.
 Steps: simulate_fields or import_fields, plot_fields, train_detector per backbone and number of
-fields, evaluate_detectors, plot_detectors; detect_lenses on the user's own images.
+fields, evaluate_detectors, plot_detectors, plot_detector_curves; detect_lenses on own images.
 """
 
 from galaxy_lvm.core.config.lenses import DetectorTraining, Evaluation, FieldPlan, MockFields
@@ -244,28 +244,19 @@ rule evaluate_detectors:
 
 
 rule plot_detectors:
-    """Figure 6, the same fields with each detector's findings, and the detectors' curves."""
+    """Figure 6: the same fields with each detector's findings."""
     input:
         fields=f"{LENS_FIELDS}/fields.h5",
         lenses=f"{LENS_FIELDS}/fields.parquet",
         detections=DETECTIONS,
         metrics=f"{RUN}/metrics/lenses.csv",
-        curves=f"{RUN}/metrics/lenses_curves.csv",
-        table=f"{RUN}/tables/lens_detection.csv",
     output:
-        fig06=f"{RUN}/figures/fig06_lens_detection.pdf",
-        fig06_png=report(
+        pdf=f"{RUN}/figures/fig06_lens_detection.pdf",
+        png=report(
             f"{RUN}/figures/fig06_lens_detection.png",
             caption="../report/fig06.rst",
             category="6 Strong lenses",
             labels={"what": "Figure 6: detected lenses by backbone"},
-        ),
-        curves=f"{RUN}/figures/lens_detection_curves.pdf",
-        curves_png=report(
-            f"{RUN}/figures/lens_detection_curves.png",
-            caption="../report/lens_curves.rst",
-            category="6 Strong lenses",
-            labels={"what": "Purity, completeness, training fields"},
         ),
     log:
         f"{LOGS}/plot_detectors.log",
@@ -283,6 +274,37 @@ rule plot_detectors:
         code=code_of("plot_detectors"),
     script:
         "../scripts/plot_detectors.py"
+
+
+rule plot_detector_curves:
+    """Purity and completeness of the detectors, and what training fields are worth."""
+    input:
+        metrics=f"{RUN}/metrics/lenses.csv",
+        curves=f"{RUN}/metrics/lenses_curves.csv",
+        table=f"{RUN}/tables/lens_detection.csv",
+    output:
+        pdf=f"{RUN}/figures/lens_detection_curves.pdf",
+        png=report(
+            f"{RUN}/figures/lens_detection_curves.png",
+            caption="../report/lens_curves.rst",
+            category="6 Strong lenses",
+            labels={"what": "Purity, completeness, training fields"},
+        ),
+    log:
+        f"{LOGS}/plot_detector_curves.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_detector_curves.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        runs=LENS_RUNS,
+        code=code_of("plot_detector_curves"),
+    script:
+        "../scripts/plot_detector_curves.py"
 
 
 rule detect_lenses:

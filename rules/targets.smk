@@ -11,6 +11,7 @@ localrules:
     fig3,
     fig4,
     fig5,
+    fewshot,
     fig6,
     lenses,
     fig7,
@@ -90,6 +91,15 @@ rule fig5:
     """Figure 5: few-shot classification by number of labels."""
     input:
         FIGURES["fig5"],
+
+
+rule fewshot:
+    """Few labels: figure 5, the table, labels saved, confusion and calibration."""
+    input:
+        f"{RUN}/tables/fewshot.csv",
+        FIGURES["fig5"],
+        FIGURES["fewshot_confusion"],
+        FIGURES["fewshot_reliability"],
 
 
 rule fig6:

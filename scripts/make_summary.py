@@ -8,6 +8,7 @@ from galaxy_lvm.core.logs import job_log, log
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.fewshot import claims as fewshot
+from galaxy_lvm.fewshot.scores import read_predictions
 from galaxy_lvm.hitl import claims as hitl
 from galaxy_lvm.lenses import claims as lenses
 from galaxy_lvm.multitask import tables as multitask
@@ -66,7 +67,7 @@ def main(
     specs = model_specs(few_shot_models)
     from_scratch = {s.label: s.display_name for s in specs if s.is_network and not s.pretrained}
     judged = [load_table(path) for path in claims]
-    predictions = pd.concat([load_table(path) for path in few_shot_predictions])
+    predictions = read_predictions(few_shot_predictions)
     few_shot = fewshot.few_shot_claims(read_results(few_shot_metrics), predictions, from_scratch)
     found = [lenses.detector_claims(read_results(detector_metrics))] if detector_metrics else []
     verdicts = pd.concat([judged[0], few_shot, *found, *judged[1:]])

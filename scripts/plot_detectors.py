@@ -1,34 +1,27 @@
-"""Draw figure 6, the same fields with each detector's findings, and the detectors' curves."""
+"""Draw figure 6: the same fields with each detector's findings (paper IV.B)."""
 
 from collections.abc import Sequence
 
 import pandas as pd
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.core.tables import load_table
-from galaxy_lvm.lenses.curve_figures import draw_detection_curves
 from galaxy_lvm.lenses.example_figure import Shown, choose_fields, draw_detections
 from galaxy_lvm.lenses.match import of_run, read_detections
 from galaxy_lvm.lenses.scores import box_scores
-from galaxy_lvm.lenses.table import DETECTOR_NAMES
+from galaxy_lvm.lenses.table import detector_names
 from galaxy_lvm.report.results import read_results
 from galaxy_lvm.report.style import save
 from galaxy_lvm.survey.fields import FieldStore
-
-_SCORES = ("n_*", "boxes_*", "masks_*", "max_*", "paper_*")
 
 
 def main(
     fields: str,
     detections: Sequence[str],
     metrics: str,
-    curves: str,
-    table: str,
     runs: Sequence[dict],
     n_examples: int,
-    fig06: str,
-    curves_figure: str,
+    figure: str,
 ) -> None:
-    """Draw both figures as PDF and PNG.
+    """Draw the figure as PDF and PNG.
 
     Parameters
     ----------
@@ -36,15 +29,15 @@ def main(
         Field store.
     detections
         Parquet files that the trainings wrote.
-    metrics, curves, table
+    metrics
         What evaluate_detectors wrote.
     runs
         `model`, `n_train` and `seed` of every detector. Figure 6 shows those with the most
         training fields, the first seed of each model.
     n_examples
-        Fields in figure 6.
-    fig06, curves_figure
-        Figures to write, ending in .pdf.
+        Fields to show.
+    figure
+        File to write, ending in .pdf.
     """
     store, results = FieldStore(fields), read_results(metrics)
     found = read_detections(detections, store)
@@ -53,16 +46,12 @@ def main(
     for run in sorted(runs, key=lambda run: run["seed"]):
         if run["n_train"] == most:
             first.setdefault(run["model"], run)
-    models = {run["model"]: None for run in runs}
-    names = {model: DETECTOR_NAMES.get(model, model) for model in models}
     shown = [
         detector(of_run(found, first[model]), first[model], results, name)
-        for model, name in names.items()
+        for model, name in detector_names(runs).items()
     ]
     chosen = choose_fields(store, [one.detections for one in shown], n_examples)
-    save(draw_detections(store, chosen, shown), fig06)
-    drawn = draw_detection_curves(results, read_results(curves), load_table(table, _SCORES), names)
-    save(drawn, curves_figure)
+    save(draw_detections(store, chosen, shown), figure)
 
 
 def detector(found: pd.DataFrame, run: dict, results: pd.DataFrame, name: str) -> Shown:
@@ -78,10 +67,7 @@ if __name__ == "__main__":
             fields=snakemake.input.fields,  # noqa: F821
             detections=list(snakemake.input.detections),  # noqa: F821
             metrics=snakemake.input.metrics,  # noqa: F821
-            curves=snakemake.input.curves,  # noqa: F821
-            table=snakemake.input.table,  # noqa: F821
             runs=snakemake.params.runs,  # noqa: F821
             n_examples=snakemake.params.n_examples,  # noqa: F821
-            fig06=snakemake.output.fig06,  # noqa: F821
-            curves_figure=snakemake.output.curves,  # noqa: F821
+            figure=snakemake.output.pdf,  # noqa: F821
         )

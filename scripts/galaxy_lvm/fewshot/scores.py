@@ -1,12 +1,14 @@
 """Scores of few-shot classifiers, and the views of them: summary table, label efficiency."""
 
 import html
+import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.fewshot.label_efficiency import label_efficiency
 from galaxy_lvm.report.metrics import classification_metrics
 from galaxy_lvm.report.results import summarise
@@ -47,6 +49,11 @@ def few_shot_scores(labels: np.ndarray, shares: np.ndarray) -> dict[str, float]:
         if (labels != number).any()
     ]
     return scores | {"auc": float(np.mean(areas))}
+
+
+def read_predictions(paths: Sequence[str | os.PathLike]) -> pd.DataFrame:
+    """Return the class probabilities of single test galaxies that the trainings wrote (parquet)."""
+    return pd.concat([load_table(path) for path in paths])
 
 
 def few_shot_table(results: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:

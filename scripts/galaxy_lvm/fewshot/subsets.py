@@ -6,7 +6,7 @@ import numpy as np
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.survey.splits_table import Galaxies
+from galaxy_lvm.survey.splits_table import Galaxies, Splits
 
 
 def draw_subset(galaxies: Galaxies, n_per_class: int, seed: int) -> Galaxies:
@@ -63,3 +63,15 @@ def usable_sizes(
             f"{skipped[smallest]}. Add galaxies or put a smaller number into fewshot.sizes"
         )
     return usable, skipped
+
+
+def sizes_left_out(splits: Splits, sizes: Sequence[int]) -> list[str]:
+    """Return a note for every size that some class of the training split cannot fill."""
+    _, skipped = usable_sizes(splits.labelled("train").labels, splits.class_names, sizes)
+    return [f"{n} per class: not shown, too few of {why}" for n, why in skipped.items()]
+
+
+def largest_class_share(splits: Splits, split: str) -> float:
+    """Return the share of a split's labelled galaxies in its largest class: a guess's accuracy."""
+    labels = splits.labelled(split).labels
+    return float(np.bincount(labels).max() / len(labels))

@@ -2,7 +2,8 @@
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,11 @@ TABLE_METRICS = (
     *(("boxes", metric) for metric in ("purity", "completeness")),
 )
 _HEADINGS = {"ap": "AP", "ap50": "AP50", "ap75": "AP75"}
+
+
+def detector_names(runs: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return model -> name to show of the detectors that were trained, in their order."""
+    return {run["model"]: DETECTOR_NAMES.get(run["model"], run["model"]) for run in runs}
 
 
 def detector_table(results: pd.DataFrame, paper: pd.DataFrame, completeness: float) -> pd.DataFrame:

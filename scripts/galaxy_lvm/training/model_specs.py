@@ -121,6 +121,11 @@ def model_specs(
     return specs
 
 
+def display_names(entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return label -> name to show of every entry of `fewshot.models`, in their order."""
+    return {spec.label: spec.display_name for spec in model_specs(entries)}
+
+
 def reference_specs(entries: Iterable[Mapping[str, Any]]) -> list[ModelSpec]:
     """Return the networks of the config's list `reference.models`; parameters: `model_specs`.
 
