@@ -3,8 +3,9 @@
 import pytest
 from galaxy_lvm.core.config import load_config, part_of, section
 from galaxy_lvm.core.config.tasks import Blur
-from galaxy_lvm.core.config.training import Optim
+from galaxy_lvm.core.config.training import Lvm, Optim, Pretraining
 from galaxy_lvm.core.errors import ConfigError
+from galaxy_lvm.lvm.model import PATCH_PIX, PRESETS
 
 
 def test_a_section_arrives_as_it_was_written():
@@ -18,6 +19,18 @@ def test_no_default_steps_in_for_a_key_that_was_forgotten():
     del given["fwhm_max_pix"]
     with pytest.raises(ConfigError, match="restoration: fwhm_max_pix not handed on"):
         section(Blur, given, "restoration")
+
+
+def test_a_key_that_was_forgotten_in_a_section_within_is_named_by_its_path():
+    given = part_of(Pretraining, load_config()["pretrain"])
+    del given["views"]["zoom_min"], given["optim"]
+    with pytest.raises(ConfigError, match="pretrain: views.zoom_min, optim not handed on"):
+        section(Pretraining, given, "pretrain")
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_config_knows_the_coarsest_token_of_every_preset(preset):
+    assert Lvm(preset=preset).coarsest_pix == PATCH_PIX * 2 ** (len(PRESETS[preset].depths) - 1)
 
 
 def test_only_the_keys_of_the_model_are_handed_on():

@@ -1,6 +1,6 @@
 """Sections on their way from the config through a rule's params into a script."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -32,11 +32,25 @@ def part_of(model: type[Section], config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _part(field: FieldInfo, value: Any) -> Any:
-    whole = field.annotation
-    of_section = isinstance(whole, type) and issubclass(whole, Section)
-    if of_section and not issubclass(whole, Sparse):
-        return part_of(whole, value)
-    return value
+    inner = _whole_section(field)
+    return part_of(inner, value) if inner else value
+
+
+def _whole_section(field: FieldInfo) -> type[Section] | None:
+    """Return the section that a field holds; None for values and for what may be left out."""
+    inner = field.annotation
+    whole = isinstance(inner, type) and issubclass(inner, Section) and not issubclass(inner, Sparse)
+    return inner if whole else None
+
+
+def _forgotten(model: type[Section], given: Mapping[str, Any], within: str = "") -> Iterator[str]:
+    """Yield the paths of keys that were not handed on, those of sections within as well."""
+    for key in keys_of(model):
+        inner = _whole_section(field_of(model, key))
+        if key not in given:
+            yield within + key
+        elif inner and isinstance(given[key], Mapping):
+            yield from _forgotten(inner, given[key], f"{within}{key}.")
 
 
 def section(model: type[AnySection], given: Mapping[str, Any], name: str = "") -> AnySection:
@@ -47,7 +61,7 @@ def section(model: type[AnySection], given: Mapping[str, Any], name: str = "") -
     model
         The section, or the part of it that the script reads.
     given
-        Every key of it. Defaults do not step in here: they have had their say when the config was
+        Every key of it and of the sections within. Defaults do not step in here: they have had their say when the config was
         read, and a key that a rule forgets would be another value than the user's.
     name
         Path of the section, for the message.
@@ -57,7 +71,7 @@ def section(model: type[AnySection], given: Mapping[str, Any], name: str = "") -
     ConfigError
         If a key is missing, unknown or has a value that is not allowed.
     """
-    missing = [key for key in keys_of(model) if key not in given]
+    missing = list(_forgotten(model, given))
     if missing:
         raise ConfigError(f"{name or model.__name__}: {', '.join(missing)} not handed on")
     try:
