@@ -61,8 +61,9 @@ def section(model: type[AnySection], given: Mapping[str, Any], name: str = "") -
     model
         The section, or the part of it that the script reads.
     given
-        Every key of it and of the sections within. Defaults do not step in here: they have had their say when the config was
-        read, and a key that a rule forgets would be another value than the user's.
+        Every key of it and of the sections within. Defaults do not step in here: they have had
+        their say when the config was read, and a key that a rule forgets would be another value
+        than the user's.
     name
         Path of the section, for the message.
 
