@@ -23,7 +23,7 @@ def main(shape: Lvm, settings: dict[str, Any], figure: str) -> None:
     figure
         File ending in .pdf to write.
     """
-    feature_dim = build_config(shape).dims[-1]
+    feature_dim = build_config(shape).feature_dim
     parts = ModuleParts.of(feature_dim, section(RankerSettings, settings["ranker"], "hitl.ranker"))
     save(draw_module(parts, settings), figure)
 

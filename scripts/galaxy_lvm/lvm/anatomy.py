@@ -9,6 +9,13 @@ from torch import nn
 from galaxy_lvm.lvm.model import LVM, PATCH_PIX, LVMConfig, count_parameters
 from galaxy_lvm.lvm.swin import SwinStage
 
+_POOLING = {
+    "mean": "mean over the map",
+    "mean_std": "mean and deviation over the map",
+    "stages": "mean and deviation over the map of every stage",
+    "attention": "weighted mean over the map",
+}
+
 
 @dataclass(frozen=True)
 class Part:
@@ -46,6 +53,8 @@ class LVMParts:
     """Decoder stages, finest first."""
     output: Part
     """Last up-sampling and convolution."""
+    pooling: str
+    """What the feature vector is of the maps, in words."""
     feature_dim: int
     """Length of the pooled feature vector."""
     n_encoder: int
@@ -115,6 +124,7 @@ def describe_lvm(lvm: LVM) -> LVMParts:
         joins=joins,
         decoder_stages=mirrored,
         output=_to_the_image(lvm),
+        pooling=_POOLING[lvm.config.pooling],
         feature_dim=encoder.feature_dim,
         n_encoder=count_parameters(encoder),
         n_decoder=count_parameters(decoder),

@@ -109,7 +109,7 @@ def _slab(canvas: Canvas, part: Part, parts: LVMParts, box: Box, side: str, colo
     """Draw the map's side and channels; both scaled by their logarithm to be seen at all."""
     x = box.x + box.width - 0.25 if side == "right" else box.x + 0.25
     length = 0.06 + 0.24 * np.log2(part.side) / np.log2(parts.image_side)
-    depth = 0.24 * np.log2(part.channels) / np.log2(parts.feature_dim)
+    depth = 0.24 * np.log2(part.channels) / np.log2(parts.stages[-1].channels)
     canvas.slab(x, box.y + box.height / 2, length, depth, colour)
 
 
@@ -142,7 +142,7 @@ def _bottom(canvas: Canvas, parts: LVMParts, top: float, left: Box, right: Box) 
     _beside(canvas, parts.ups[-1], x + 0.08, right.y, "left")
     y = box.y - 0.34
     canvas.arrow(box.bottom, (box.bottom[0], y + 0.14), colour=COLOURS["purple"])
-    text = f"mean over the map: feature vector of {parts.feature_dim} numbers, for the tasks"
+    text = f"{parts.pooling}: feature vector of {parts.feature_dim} numbers, for the tasks"
     canvas.text(box.bottom[0], y + 0.04, text, color=COLOURS["black"])
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from galaxy_lvm.core.config.training import Lvm
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.lvm.norms import NORM_CHOICES, norm_layer, set_domain
+from galaxy_lvm.lvm.pooling import POOLINGS, Pooling, pooled_dim
 from galaxy_lvm.lvm.swin import DownSample, DualUpSample, PatchEmbed, SwinStage
 
 PATCH_PIX = 4
@@ -33,6 +34,8 @@ class LVMConfig:
     """3 x 3 convolutions: "none", one depthwise a "stage", a full one a pair ("block") or layer."""
     norm: str = "layer"
     """Normalisation of the encoder's convolutions: "layer" or "batch" (see `norms`)."""
+    pooling: str = "mean"
+    """What the feature vector keeps of the encoder's maps; see `pooling.Pooling`."""
     skip_connections: bool = True
     """Join encoder features (and the image itself) to the decoder at equal resolution."""
     drop_path: float = 0.0
@@ -55,11 +58,18 @@ class LVMConfig:
             raise ConfigError(f"lvm.conv: {self.conv!r} is none of {CONV_CHOICES}")
         if self.norm not in NORM_CHOICES:
             raise ConfigError(f"lvm.norm: {self.norm!r} is none of {NORM_CHOICES}")
+        if self.pooling not in POOLINGS:
+            raise ConfigError(f"lvm.pooling: {self.pooling!r} is none of {POOLINGS}")
 
     @property
     def dims(self) -> list[int]:
         """Channels of every stage."""
         return [self.embed_dim * 2**i for i in range(len(self.depths))]
+
+    @property
+    def feature_dim(self) -> int:
+        """Length D of a galaxy's feature vector (768 for the paper's model)."""
+        return pooled_dim(self.pooling, self.dims)
 
     @property
     def sides(self) -> list[int]:
@@ -70,9 +80,14 @@ class LVMConfig:
 PRESETS = {
     "lvm_base": LVMConfig(),
     "lvm_tiny": LVMConfig(
-        embed_dim=48, depths=(2, 2, 2, 2), head_dim=24, conv="layer", norm="batch"
-    ),
-    "lvm_micro": LVMConfig(embed_dim=16, depths=(1, 1, 1), head_dim=8),
+        embed_dim=48,
+        depths=(2, 2, 2, 2),
+        head_dim=24,
+        conv="layer",
+        norm="batch",
+        pooling="stages",
+    ),  # fmt: skip
+    "lvm_micro": LVMConfig(embed_dim=16, depths=(1, 1, 1), head_dim=8, pooling="stages"),
 }
 
 
@@ -102,11 +117,12 @@ class Encoder(nn.Module):
             self.norms.append(norm_layer(config.norm, dim))  # timm's Swin has none per stage
             if i + 1 < len(config.depths):
                 self.downs.append(DownSample(dim, config.norm))
+        self.pool = Pooling(config.pooling, config.dims)
 
     @property
     def feature_dim(self) -> int:
-        """Length D of a pooled feature vector (768 for the paper's model)."""
-        return self.config.dims[-1]
+        """Length D of a galaxy's feature vector."""
+        return self.config.feature_dim
 
     def forward(
         self, x: Tensor, domain: str = "clean", n_stages: int | None = None
@@ -129,8 +145,8 @@ class Encoder(nn.Module):
         return features
 
     def pooled(self, x: Tensor) -> Tensor:
-        """Return the mean over the coarsest map, (B, D): the galaxy's feature vector."""
-        return self.forward(x)[-1].mean(dim=(1, 2))
+        """Return the galaxies' feature vectors (B, D)."""
+        return self.pool(self.forward(x))
 
 
 class Decoder(nn.Module):

@@ -83,12 +83,12 @@ class Contrastive(nn.Module):
     def __init__(self, lvm: LVM, temperature: float, projection_dim: int = 128) -> None:
         super().__init__()
         self.lvm, self.temperature = lvm, temperature
-        dim = lvm.encoder.feature_dim
+        hidden = lvm.config.dims[-1]
         self.projector = nn.Sequential(
-            nn.Linear(dim, dim),
-            nn.BatchNorm1d(dim),
+            nn.Linear(lvm.encoder.feature_dim, hidden),
+            nn.BatchNorm1d(hidden),
             nn.ReLU(),
-            nn.Linear(dim, projection_dim),
+            nn.Linear(hidden, projection_dim),
         )
 
     def forward(self, views: list[Tensor], seed: int) -> dict[str, Tensor]:

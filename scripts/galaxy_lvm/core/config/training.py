@@ -50,6 +50,15 @@ class Lvm(Section):
             "statistics for each kind of image); null keeps the preset's"
         ),
     )
+    pooling: Literal["mean", "mean_std", "stages", "attention"] | None = Field(
+        None,
+        description=(
+            "what a galaxy's feature vector keeps of the encoder's maps - the mean over the "
+            "coarsest (the paper's), mean and standard deviation over it (mean_std) or over every "
+            "stage's map (stages), or a learned weighting of its places (attention); null keeps "
+            "the preset's"
+        ),
+    )
     skip_connections: bool = Field(
         True,
         description=(
