@@ -24,8 +24,8 @@ def main(metrics: str, curves: str, table: str, runs: Sequence[dict], figure: st
     figure
         File to write, ending in .pdf.
     """
-    shown = read_results(metrics), read_results(curves), load_table(table, _SCORES), detector_names(runs)
-    save(draw_detection_curves(*shown), figure)
+    tables = read_results(metrics), read_results(curves), load_table(table, _SCORES)
+    save(draw_detection_curves(*tables, detector_names(runs)), figure)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import pandas as pd
 from galaxy_lvm.core.config.fewshot import FewShotSections
 from galaxy_lvm.core.logs import log, progress
 from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.fewshot.scores import EXPERIMENT, TASK, condition_of, few_shot_scores
 from galaxy_lvm.fewshot.subsets import draw_subset, usable_sizes
@@ -81,8 +82,7 @@ def train_few_shot(
         scores |= {"loss_val": fit.loss_val} | {f"chosen_{k}": v for k, v in fit.chosen.items()}
         rows += long_rows(EXPERIMENT, TASK, spec.label, condition_of(size), seed, scores)
         tables.append(_predictions(splits["test"], fit.shares, class_names, spec, size, seed))
-    with atomic_path(predictions_path) as temporary:
-        pd.concat(tables, ignore_index=True).to_parquet(temporary, index=False)
+    save_table(predictions_path, pd.concat(tables, ignore_index=True))
     write_results(metrics_path, rows)
     shutil.rmtree(folder)
 

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from galaxy_lvm.core.config.training import Optim
-from galaxy_lvm.core.state import atomic_path, state_folder
+from galaxy_lvm.core.state import state_folder
+from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.training.loop import TrainingLoop, make_accelerator
 
 log = logging.getLogger("galaxy_lvm")
@@ -170,9 +171,8 @@ class TrainingJob:
         """
         if not self.is_main:
             return
-        with atomic_path(self.files.history) as temporary:
-            rows = self.loop.history if record is None else record
-            pd.DataFrame(rows).to_csv(temporary, index=False)
+        rows = self.loop.history if record is None else record
+        save_table(self.files.history, pd.DataFrame(rows))
         save(self.files.weights, module, {**card, "seconds": round(self._seconds(), 1)})
         self.loop.forget()
 
