@@ -75,10 +75,10 @@ def scores_of(lvm: LVM, run: Path) -> dict[str, float]:
     extractor = FeatureExtractor(PooledLVM(lvm.encoder), Features(n_orientations=4))
     with CropStore(run / "data/galaxies/crops.h5") as store:
         features = {split: extractor(store.of(those)) for split, those in galaxies.items()}
-    row_of = {index: row for row, index in enumerate(galaxies["train"].rows)}
+    row_of = {index: row for row, index in enumerate(galaxies["train"].index)}
 
     def score(chosen: Galaxies) -> tuple[float, float]:
-        inside = features["train"][[row_of[index] for index in chosen.rows]]
+        inside = features["train"][[row_of[index] for index in chosen.index]]
         found = []
         for strength in STRENGTHS:
             model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=500))
