@@ -7,6 +7,7 @@ from pathlib import Path
 import evaluate_detectors
 import numpy as np
 import pandas as pd
+import plot_detector_curves
 import plot_detectors
 import pytest
 from galaxy_lvm.core.config.lenses import Evaluation
@@ -372,12 +373,12 @@ def test_the_scripts_from_files_to_figures(tmp_path):
     )  # fmt: skip
     scores = pd.read_csv(made["table"]).set_index("model")["boxes_ap"]
     assert scores.to_dict() == {"lvm": 1, "resnet50": 0, "lvm - resnet50": 1}
-    figures = {name: str(tmp_path / f"{name}.pdf") for name in ("fig06", "curves_figure")}
-    plot_detectors.main(
-        str(tmp_path / "fields.h5"), paths, **made, runs=[RUN, other], n_examples=4, **figures
-    )
-    for path in figures.values():
-        assert Path(path).with_suffix(".png").stat().st_size > 20000
+    figures = [tmp_path / "fig06.pdf", tmp_path / "curves.pdf"]
+    fields, runs = str(tmp_path / "fields.h5"), [RUN, other]
+    plot_detectors.main(fields, paths, made["metrics"], runs, 4, str(figures[0]))
+    plot_detector_curves.main(**made, runs=runs, figure=str(figures[1]))
+    for path in figures:
+        assert path.with_suffix(".png").stat().st_size > 20000
 
 
 def test_fields_of_figure_6_are_chosen_by_a_rule(tmp_path):
