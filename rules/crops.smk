@@ -85,6 +85,7 @@ rule make_splits:
         seed=config["seed"],
         require_labels=needs_labels,
         classes=class_scheme,
+        recipe_version=1,  # all trainings follow from it: an edit of the library alone reruns none
     script:
         "../scripts/make_splits.py"
 

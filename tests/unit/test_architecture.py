@@ -115,12 +115,25 @@ def test_scripts_are_short():
 RULES = SCRIPTS.parent / "rules"
 
 
-def test_every_rule_with_unfinished_state_keys_it_by_its_recipe():
+def rule_bodies() -> list[str]:
     texts = [path.read_text(encoding="utf-8") for path in sorted(RULES.glob("*.smk"))]
-    rules = [
+    return [
         body for text in texts for body in re.split(r"^ *(?:rule|checkpoint) ", text, flags=re.M)
     ]
-    with_state = [body for body in rules if "state_root=" in body]
+
+
+def test_every_rule_says_what_its_code_is():
+    """By a hash that follows every edit where it is cheap, by a version where it is not."""
+    scripted = [body for body in rule_bodies() if "script:" in body]
+    assert len(scripted) > 40
+    silent = [
+        b.split(":")[0] for b in scripted if "code_of(" not in b and "recipe_version" not in b
+    ]
+    assert silent == []
+
+
+def test_every_rule_with_unfinished_state_keys_it_by_its_recipe():
+    with_state = [body for body in rule_bodies() if "state_root=" in body]
     assert len(with_state) >= 11
     for body in with_state:
         name, script = body.split(":", 1)[0], re.search(r'scripts/(\w+\.py)"', body).group(1)
