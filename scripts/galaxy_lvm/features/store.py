@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.errors import DataError, in_short
 from galaxy_lvm.core.state import atomic_path
-from galaxy_lvm.survey.file_errors import FILE_ERRORS, in_short
+from galaxy_lvm.survey.file_errors import FILE_ERRORS
 
 # numpy reads the head of its files as Python does.
 _ERRORS = (*FILE_ERRORS, tokenize.TokenError)

@@ -12,9 +12,9 @@ import numpy as np
 
 from galaxy_lvm.core.config.lens_search import ImageReading, Search
 from galaxy_lvm.core.config.survey import Service
-from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.errors import ConfigError, DataError, in_short
 from galaxy_lvm.lenses.images import SkyImage, from_fluxes, read_sky_image, tangent_wcs
-from galaxy_lvm.survey.file_errors import FILE_ERRORS, in_short
+from galaxy_lvm.survey.file_errors import FILE_ERRORS
 from galaxy_lvm.survey.image_files import file_problem, kind_of, walk
 from galaxy_lvm.survey.positions import read_positions
 from galaxy_lvm.survey.rejected import printable

@@ -10,9 +10,9 @@ import numpy as np
 from astropy.io import fits
 
 from galaxy_lvm.core.config.survey import FileReading
-from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.errors import DataError, in_short
 from galaxy_lvm.survey.bands import band_planes
-from galaxy_lvm.survey.file_errors import FILE_ERRORS, in_short
+from galaxy_lvm.survey.file_errors import FILE_ERRORS
 from galaxy_lvm.survey.flux_extension import check_unit, check_values, flux_extension
 
 _CARD_BYTES = 80

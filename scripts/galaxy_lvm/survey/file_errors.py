@@ -19,8 +19,3 @@ FILE_ERRORS = (
     *HEADER_ERRORS, OSError, EOFError, SyntaxError, struct.error, zlib.error, lzma.LZMAError,
     cv2.error, UnidentifiedImageError,
 )  # fmt: skip
-
-
-def in_short(error: BaseException, n_characters: int = 200) -> str:
-    """Return an error's text on one line, its kind where it says nothing."""
-    return (" ".join(str(error).split()) or type(error).__name__)[:n_characters]

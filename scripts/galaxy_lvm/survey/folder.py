@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from galaxy_lvm.core.config.survey import Folder
-from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.errors import DataError, in_short
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.tables import as_text, typed
 from galaxy_lvm.core.user_tables import LINE, NUL_PROBLEM, holds_nul, read_user_table
-from galaxy_lvm.survey.file_errors import FILE_ERRORS, in_short
+from galaxy_lvm.survey.file_errors import FILE_ERRORS
 from galaxy_lvm.survey.image_files import file_problem, kind_of, same_file, walk
 from galaxy_lvm.survey.image_state import is_own
 from galaxy_lvm.survey.pictures import image_size

@@ -13,9 +13,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.errors import DataError, in_short
 from galaxy_lvm.core.state import atomic_path, cannot_write
-from galaxy_lvm.survey.file_errors import in_short
 
 _READ_ERRORS = (OSError, RuntimeError)
 # Of names, types, shapes and texts that are not what was written.

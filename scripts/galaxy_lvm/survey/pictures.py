@@ -11,9 +11,9 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from galaxy_lvm.core.config.survey import FileReading
-from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.errors import DataError, in_short
 from galaxy_lvm.core.marks import FIGURE_KEY, FIGURE_VALUE
-from galaxy_lvm.survey.file_errors import FILE_ERRORS, in_short
+from galaxy_lvm.survey.file_errors import FILE_ERRORS
 
 SMALLEST_SIDE_PIX = 16
 # Pillow's own limit is one for the whole process; ours, `max_picture_megapixels`, is asked as soon
