@@ -19,7 +19,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from galaxy_lvm.core.config import load_config, part_of, section  # noqa: E402
+from galaxy_lvm.core.config import part_of, resolve, section  # noqa: E402
 from galaxy_lvm.core.config.fewshot import Features  # noqa: E402
 from galaxy_lvm.core.config.training import Lvm, Pretraining  # noqa: E402
 from galaxy_lvm.features.extract import FeatureExtractor  # noqa: E402
@@ -108,7 +108,8 @@ def main() -> None:
         return
     torch.set_num_threads(1)
     arguments.work.mkdir(parents=True, exist_ok=True)
-    config, rows = load_config(arguments.config), []
+    # The images are read from RESULTS_DIR; the folder they came from has to be named all the same.
+    config, rows = resolve({"base": str(arguments.config), "data_dir": "."}), []
     for pooling in TRAINED_WITH:
         chosen = arguments.results_dir, arguments.work, pooling, config, arguments.steps
         weights = trained(*chosen)
