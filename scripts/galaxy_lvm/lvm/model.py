@@ -86,7 +86,7 @@ PRESETS = {
         conv="layer",
         norm="batch",
         pooling="stages",
-    ),  # fmt: skip
+    ),
     "lvm_micro": LVMConfig(embed_dim=16, depths=(1, 1, 1), head_dim=8, pooling="stages"),
 }
 

@@ -57,8 +57,8 @@ def moments(values: Tensor) -> Tensor:
 
 def pooled_dim(kind: str, dims: Sequence[int]) -> int:
     """Return the length D of the vector that a pooling makes of maps with these channels."""
-    lengths = {"mean": dims[-1], "attention": dims[-1], "mean_std": 2 * dims[-1]}
-    return lengths.get(kind, 2 * sum(dims))
+    last, every = dims[-1], sum(dims)
+    return {"mean": last, "attention": last, "mean_std": 2 * last, "stages": 2 * every}[kind]
 
 
 class _Attention(nn.Module):

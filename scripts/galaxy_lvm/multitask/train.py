@@ -8,7 +8,7 @@ from galaxy_lvm.core.config.tasks import MultitaskRun
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.lvm.model import LVM, LVMConfig
 from galaxy_lvm.lvm.norms import follow_clean_images
-from galaxy_lvm.lvm.weights import load_into, load_lvm, read_card, save_weights
+from galaxy_lvm.lvm.weights import load_into, load_lvm, read_card, save_weights, shape_from_card
 from galaxy_lvm.multitask.baselines import classical_errors
 from galaxy_lvm.multitask.classical import BlurredSet
 from galaxy_lvm.multitask.feed import (
@@ -119,7 +119,8 @@ def load_multitask(path: str | os.PathLike) -> tuple[MultitaskModel, dict[str, A
     """Return a trained multitask model and its card."""
     card = read_card(path)
     settings = MultitaskRun.model_validate(card["settings"])
-    model = build_model(LVM(LVMConfig(**card["architecture"])), len(card["classes"]), settings)
+    lvm = LVM(shape_from_card(path, LVMConfig, card["architecture"]))
+    model = build_model(lvm, len(card["classes"]), settings)
     load_into(model, path)
     return model.eval(), card
 
