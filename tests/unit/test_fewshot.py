@@ -9,7 +9,6 @@ import pytest
 import torch
 from galaxy_lvm.core.config import check_config, part_of
 from galaxy_lvm.core.config.fewshot import FewShotSections
-from galaxy_lvm.core.config.schemes import NamedScheme
 from galaxy_lvm.core.config.tasks import ReferenceSections
 from galaxy_lvm.core.config.training import Lvm
 from galaxy_lvm.core.errors import ConfigError, DataError
@@ -30,7 +29,6 @@ from galaxy_lvm.lvm.model import LVM, build_config
 from galaxy_lvm.lvm.weights import save_lvm
 from galaxy_lvm.multitask.reference import train_reference
 from galaxy_lvm.report.results import long_rows, read_results
-from galaxy_lvm.survey.classes import labels_from_columns
 from galaxy_lvm.survey.splits_table import Galaxies, Splits
 from galaxy_lvm.training import network
 from galaxy_lvm.training.job import NetworkFiles
@@ -333,66 +331,6 @@ def test_confusion_shows_the_smallest_and_the_largest_set():
     assert not any("30 per class" in t for t in titles)
     figure = draw_reliability(predictions, names, CLASSES)
     assert len(figure.axes[0].lines) == 3  # the diagonal and two sizes
-
-
-VOTES = NamedScheme(
-    name="votes",
-    rules=[
-        {"class": "round", "where": [{"column": "smooth", "min": 0.6}]},
-        {
-            "class": "spiral",
-            "where": [{"column": "smooth", "max": 0.4}, {"column": "arms", "min": 0.5}],
-        },
-        {"class": "odd", "where": [{"column": "odd", "min": 0.9}]},
-    ],
-)
-
-
-def test_votes_give_a_class_or_none():
-    votes = pd.DataFrame(
-        {
-            "smooth": [0.6, 0.1, 0.1, 0.5, np.nan, 0.9],
-            "arms": [0.9, 0.5, 0.4, 0.9, 0.9, 0.0],
-            "odd": [0.0, 0.0, 0.0, 0.0, 0.0, 0.95],
-        }
-    )
-    labels = labels_from_columns(votes, VOTES)
-    # The last one is round and odd: of two classes, hence of none.
-    assert labels.tolist() == ["round", "spiral", "", "", "", ""]
-
-
-def test_votes_that_are_not_there_are_named():
-    with pytest.raises(DataError, match=r"no column 'arms'.*nearest: arm"):
-        labels_from_columns(pd.DataFrame({"smooth": [1.0], "arm": [1.0]}), VOTES)
-    empty = pd.DataFrame({"smooth": [0.5], "arms": [0.0], "odd": [0.0]})
-    with pytest.raises(DataError, match="no galaxy is of any class"):
-        labels_from_columns(empty, VOTES)
-
-
-def test_schemes_of_the_config_cover_their_types():
-    config = check_config({"run": "x", "datasets": {"galaxies": {"source": "mock"}}})
-    schemes = config["class_schemes"]
-    assert [len(schemes[s]) for s in ("galaxy_zoo_decals", "galaxy_zoo_2", "simulated")] == [
-        5,
-        4,
-        5,
-    ]
-    simulated, decals = (
-        NamedScheme(name=name, rules=schemes[name]) for name in ("simulated", "galaxy_zoo_decals")
-    )
-    truth = pd.DataFrame(
-        {
-            "label": ["elliptical", "elliptical", "edge_on", "spiral", "other", "elliptical"],
-            "axis_ratio": [0.9, 0.5, 0.1, 0.7, 0.6, 0.78],
-        }
-    )
-    labels = labels_from_columns(truth, simulated)
-    expected = ["smooth_round", "smooth_in_between", "edge_on", "spiral", "disturbed", ""]
-    assert labels.tolist() == expected
-    columns = {c["column"]: [0.0] for e in schemes["galaxy_zoo_decals"] for c in e["where"]}
-    votes = pd.DataFrame(columns)
-    votes[["smooth-or-featured_smooth_fraction", "how-rounded_cigar-shaped_fraction"]] = 0.8
-    assert labels_from_columns(votes, decals).tolist() == ["smooth_cigar"]
 
 
 def reference(data, folder):

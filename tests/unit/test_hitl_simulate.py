@@ -218,7 +218,7 @@ def test_votes_that_are_no_fractions_are_refused():
     text = galaxies.assign(n_votes=["many"] + ["0.5"] * 69)
     with pytest.raises(DataError, match=r"'n_votes' is 'many' for galaxy 'g0' and 1 of 70"):
         vote_shares(text, "merger", voted("n_votes"))
-    with pytest.raises(DataError, match="no column p_lens"):
+    with pytest.raises(DataError, match="no column 'p_lens'"):
         vote_shares(galaxies, "merger", voted("p_lens"))
     assert vote_shares(galaxies, "merger", voted()) is None
 

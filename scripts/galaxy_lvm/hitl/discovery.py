@@ -9,14 +9,12 @@ import pandas as pd
 
 from galaxy_lvm.core.config.hitl import Discovery, Hitl
 from galaxy_lvm.core.config.hitl import Target as TargetSettings
-from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.hitl.annotators import Annotator, noisy, perfect, voting
 from galaxy_lvm.hitl.pools import Pool, Target, rare_rows, truth_of
 from galaxy_lvm.hitl.ranker import Whitening
+from galaxy_lvm.survey.votes import vote_fractions
 
-# What stands in a catalogue where nothing is known.
-_EMPTY = ("", "nan", "na", "none", "null", "<na>")
 TARGET_COLUMNS = ("target", "searched", "n_pool", "n_positive", "positive_fraction", "note")
 
 
@@ -125,25 +123,10 @@ def vote_shares(galaxies: pd.DataFrame, name: str, about: TargetSettings) -> np.
     DataError
         If a column is missing or holds something that is no fraction; empty places are allowed.
     """
-    columns = list(about.votes)
-    if not columns:
+    if not about.votes:
         return None
-    where = f"hitl.targets.{name}.votes"
-    missing = [column for column in columns if column not in galaxies]
-    if missing:
-        raise DataError(f"{where}: the catalogue has no column {', '.join(missing)}")
-    table = galaxies[columns].apply(pd.to_numeric, errors="coerce")
-    for column in columns:
-        text = galaxies[column].astype(str).str.strip().str.lower()
-        given = galaxies[column].notna() & ~text.isin(_EMPTY)
-        wrong = given & ~table[column].between(0, 1)
-        if wrong.any():
-            first = galaxies.loc[wrong.idxmax()]
-            raise DataError(
-                f"{where}: column {column!r} is '{first[column]}' for galaxy {first['id']!r} and "
-                f"{int(wrong.sum())} of {len(galaxies)} in all; expected a vote fraction, 0 to 1"
-            )
-    return table.prod(axis=1, skipna=False).to_numpy(float)
+    fractions = vote_fractions(galaxies, about.votes, f"hitl.targets.{name}.votes")
+    return fractions.prod(axis=1)
 
 
 def _pool_rows(

@@ -1,14 +1,13 @@
 """Classes defined by catalogue columns: vote fractions of Galaxy Zoo, or the simulated truth."""
 
-import difflib
 import logging
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.core.config.schemes import Condition, NamedScheme
+from galaxy_lvm.core.config.schemes import DEFAULT_SHARE, ClassRule, Condition, NamedScheme
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.survey.votes import need_column, path_share
 
 log = logging.getLogger("galaxy_lvm.classes")
 
@@ -28,47 +27,58 @@ def labels_from_columns(catalogue: pd.DataFrame, scheme: NamedScheme) -> pd.Seri
         (Galaxy Zoo 2: Willett et al. 2013, Hart et al. 2016; Galaxy Zoo DECaLS: Walmsley et al.
         2022) or true parameters.
     scheme
-        Classes, each with its conditions, all of which must hold; limits are inclusive.
+        Classes. One with a path is met where more than its limit of all volunteers went the whole
+        way; of several such classes the one with the largest share counts. One with conditions is
+        met where all hold; limits are inclusive.
 
     Returns
     -------
     pandas.Series
-        Text; "" for galaxies that are of no class or meet the conditions of two. Both are counted
-        in the log.
+        Text; "" for galaxies that are of no class, or of two that cannot be weighed (conditions
+        alone, or equal shares). Both are counted in the log.
 
     Raises
     ------
     DataError
-        If the catalogue lacks a column (the nearest ones are named) or no galaxy has a class.
+        If the catalogue lacks a column (the nearest ones are named), a vote fraction is none, or
+        no galaxy has a class.
     """
-    names = [rule.class_ for rule in scheme.rules]
-    member = np.stack(
-        [_members(catalogue, scheme.name, rule.where) for rule in scheme.rules], axis=1
-    )
-    n_met = member.sum(axis=1)
-    labels = np.where(n_met == 1, np.asarray(names, dtype=object)[member.argmax(axis=1)], "")
+    names = np.asarray([rule.class_ for rule in scheme.rules], dtype=object)
+    weights = np.stack([_weight(catalogue, scheme.name, rule) for rule in scheme.rules], axis=1)
+    largest, n_met = weights.max(axis=1), (weights > 0).sum(axis=1)
+    tied = (n_met > 1) & (np.isinf(largest) | ((weights == largest[:, None]).sum(axis=1) > 1))
+    decided = (n_met > 0) & ~tied
+    labels = np.where(decided, names[weights.argmax(axis=1)], "")
     counts = {name: int((labels == name).sum()) for name in names}
     log.info(
-        "classes by %s: %s; %d galaxies are of no class, %d of more than one; neither is used",
-        scheme.name, counts, int((n_met == 0).sum()), int((n_met > 1).sum()),
+        "classes by %s: %s; %d galaxies are of no class, %d of more than one; neither is used; %d "
+        "of several by votes count as that of most",
+        scheme.name, counts, int((n_met == 0).sum()), int(tied.sum()),
+        int((decided & (n_met > 1)).sum()),
     )  # fmt: skip
-    if not (n_met == 1).any():
+    if not decided.any():
         raise DataError(
             f"no galaxy is of any class of {scheme.name!r}; lower its thresholds: {counts}"
         )
     return pd.Series(labels, index=catalogue.index, dtype=object)
 
 
-def _members(catalogue: pd.DataFrame, scheme: str, conditions: Sequence[Condition]) -> np.ndarray:
-    for condition in conditions:
-        if condition.column not in catalogue:
-            near = difflib.get_close_matches(condition.column, list(catalogue.columns), n=3)
-            hint = f"nearest: {', '.join(near)}" if near else f"it has {list(catalogue.columns)}"
-            raise DataError(
-                f"class_schemes.{scheme}: the catalogue has no column {condition.column!r} "
-                f"({condition.question or 'no question given'}); {hint}"
-            )
-    return np.logical_and.reduce([holds(condition, catalogue) for condition in conditions])
+def _weight(catalogue: pd.DataFrame, scheme: str, rule: ClassRule) -> np.ndarray:
+    """Return how much speaks for a class (N,): 0 nothing, else the share of its path.
+
+    Conditions alone decide without a share: infinity.
+    """
+    where = f"class_schemes.{scheme}"
+    weight = np.full(len(catalogue), np.inf)
+    if rule.path is not None:
+        share = path_share(catalogue, rule.path, where)
+        limit = DEFAULT_SHARE if rule.above is None else rule.above
+        weight = np.where(share > limit, share, 0.0)  # a missing fraction exceeds nothing
+    for condition in rule.where or ():
+        about = condition.question or "no question given"
+        need_column(catalogue, condition.column, where, about)
+        weight = np.where(holds(condition, catalogue), weight, 0.0)
+    return weight
 
 
 def holds(condition: Condition, catalogue: pd.DataFrame) -> np.ndarray:

@@ -59,7 +59,7 @@ class RunConfig(Section):
         default_factory=own_schemes,
         description=(
             "classes by columns of a catalogue; a dataset names its scheme under 'classes', and a "
-            "galaxy that fits no class or two is not used; your own stand beside "
+            "galaxy of none, or of two that cannot be weighed, is not used; your own stand beside "
             "galaxy_zoo_decals, galaxy_zoo_2 and simulated"
         ),
     )

@@ -1,4 +1,4 @@
-"""Classes by conditions on the columns of a catalogue."""
+"""Classes by the columns of a catalogue: votes along a path of questions, or conditions."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -6,6 +6,9 @@ from typing import Annotated
 from pydantic import Field
 
 from galaxy_lvm.core.config.base import Contradiction, Section, Sparse
+
+DEFAULT_SHARE = 0.5
+"""What the votes along a path must exceed where a class gives no limit: more than half."""
 
 
 class Condition(Sparse):
@@ -25,11 +28,61 @@ class Condition(Sparse):
             yield "min", f"{self.min:g} is above max, {self.max:g}"
 
 
-class ClassRule(Section):
-    """A class and the conditions that its galaxies meet."""
+class Answer(Sparse):
+    """One question on the way to a class: the answers that lead on, or those that lead away."""
+
+    question: str | None = Field(None, description="question of the decision tree")
+    any_of: tuple[str, ...] | None = Field(
+        None, min_length=1, description="columns of the answers that lead on; their shares add up"
+    )
+    none_of: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="columns of the answers that lead away - a 'no' is one minus their shares",
+    )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read."""
+        return self.any_of or self.none_of or ()
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Yield a question with no answer, or with two."""
+        if (self.any_of is None) == (self.none_of is None):
+            yield "", "needs one of any_of and none_of"
+
+
+class ClassRule(Sparse):
+    """A class: what the volunteers' votes along a path of questions, or columns, say of it."""
 
     class_: str = Field(alias="class", min_length=1, description="name of the class")
-    where: tuple[Condition, ...] = Field(min_length=1, description="conditions that must all hold")
+    path: tuple[Answer, ...] | None = Field(
+        None,
+        min_length=1,
+        description=(
+            "answers along the questions that lead to the class; fractions count those who came to "
+            "a question, so that the product is the share of all who went the whole way"
+        ),
+    )
+    above: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description=(
+            "share along the path that must be exceeded, 0.5 where none is given; of several "
+            "classes that are, the largest share counts"
+        ),
+    )
+    where: tuple[Condition, ...] | None = Field(
+        None, min_length=1, description="conditions that must all hold, beside a path or alone"
+    )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Yield a class that nothing defines, and a limit without a path."""
+        if self.path is None and self.where is None:
+            yield "", f"class {self.class_!r} needs path or where"
+        if self.path is None and self.above is not None:
+            yield "above", "is the limit of a path, which is not given"
 
 
 Scheme = Annotated[tuple[ClassRule, ...], Field(min_length=2)]
@@ -50,46 +103,56 @@ def _says(question: str, column: str, **limits: float | str) -> Condition:
     return Condition(question=question, column=column, **limits)
 
 
-_SMOOTH = _says("smooth or featured", "smooth-or-featured_smooth_fraction", min=0.6)
-_FEATURED = _says("smooth or featured", "smooth-or-featured_featured-or-disk_fraction", min=0.6)
-_PLAIN = _says("T06 anything odd", "t06_odd_a14_yes_debiased", max=0.42)
-_DISC = _says(
-    "T01 smooth or features", "t01_smooth_or_features_a02_features_or_disk_debiased", min=0.43
-)
+def _way(name: str, *answers: Answer) -> ClassRule:
+    return ClassRule(**{"class": name}, path=answers)
+
+
+def _yes(question: str, *columns: str) -> Answer:
+    return Answer(question=question, any_of=columns)
+
+
+def _no(question: str, *columns: str) -> Answer:
+    return Answer(question=question, none_of=columns)
 
 
 def _decals() -> Scheme:
-    """Return five types by volunteers' votes (Walmsley et al. 2022)."""
+    """Return five types by what most volunteers said (Walmsley et al. 2022)."""
+    first, edge = "smooth or featured", "disk edge-on"
+    smooth = _yes(first, "smooth-or-featured_smooth_fraction")
+    featured = _yes(first, "smooth-or-featured_featured-or-disk_fraction")
+    edge_on = "disk-edge-on_yes_fraction"
+    arms = _yes("has spiral arms", "has-spiral-arms_yes_fraction")
     how_rounded = {
         "smooth_round": "how-rounded_round_fraction",
         "smooth_in_between": "how-rounded_in-between_fraction",
         "smooth_cigar": "how-rounded_cigar-shaped_fraction",
     }
-    smooth = (
-        _rule(name, _SMOOTH, _says("how rounded", column, min=0.6))
-        for name, column in how_rounded.items()
-    )
-    edge_on = _says("disk edge-on", "disk-edge-on_yes_fraction", min=0.7)
-    open_disc = _says("disk edge-on", "disk-edge-on_no_fraction", min=0.7)
-    arms = _says("has spiral arms", "has-spiral-arms_yes_fraction", min=0.7)
     return (
-        *smooth,
-        _rule("edge_on", _FEATURED, edge_on),
-        _rule("spiral", _FEATURED, open_disc, arms),
+        *(_way(name, smooth, _yes("how rounded", column)) for name, column in how_rounded.items()),
+        _way("edge_on", featured, _yes(edge, edge_on)),
+        _way("spiral", featured, _no(edge, edge_on), arms),
     )
 
 
 def _zoo_2() -> Scheme:
-    """Return four types by debiased votes (Hart et al. 2016, Willett et al. 2013)."""
-    smooth = _says("T01 smooth or features", "t01_smooth_or_features_a01_smooth_debiased", min=0.7)
-    edge_on = _says("T02 edge-on", "t02_edgeon_a04_yes_debiased", min=0.602)
-    open_disc = _says("T02 edge-on", "t02_edgeon_a05_no_debiased", min=0.715)
-    arms = _says("T04 spiral arms", "t04_spiral_a08_spiral_debiased", min=0.619)
+    """Return four types by most of the debiased votes (Willett et al. 2013, Hart et al. 2016)."""
+    first, edge = "T01 smooth or features", "T02 edge-on"
+    smooth = _yes(first, "t01_smooth_or_features_a01_smooth_debiased")
+    disc = _yes(first, "t01_smooth_or_features_a02_features_or_disk_debiased")
+    edge_on = "t02_edgeon_a04_yes_debiased"
+    arms = _yes("T04 spiral arms", "t04_spiral_a08_spiral_debiased")
+    odd = _yes("T06 anything odd", "t06_odd_a14_yes_debiased")
+    disturbed = _yes(
+        "T08 what is odd",
+        "t08_odd_feature_a21_disturbed_debiased",
+        "t08_odd_feature_a22_irregular_debiased",
+        "t08_odd_feature_a24_merger_debiased",
+    )
     return (
-        _rule("elliptical", smooth, _PLAIN),
-        _rule("edge_on", _DISC, edge_on, _PLAIN),
-        _rule("spiral", _DISC, open_disc, arms, _PLAIN),
-        _rule("other", _says("T06 anything odd", "t06_odd_a14_yes_debiased", min=0.6)),
+        _way("elliptical", smooth),
+        _way("edge_on", disc, _yes(edge, edge_on)),
+        _way("spiral", disc, _no(edge, edge_on), arms),
+        _way("other", odd, disturbed),
     )
 
 
