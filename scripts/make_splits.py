@@ -13,6 +13,7 @@ from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.survey.classes import labels_from_columns
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.duplicates import duplicate_groups
+from galaxy_lvm.survey.given_splits import given_splits
 from galaxy_lvm.survey.rejected import read_rejected, write_rejected
 from galaxy_lvm.survey.sky_columns import position_columns
 from galaxy_lvm.survey.splits import make_splits
@@ -64,6 +65,7 @@ def main(
         for name in ("file", "row"):
             if name in table:
                 galaxies[name] = table[name]
+        galaxies["given"] = given_splits(table, settings.column, cutouts, require_labels)
         places = position_columns(list(table), cutouts)
         galaxies["group"] = duplicate_groups(
             cropped,

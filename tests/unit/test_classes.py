@@ -1,5 +1,8 @@
 """Classes by votes along a path of questions, and by conditions."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -188,3 +191,28 @@ def test_the_simulated_truth_has_five_types():
     labels = labels_from_columns(truth, NamedScheme(name="simulated", rules=OWN["simulated"]))
     expected = ["smooth_round", "smooth_in_between", "edge_on", "spiral", "disturbed", ""]
     assert labels.tolist() == expected
+
+
+SHARED = Path(
+    os.environ.get("GALAXY_LVM_SHARED", Path(__file__).parents[2].parent / "shared" / "data")
+)
+REAL = SHARED / "galaxies" / "labels.csv"
+SHORT_NAMES = {
+    "a01": "p_smooth", "a02": "p_features", "a04": "p_edge_on", "a08": "p_spiral", "a14": "p_odd",
+    "a21": "p_disturbed", "a22": "p_irregular", "a24": "p_merger",
+}  # fmt: skip
+
+
+@pytest.mark.skipif(
+    not REAL.is_file(), reason="no real images: set GALAXY_LVM_SHARED to their folder"
+)
+def test_the_clean_labels_of_real_galaxies_follow_from_their_votes():
+    table = pd.read_csv(REAL, dtype={"id": str})
+    table = table[table["origin"] == "galaxy_zoo_2"].reset_index(drop=True)
+    rules = NamedScheme(name="galaxy_zoo_2", rules=OWN["galaxy_zoo_2"])
+    for column in zoo("galaxy_zoo_2").columns[1:]:
+        short = next(name for part, name in SHORT_NAMES.items() if f"_{part}_" in column)
+        table[column] = table[short]
+    found = labels_from_columns(table, rules)
+    assert len(table) == 1000
+    assert (found == table["label_clean"].fillna("")).all()

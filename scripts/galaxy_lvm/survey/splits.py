@@ -8,11 +8,14 @@ import pandas as pd
 
 from galaxy_lvm.core.config.survey import Splits
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.survey.given_splits import without_copies
 from galaxy_lvm.survey.rejected import rejection
 
 log = logging.getLogger("galaxy_lvm.splits")
 
-SPLITS = ("train", "val", "test", "unused")
+# What models are trained, chosen and scored on; `unused` is left out of all three.
+MODEL_SPLITS = ("train", "val", "test")
+SPLITS = (*MODEL_SPLITS, "unused")
 
 
 def make_splits(
@@ -27,7 +30,10 @@ def make_splits(
     ----------
     galaxies
         Columns `index`, `id`, `label` ("" = none) and `group` (copies share one); where present,
-        `file` and `row` go into the rejections.
+        `file` and `row` go into the rejections, and `given` is the split that a table gives ("" for
+        none; see `given_splits`). What is given is kept. Galaxies without a given split are
+        divided over the sets that the table names nowhere, and train; validation galaxies that it
+        does not name come from those that would train.
     settings
         Shares, numbers, limits.
     seed
@@ -40,15 +46,21 @@ def make_splits(
     splits : pandas.DataFrame
         `index, id, split, label, group`, in the order of `galaxies`.
     rejections : list of dict
-        Galaxies of classes that are too small.
+        Copies of given test and validation galaxies, and galaxies of classes that are too small.
 
     Raises
     ------
     DataError
-        If fewer than two classes remain although labels are required.
+        If fewer than two classes remain although labels are required, or what is given leaves a
+        class without training, validation or test galaxies.
     """
     galaxies = galaxies.reset_index(drop=True)
-    rejections, keep = _small_classes(galaxies, settings.min_per_class)
+    if "given" not in galaxies:
+        galaxies["given"] = ""
+    rejections, keep = without_copies(galaxies)
+    galaxies = galaxies[keep].reset_index(drop=True)
+    small, keep = _small_classes(galaxies, settings.min_per_class)
+    rejections += small
     galaxies = galaxies[keep].reset_index(drop=True)
     classes = sorted(set(galaxies["label"]) - {""})
     if require_labels and len(classes) < 2:
@@ -58,22 +70,49 @@ def make_splits(
             f"needed. Galaxies by label: {counts}; too small and left out: {len(rejections)}. "
             "Add labels or lower splits.min_per_class"
         )
-    labels = _group_labels(galaxies)
-    split = pd.Series("train", index=labels.index)
-    order = _hash_order(galaxies, seed)
-    size = galaxies.groupby("group").size()
+    galaxies["split"] = _by_group(galaxies, classes, settings, seed)
+    if require_labels and galaxies["given"].any():
+        _need_all_splits(galaxies, classes, settings)
+    return galaxies[["index", "id", "split", "label", "group"]], rejections
+
+
+def _by_group(galaxies: pd.DataFrame, classes: list[str], settings: Splits, seed: int) -> pd.Series:
+    """Return the split of each galaxy; copies share one, but for those that are to be unused."""
+    unused = galaxies["given"] == "unused"
+    taking_part = galaxies[~unused]
+    labels = _group_labels(taking_part)
+    given = taking_part.sort_values("given").groupby("group")["given"].last()  # "" stands first
+    order = _hash_order(taking_part, seed)
+    size = taking_part.groupby("group").size()
+    named = set(given) - {""}
+    # An unlabelled copy of a labelled galaxy follows it; other unlabelled ones only train.
+    split = given[labels.index].replace("", "train")
     for label in classes:
         groups = [group for group in order if labels[group] == label]
-        split[groups] = _divide(size[groups].to_numpy(), settings, label)
-    # An unlabelled copy of a labelled galaxy follows it; other unlabelled ones only train.
-    galaxies["split"] = galaxies["group"].map(split)
-    return galaxies[["index", "id", "split", "label", "group"]], rejections
+        sizes = size[groups].to_numpy()
+        split[groups] = _divide(sizes, list(given[groups]), named, settings, label)
+    return galaxies["group"].map(split).where(~unused, "unused")
+
+
+def _need_all_splits(galaxies: pd.DataFrame, classes: list[str], settings: Splits) -> None:
+    counts = galaxies.groupby(["label", "split"]).size()
+    for label in classes:
+        found = {name: int(counts.get((label, name), 0)) for name in MODEL_SPLITS}
+        empty = [name for name, count in found.items() if not count]
+        if empty:
+            raise DataError(
+                f"class {label!r} has no galaxy in {' and '.join(empty)} ({found}) with the splits "
+                f"of column {settings.column!r}; give some of its galaxies to {empty[0]}, leave "
+                "cells empty for galaxies to draw from, empty the labels of the class, or set "
+                "splits.column: null"
+            )
 
 
 def _small_classes(
     galaxies: pd.DataFrame, min_per_class: int
 ) -> tuple[list[dict[str, object]], np.ndarray]:
-    counts = galaxies["label"].value_counts()
+    used = galaxies.loc[galaxies["given"] != "unused", "label"]
+    counts = used.value_counts().reindex(galaxies["label"].unique(), fill_value=0)
     small = set(counts[counts < min_per_class].index) - {""}
     left_out = galaxies["label"].isin(small)
     rejections = []
@@ -111,19 +150,51 @@ def _hash_order(galaxies: pd.DataFrame, seed: int) -> list[int]:
     return list(pd.Series(hashes).groupby(galaxies["group"]).min().sort_values().index)
 
 
-def _divide(sizes: np.ndarray, settings: Splits, label: str) -> list[str]:
+def _divide(
+    sizes: np.ndarray, given: list[str], named: set[str], settings: Splits, label: str
+) -> list[str]:
     """Return the set of each group of a class, given the groups' sizes in hash order."""
-    wanted = _numbers(int(sizes.sum()), settings, label)
-    result, filled = [], 0
-    plan = iter(wanted.items())
-    name, target = next(plan)
-    for size in sizes:
-        while name is not None and filled >= target:
-            name, target = next(plan, (None, 0))
-            filled = 0
-        result.append(name or "unused")
-        filled += size
+    wanted = _wanted(sizes, given, named, settings, label)
+    result, filled = [], dict.fromkeys(wanted, 0)
+    for size, own in zip(sizes, given, strict=True):
+        name = own if own in ("test", "val") else _first_open(own, named, filled, wanted)
+        result.append(name)
+        if name in filled:
+            filled[name] += size
     return result
+
+
+def _first_open(own: str, named: set[str], filled: dict[str, int], wanted: dict[str, int]) -> str:
+    """Return the set that a group without one, or one given to train, goes to."""
+    # Who is given to train is never tested on, but may serve for validation if nobody else does.
+    sets = [name for name in ("val", "test") if name not in named]
+    sets = [name for name in wanted if name in (*sets, "train")]
+    if own == "train":
+        sets = [name for name in sets if name != "test"]
+    return next((name for name in sets if filled[name] < wanted[name]), "unused")
+
+
+def _wanted(
+    sizes: np.ndarray, given: list[str], named: set[str], settings: Splits, label: str
+) -> dict[str, int]:
+    """Return how many galaxies of a class go to test, val and train, in this order."""
+    total = int(sizes.sum())
+    if not named:
+        return _numbers(total, settings, label)
+    fixed = {name: int(sizes[[own == name for own in given]].sum()) for name in MODEL_SPLITS}
+    drawn = settings.n_test_per_class or max(1, round(settings.test * total))
+    test = fixed["test"] if "test" in named else drawn
+    rest, cap = total - test, settings.n_train_per_class
+    share = settings.val / (settings.val + settings.train)
+    val = fixed["val"] if "val" in named else max(1, round(rest * share))
+    if cap is None:
+        return {"test": test, "val": val, "train": total}
+    by_cap = val if "val" in named else max(1, round(cap * settings.val / settings.train))
+    if cap + by_cap > rest:
+        log.warning("class %r has %d galaxies to train and validate on, too few for %d and %d; all "
+                    "are taken", label, rest, cap, by_cap)  # fmt: skip
+        return {"test": test, "val": val, "train": total}
+    return {"test": test, "val": by_cap, "train": cap}
 
 
 def _numbers(total: int, settings: Splits, label: str) -> dict[str, int]:

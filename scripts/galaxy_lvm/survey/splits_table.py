@@ -12,10 +12,8 @@ from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.survey.classes import class_order
-from galaxy_lvm.survey.splits import SPLITS
+from galaxy_lvm.survey.splits import MODEL_SPLITS, SPLITS
 
-# What models are trained, chosen and scored on; `unused` is left out of all three.
-MODEL_SPLITS = ("train", "val", "test")
 COLUMNS = ("index", "id", "split", "label")
 NO_LABEL = -1
 

@@ -233,6 +233,15 @@ class Crop(Section):
 class Splits(Section):
     """Splits by galaxy."""
 
+    column: str | None = Field(
+        "split",
+        min_length=1,
+        description=(
+            "column of a table that gives train, val or test (or unused), where the table has it; "
+            "galaxies without a value are divided over the sets that it names nowhere, and train; "
+            "null passes the column over"
+        ),
+    )
     train: float = Field(0.7, gt=0, le=1, description="share of each class")
     val: float = Field(0.1, gt=0, le=1, description="share of each class")
     test: float = Field(0.2, gt=0, le=1, description="share of each class")
@@ -240,7 +249,11 @@ class Splits(Section):
         None, ge=1, description="cap; what is above it is left unused (paper - 500)"
     )
     n_test_per_class: int | None = Field(
-        None, ge=1, description="cap; what is above it is left unused (paper - 250)"
+        None,
+        ge=1,
+        description=(
+            "cap; what is above it is left unused (paper - 250); a given test set stays whole"
+        ),
     )
     min_per_class: int = Field(
         10, ge=3, description="classes with fewer galaxies are left out and listed"
