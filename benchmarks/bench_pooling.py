@@ -51,8 +51,12 @@ def trained(run: Path, work: Path, pooling: str, config: dict, steps: int) -> Pa
     settings = section(Pretraining, part_of(Pretraining, config["pretrain"]))
     optim = settings.optim.model_copy(update={"steps": steps})
     pretrain(
-        crops_path=run / "data/galaxies/crops.h5",
-        rows=Splits(run / "data/galaxies/splits.parquet").pretraining_rows(),
+        parts=[
+            (
+                run / "data/galaxies/crops.h5",
+                Splits(run / "data/galaxies/splits.parquet").pretraining_rows(),
+            )
+        ],
         shape=section(Lvm, {**config["lvm"], "pooling": pooling}),
         settings=settings.model_copy(update={"optim": optim}),
         seed=1,

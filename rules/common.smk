@@ -29,11 +29,13 @@ RUN = f"results/{config['run']}"
 LOGS = f"logs/{config['run']}"
 STATE = f"results/{config['run']}/state"
 TASKS_DATA = f"{RUN}/data/{config['tasks_dataset']}"
-PRETRAIN_DATA = f"{RUN}/data/{config['pretrain_dataset']}"
 FEWSHOT_DATASET = config["fewshot"]["dataset"] or config["tasks_dataset"]
 FEWSHOT_DATA = f"{RUN}/data/{FEWSHOT_DATASET}"
 HITL_COMPARISON = config["hitl"]["comparison_dataset"] or config["tasks_dataset"]
 HITL_DISCOVERY = config["hitl"]["discovery_dataset"] or config["tasks_dataset"]
+# Datasets whose galaxies models are trained on and judged by, and all that pretraining looks at.
+LABELLED = list(dict.fromkeys([config["tasks_dataset"], FEWSHOT_DATASET, HITL_COMPARISON]))
+POOL_DATASETS = list(dict.fromkeys([*config["pretrain_datasets"], *LABELLED]))
 STRATEGIES = ["pre_train", "multi_uniform", "multi_active"]
 if config["multitask"]["from_scratch"]:
     STRATEGIES.append("from_scratch")

@@ -23,7 +23,7 @@ def earlier_rejections(wildcards):
 
 def needs_labels(wildcards):
     """Return whether tasks are trained on this dataset."""
-    return wildcards.dataset in (config["tasks_dataset"], FEWSHOT_DATASET, HITL_COMPARISON)
+    return wildcards.dataset in LABELLED
 
 
 def class_scheme(wildcards):

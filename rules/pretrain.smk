@@ -1,8 +1,9 @@
 """Pretraining of the LVM (paper II), and the comparison of objectives.
 
-Inputs: crops of the pretraining dataset; its training split where it has labels.
-Outputs: models/pretrain/{variant}/lvm.safetensors (+ .json card), metrics/objectives.csv.
-Steps: pretrain_lvm per variant (objective, with or without skip connections),
+Inputs: crops of the pretraining datasets; splits and crops of those with labels.
+Outputs: data/pretraining_pool.parquet, models/pretrain/{variant}/lvm.safetensors (+ .json card),
+metrics/objectives.csv.
+Steps: gather_pool (which galaxies; none that a model is judged by), pretrain_lvm per variant (objective, with or without skip connections),
 evaluate_objectives on frozen features.
 """
 
@@ -22,13 +23,6 @@ VARIANTS = sorted({MAIN_VARIANT, *config["pretrain"]["compare"]})
 LVM_WEIGHTS = f"{RUN}/models/pretrain/{MAIN_VARIANT}/lvm.safetensors"
 
 
-def pretrain_splits(wildcards):
-    """Return the splits to respect in pretraining: those of the labelled dataset, if it is that."""
-    if config["pretrain_dataset"] == config["tasks_dataset"]:
-        return [f"{TASKS_DATA}/splits.parquet"]
-    return []
-
-
 def lvm_of_variant(wildcards):
     """Return the config's section `lvm` for a variant."""
     return {**config["lvm"], "skip_connections": wildcards.variant.endswith("_skips")}
@@ -40,11 +34,39 @@ def pretrain_settings(wildcards):
     return {**settings, "objective": wildcards.variant.split("_")[0]}
 
 
+rule gather_pool:
+    """Choose the galaxies to pretrain on: no validation or test galaxy, and no copy of one."""
+    input:
+        crops=expand(f"{RUN}/data/{{name}}/crops.h5", name=POOL_DATASETS),
+        cutouts=[cutouts_path(name) for name in POOL_DATASETS],
+        splits=expand(f"{RUN}/data/{{name}}/splits.parquet", name=LABELLED),
+    output:
+        pool=f"{RUN}/data/pretraining_pool.parquet",
+    log:
+        f"{LOGS}/gather_pool.log",
+    benchmark:
+        f"{RUN}/benchmarks/gather_pool.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=1440,
+    params:
+        names=POOL_DATASETS,
+        labelled=LABELLED,
+        pretrain_on=config["pretrain_datasets"],
+        duplicate_arcsec=config["splits"]["duplicate_arcsec"],
+        recipe_version=1,
+    script:
+        "../scripts/gather_pool.py"
+
+
 rule pretrain_lvm:
     """Train the LVM without labels; resumes from its checkpoint after a kill."""
     input:
-        crops=f"{PRETRAIN_DATA}/crops.h5",
-        splits=pretrain_splits,
+        pool=f"{RUN}/data/pretraining_pool.parquet",
+        crops=expand(f"{RUN}/data/{{name}}/crops.h5", name=config["pretrain_datasets"]),
     output:
         weights=f"{RUN}/models/pretrain/{{variant}}/lvm.safetensors",
         card=f"{RUN}/models/pretrain/{{variant}}/lvm.json",
@@ -62,12 +84,13 @@ rule pretrain_lvm:
         runtime=config["resources"]["pretrain_runtime_min"],
         gpu=config["gpus"],
     params:
+        names=config["pretrain_datasets"],
         lvm=lvm_of_variant,
         settings=pretrain_settings,
         state_root=f"{STATE}/pretrain_lvm",
         seed=config["seed"],
         n_gpus=config["gpus"],
-        recipe_version=4,
+        recipe_version=5,
     script:
         "../scripts/pretrain_lvm.py"
 

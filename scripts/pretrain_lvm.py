@@ -1,17 +1,20 @@
 """Pretrain the LVM on crops without labels, with one objective."""
 
+from collections.abc import Sequence
+
 from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.training import Lvm, Pretraining
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.survey.splits_table import Splits
+from galaxy_lvm.survey.pool import rows_by_dataset
 from galaxy_lvm.training.job import JobFiles
 from galaxy_lvm.training.launch import launch
 from galaxy_lvm.training.pretrain import pretrain
 
 
 def main(
-    crops: str,
-    splits: str | None,
+    pool: str,
+    names: Sequence[str],
+    crops: Sequence[str],
     weights: str,
     history: str,
     state_root: str,
@@ -26,10 +29,10 @@ def main(
 
     Parameters
     ----------
-    crops
-        Crops of the pretraining dataset.
-    splits
-        Splits of that dataset where the tasks use it too: then only its training split is used.
+    pool
+        Table of the galaxies to pretrain on.
+    names, crops
+        The pretraining datasets, and their crops in the same order.
     weights, history
         Weights (safetensors) and losses per step (CSV) to write.
     state_root, recipe_version
@@ -41,13 +44,13 @@ def main(
     threads, n_gpus
         What the job may use.
     """
-    rows = None if splits is None else Splits(splits).pretraining_rows()
+    rows = rows_by_dataset(pool)
+    crops_of = dict(zip(names, crops, strict=True))
     launch(
         pretrain,
         n_gpus,
         threads,
-        crops_path=crops,
-        rows=rows,
+        parts=[(crops_of[name], rows[name]) for name in names if name in rows],
         shape=shape,
         settings=settings,
         seed=seed,
@@ -58,8 +61,9 @@ def main(
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):  # noqa: F821
         main(
-            crops=snakemake.input.crops,  # noqa: F821
-            splits=next(iter(snakemake.input.splits), None),  # noqa: F821
+            pool=snakemake.input.pool,  # noqa: F821
+            names=snakemake.params.names,  # noqa: F821
+            crops=list(snakemake.input.crops),  # noqa: F821
             weights=snakemake.output.weights,  # noqa: F821
             history=snakemake.output.history,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821

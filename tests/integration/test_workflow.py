@@ -318,7 +318,7 @@ def test_a_person_can_search_a_folder_without_labels(tmp_path):
     config = {
         "run": "search",
         "datasets": {"mine": {"source": "folder", "data_dir": str(folder), "table": "labels.csv"}},
-        "pretrain_dataset": "mine",
+        "pretrain_datasets": ["mine"],
         "pretrain": {"optim": {"steps": 3}},
     }
     (tmp_path / "mine.yaml").write_text(json.dumps(config))

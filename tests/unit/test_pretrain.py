@@ -27,8 +27,7 @@ def arguments(tmp_path):
         file["images"] = rng.integers(0, 255, (12, 64, 64, 3), dtype=np.uint8)
     optim = {"steps": 3, "precision": "float32", "checkpoint_seconds": 1e-9}
     return {
-        "crops_path": str(tmp_path / "crops.h5"),
-        "rows": None,
+        "parts": [(str(tmp_path / "crops.h5"), None)],
         "shape": Lvm(preset="lvm_micro"),
         "settings": Pretraining(batch_size=4, optim=optim),
         "seed": 1,
@@ -55,7 +54,7 @@ def test_the_same_seed_gives_the_same_weights(arguments, tmp_path):
 
 
 def test_processes_share_a_batch_without_overlap(arguments):
-    crops = CropImages(arguments["crops_path"])
+    crops = CropImages(arguments["parts"][0][0])
     feeds = [PretrainFeed(crops, arguments["settings"], 1, 1, rank, 2) for rank in (0, 1)]
     parts = [feed.batch(0)["views"][0] for feed in feeds]
     assert [len(part) for part in parts] == [2, 2]
@@ -78,7 +77,7 @@ def test_a_killed_training_goes_on_with_the_same_galaxies_alone(arguments, tmp_p
 
     def weights_of(rows, folder):
         files = files_in(folder)
-        pretrain(**{**arguments, "rows": rows, "files": files})
+        pretrain(**{**arguments, "parts": [(arguments["parts"][0][0], rows)], "files": files})
         return load_lvm(files.weights).state_dict()
 
     def kill(feed, step, device, batch=PretrainFeed.batch):

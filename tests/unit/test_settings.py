@@ -93,7 +93,7 @@ def test_folder_config_says_all_that_it_needs():
         ({"seed": True}, r"seed: True is not of type 'integer'"),
         ({"splits": {"train": 0.9}}, r"splits: train \+ val \+ test is 1\.2, expected 1"),
         ({"tasks_dataset": "stars"}, r"tasks_dataset: 'stars' is none of the datasets"),
-        ({"pretrain_dataset": "stars"}, r"pretrain_dataset: 'stars' is none of the datasets"),
+        ({"pretrain_datasets": ["stars"]}, r"pretrain_datasets.0: 'stars' is none of the datasets"),
         ({"extensions": {"search_dataset": "s"}}, r"extensions\.search_dataset: 's' is none of"),
         ({"hitl": {"comparison_dataset": "b"}}, r"hitl\.comparison_dataset: 'b' is none of"),
         ({"hitl": {"discovery_dataset": "bgs"}}, r"hitl\.discovery_dataset: 'bgs' is none of"),

@@ -9,6 +9,7 @@ choose candidates, and fine detail, noise included, decides.
 
 import logging
 from collections import Counter
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -143,6 +144,43 @@ def copies_by_pixels(crops: np.ndarray | CropStore, all_pairs_limit: int = 10_00
         (i, j) for i, j, turn in candidates if _same_detail(crops[i], _turned(crops[j], turn))
     ]
     return np.array(copies, int).reshape(-1, 2)
+
+
+def copies_across(first: np.ndarray | CropStore, second: np.ndarray | CropStore) -> np.ndarray:
+    """Return the pairs (n, 2), row of `first` and row of `second`, that show the same pixels.
+
+    Memory is bounded by `first`; `second` is read in blocks and may be as large as it likes.
+
+    Parameters
+    ----------
+    first, second
+        uint8, shapes (M, S, S, 3) and (N, S, S, 3), or the stores that hold them.
+    """
+    if not len(first) or not len(second):
+        return np.empty((0, 2), int)
+    flat = _thumbnails(first)[0]
+    turned = [np.ascontiguousarray(_turned(flat, t)).reshape(len(flat), -1) for t in range(8)]
+    pairs = []
+    for start in range(0, len(second), _BLOCK):
+        block = second[start : start + _BLOCK]
+        others = _thumbnails(block)[0].reshape(len(block), -1)
+        for i, j, turn in _candidates_across(turned, others):
+            if _same_detail(block[j], _turned(first[i], turn)):
+                pairs.append((i, start + j))
+    return np.array(pairs, int).reshape(-1, 2)
+
+
+def _candidates_across(
+    turned: list[np.ndarray], others: np.ndarray
+) -> Iterator[tuple[int, int, int]]:
+    """Yield (i, j, turn of i) for the best few of the first that look like each of the others."""
+    for start in range(0, len(turned[0]), _BLOCK):
+        alike = np.stack([others @ some[start : start + _BLOCK].T for some in turned])
+        turn, best = alike.argmax(axis=0), alike.max(axis=0)
+        for j in np.flatnonzero((best > _CANDIDATE_CORRELATION).any(axis=1)):
+            ranked = np.argsort(-best[j])[:_CANDIDATES_PER_CROP]
+            for i in ranked[best[j, ranked] > _CANDIDATE_CORRELATION]:
+                yield int(start + i), int(j), int(turn[j, i])
 
 
 def _turned(images: np.ndarray, turn: int) -> np.ndarray:

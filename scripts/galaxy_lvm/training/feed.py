@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from galaxy_lvm.core.errors import ConfigError
+from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.survey.crop_store import CropStore
 
 # Above this the crops stay in the file and every batch is read from it.
@@ -21,14 +21,24 @@ class CropImages:
         File with `images`, as written by the rule crop_cutouts.
     rows
         Rows to use, in this order; all where None.
+    memory_bytes
+        What they may take up in memory; IN_MEMORY_BYTES where None.
     """
 
-    def __init__(self, path: str | os.PathLike, rows: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        rows: Sequence[int] | None = None,
+        memory_bytes: int | None = None,
+    ) -> None:
         self._store = CropStore(path)
+        self.side_pix = self._store.side_pix
         n_file = len(self._store)
         self._rows = np.arange(n_file) if rows is None else np.asarray(rows, dtype=np.int64)
         self._memory = None
-        if len(self._rows) * 3 * self._store.side_pix**2 <= IN_MEMORY_BYTES:
+        limit = IN_MEMORY_BYTES if memory_bytes is None else memory_bytes
+        self.n_bytes = len(self._rows) * 3 * self.side_pix**2
+        if self.n_bytes <= limit:
             self._memory = self._store.take(self._rows)
             self._store.close()
 
@@ -44,6 +54,49 @@ class CropImages:
         if self._memory is not None:
             return self._memory[positions]
         return self._store.take(self._rows[positions])
+
+
+class JoinedCrops:
+    """The crops of several datasets, one behind the other; see `CropImages`.
+
+    Parameters
+    ----------
+    parts
+        Crops file and rows of each dataset; all rows where None.
+
+    Raises
+    ------
+    DataError
+        If the crops of two datasets differ in size.
+    """
+
+    def __init__(self, parts: Sequence[tuple[str | os.PathLike, Sequence[int] | None]]) -> None:
+        self._parts: list[CropImages] = []
+        left = IN_MEMORY_BYTES
+        for path, rows in parts:
+            crops = CropImages(path, rows, left)
+            left -= min(crops.n_bytes, left)
+            self._parts.append(crops)
+            if crops.side_pix != self._parts[0].side_pix:
+                raise DataError(
+                    f"{path}: crops of {crops.side_pix} pixels, those of {parts[0][0]} have "
+                    f"{self._parts[0].side_pix}; give both datasets one crop.side_pix"
+                )
+        self._starts = np.cumsum([0, *map(len, self._parts)])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def take(self, positions: np.ndarray) -> np.ndarray:
+        """Return crops (n, H, W, 3) uint8 at `positions`, which may repeat."""
+        positions = np.asarray(positions, dtype=np.int64)
+        part_of = np.searchsorted(self._starts, positions, side="right") - 1
+        side = self._parts[0].side_pix
+        images = np.empty((len(positions), side, side, 3), np.uint8)
+        for number in np.unique(part_of):
+            here = part_of == number
+            images[here] = self._parts[number].take(positions[here] - self._starts[number])
+        return images
 
 
 class Sampler:

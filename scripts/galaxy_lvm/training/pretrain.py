@@ -15,7 +15,7 @@ from galaxy_lvm.lvm.model import LVM, build_config
 from galaxy_lvm.lvm.norms import calibrate
 from galaxy_lvm.lvm.weights import save_lvm
 from galaxy_lvm.training.augment import random_views, resize, to_float
-from galaxy_lvm.training.feed import CropImages, Sampler, local_share
+from galaxy_lvm.training.feed import CropImages, JoinedCrops, Sampler, local_share
 from galaxy_lvm.training.job import JobFiles, TrainingJob
 from galaxy_lvm.training.objectives import build_objective
 
@@ -45,7 +45,7 @@ class PretrainFeed:
 
     def __init__(
         self,
-        crops: CropImages,
+        crops: CropImages | JoinedCrops,
         settings: Pretraining,
         n_views: int,
         seed: int,
@@ -62,19 +62,18 @@ class PretrainFeed:
         images = to_float(self.crops.take(positions), device)
         seed = derive_seed(self.seed, "views", step, self.rank)
         generator = torch.Generator().manual_seed(seed)
-        how, side = self.settings.views, self.settings.view_side_pix
+        how, side = self.settings.views, self.settings.side_at(step)
         views = [random_views(images, how, side, generator) for _ in range(self.n_views)]
         return {"views": views, "seed": seed}
 
     def clean(self, step: int, device: torch.device | str = "cpu") -> Tensor:
         """Return whole crops (B, 3, side, side), reduced to the side of a view."""
         images = to_float(self.crops.take(self.sampler.positions(step)), device)
-        return resize(images, self.settings.view_side_pix)
+        return resize(images, self.settings.last_side_pix)
 
 
 def pretrain(
-    crops_path: str | os.PathLike,
-    rows: Sequence[int] | None,
+    parts: Sequence[tuple[str | os.PathLike, Sequence[int] | None]],
     shape: Lvm,
     settings: Pretraining,
     seed: int,
@@ -84,10 +83,8 @@ def pretrain(
 
     Parameters
     ----------
-    crops_path
-        Crops file of the pretraining dataset.
-    rows
-        Rows to train on; all where None.
+    parts
+        Crops file of each pretraining dataset, and its rows to train on; all where None.
     shape, settings
         The network, and how it is trained.
     seed
@@ -99,10 +96,12 @@ def pretrain(
     lvm = LVM(build_config(shape))
     objective = build_objective(lvm, settings)
     # Which rows, not how many: another split of the same size is another training.
-    chosen = None if rows is None else np.asarray(rows, dtype=np.int64).tolist()
+    chosen = [
+        None if rows is None else np.asarray(rows, dtype=np.int64).tolist() for _, rows in parts
+    ]
     about = [shape.model_dump(), settings.model_dump(), job.seed, chosen]
-    job.prepare(objective, about, [crops_path])
-    crops = CropImages(crops_path, rows)
+    job.prepare(objective, about, [path for path, _ in parts])
+    crops = JoinedCrops(parts)
     feed = PretrainFeed(crops, settings, objective.n_views, job.seed, **job.place)
     steps, size = settings.optim.steps, settings.batch_size
     log.info("pretraining (%s) on %d crops: %d steps of %d, %.1f epochs", settings.objective,
@@ -110,6 +109,10 @@ def pretrain(
     job.run(feed.batch, "pretraining")
     with job.accelerator.autocast():
         calibrate(lvm.encoder, (feed.clean(k, job.device) for k in range(N_CALIBRATION)))
-    card = {"pretrain": settings.model_dump(), "seed": job.seed, "crops": str(crops_path)}
+    card = {
+        "pretrain": settings.model_dump(),
+        "seed": job.seed,
+        "crops": [str(path) for path, _ in parts],
+    }
     final = {"n_crops": len(crops), "final_loss": job.loop.history[-1]["loss"]}
     job.write(save_lvm, lvm, card | final)

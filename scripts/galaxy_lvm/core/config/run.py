@@ -1,10 +1,11 @@
 """The whole config of a run, and keys of different sections that do not go together."""
 
 from collections.abc import Iterator
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from galaxy_lvm.core.config.base import Contradiction, Section, part
+from galaxy_lvm.core.config.base import UNIQUE, Contradiction, Section, part
 from galaxy_lvm.core.config.extensions import Extensions
 from galaxy_lvm.core.config.fewshot import Features, FewShot
 from galaxy_lvm.core.config.hitl import Hitl, Name
@@ -44,10 +45,12 @@ class RunConfig(Section):
     tasks_dataset: str = Field(
         "galaxies", description="dataset with the labels that the tasks are trained and tested on"
     )
-    pretrain_dataset: str = Field(
-        "galaxies",
+    pretrain_datasets: Annotated[tuple[Name, ...], UNIQUE] = Field(
+        ("galaxies",),
+        min_length=1,
         description=(
-            "dataset that the LVM is pretrained on (of the tasks' dataset only the training split)"
+            "datasets that the LVM is pretrained on; of one with labels only the training split, "
+            "and of the others no copy of a galaxy that models are chosen or scored by"
         ),
     )
     datasets: dict[Name, Dataset] = Field(min_length=1, description="datasets by name")
@@ -111,7 +114,7 @@ class RunConfig(Section):
         """Yield names that stand for none of the datasets."""
         chosen = {
             "tasks_dataset": self.tasks_dataset,
-            "pretrain_dataset": self.pretrain_dataset,
+            **{f"pretrain_datasets.{k}": name for k, name in enumerate(self.pretrain_datasets)},
             "fewshot.dataset": self.fewshot.dataset,
             "extensions.search_dataset": self.extensions.search_dataset,
             "hitl.comparison_dataset": self.hitl.comparison_dataset,
@@ -126,6 +129,7 @@ class RunConfig(Section):
         coarsest = self.lvm.coarsest_pix
         sides = {
             "pretrain.view_side_pix": self.pretrain.view_side_pix,
+            "pretrain.final_view_side_pix": self.pretrain.last_side_pix,
             "classification.view_side_pix": self.classification.view_side_pix,
             "multitask.patch_side_pix": self.multitask.patch_side_pix,
         }

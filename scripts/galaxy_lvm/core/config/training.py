@@ -149,6 +149,17 @@ class Pretraining(Section):
         ge=16,
         description="side of the views that the network sees; a multiple of its coarsest token",
     )
+    final_view_side_pix: int | None = Field(
+        None,
+        ge=16,
+        description=(
+            "side of the views in the last steps; a larger one than before fits the encoder to "
+            "the side that features are read at; null keeps view_side_pix"
+        ),
+    )
+    final_fraction: float = Field(
+        0.1, gt=0, le=1, description="share of the steps on views of final_view_side_pix"
+    )
     mask_fraction: float = Field(
         0.6, gt=0, lt=1, description="masked - share of squares that is hidden"
     )
@@ -158,6 +169,16 @@ class Pretraining(Section):
     )
     views: Views = part(Views)
     optim: Optim = part(Optim)
+
+    @property
+    def last_side_pix(self) -> int:
+        """Side of the views in the last steps."""
+        return self.final_view_side_pix or self.view_side_pix
+
+    def side_at(self, step: int) -> int:
+        """Return the side of the views of a step."""
+        is_final = step >= (1 - self.final_fraction) * self.optim.steps
+        return self.last_side_pix if is_final else self.view_side_pix
 
 
 class Pretrain(Pretraining):
