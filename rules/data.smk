@@ -39,9 +39,14 @@ def cutout_side_pix(wildcards):
 
 
 def folder_settings(wildcards):
-    """Return the config's section `folder`; classes by votes take the place of a label column."""
-    by_columns = config["datasets"][wildcards.dataset]["classes"] is not None
-    return {**part_of(Folder, config["folder"]), **({"label_column": ""} if by_columns else {})}
+    """Return the config's section `folder` with the dataset's own column of labels.
+
+    Classes by votes take its place.
+    """
+    dataset = config["datasets"][wildcards.dataset]
+    own = "" if dataset["classes"] is not None else dataset["label_column"]
+    settings = part_of(Folder, config["folder"])
+    return settings if own is None else {**settings, "label_column": own}
 
 
 rule simulate_survey:

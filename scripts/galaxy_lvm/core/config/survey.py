@@ -40,6 +40,13 @@ class Dataset(Section):
             "for legacysurvey with ra and dec in degrees"
         ),
     )
+    label_column: str | None = Field(
+        None,
+        description=(
+            "source 'folder' - column with the class where it is another than "
+            "folder.label_column; '' reads no class, for datasets that only serve for pretraining"
+        ),
+    )
     side_pix: int = Field(
         152,
         ge=64,
