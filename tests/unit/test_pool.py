@@ -25,7 +25,8 @@ def galaxies(n, seed):
     rows, columns = np.indices((SIDE, SIDE)) - SIDE / 2
     disc = 200 * np.exp(-np.hypot(rows, columns * 1.5) / 15)[..., None]
     noise = rng.normal(0, 6, (n, SIDE, SIDE, 3))
-    return np.clip(disc + 20 + noise, 0, 255).astype(np.uint8)
+    seen = np.stack([cv2.GaussianBlur(one, (0, 0), 1.0) * 3 for one in noise])  # as by a telescope
+    return np.clip(disc + 20 + seen, 0, 255).astype(np.uint8)
 
 
 def dataset(folder, name, crops, split=None, sky=None):
