@@ -126,14 +126,26 @@ class StoredRows:
         """Number of axes."""
         return len(self.shape)
 
-    def __getitem__(self, rows: Any) -> np.ndarray:
+    def __getitem__(self, rows: int | slice) -> np.ndarray:
         with _naming(*self._about):
             return self._dataset[rows]
 
     def take(self, rows: Any) -> np.ndarray:
-        """Return rows in any order and with repeats; HDF5 itself wants rising ones."""
+        """Return rows in any order and with repeats.
+
+        Runs of neighbours are read as slices: a list of rows costs HDF5 the square of its length
+        (4000 crops of 128 pixels 59 s, in runs 1.4 s).
+        """
         unique, inverse = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
-        return self[unique][inverse]
+        values = np.empty((len(unique), *self.shape[1:]), self.dtype)
+        ends = np.flatnonzero(np.diff(unique, append=-1) != 1) + 1
+        start = 0
+        with _naming(*self._about):
+            for end in ends:
+                first = unique[start]
+                values[start:end] = self._dataset[first : first + end - start]
+                start = end
+        return values[inverse]
 
 
 class _Sink(io.FileIO):
