@@ -99,6 +99,8 @@ def extract_features(
         If a vector is not finite.
     """
     start = time.monotonic()
+    if spec.view_side_pix is not None:
+        settings = settings.model_copy(update={"view_side_pix": spec.view_side_pix})
     torch.manual_seed(0)  # an encoder without weights is the same in every process
     encoder = build_encoder(spec, settings.view_side_pix, lvm_weights)
     extractor = FeatureExtractor(encoder, settings)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.lvm.model import LVM, Encoder
+from galaxy_lvm.lvm.pooling import Pooling
 from galaxy_lvm.lvm.weights import load_lvm
 from galaxy_lvm.training.augment import resize
 from galaxy_lvm.training.model_specs import (
@@ -21,10 +22,13 @@ from galaxy_lvm.training.model_specs import (
     ModelSpec,
     check_model_name,
 )
+from galaxy_lvm.training.packaged_weights import load_packaged, packaged_file
 
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Layers that hold the ImageNet classes: the only ones that a weights file may lack or add.
 _CLASS_LAYERS = ("fc.", "classifier.", "head.", "heads.", "last_linear.")
+
+_N_MAPS = 4  # as many as the LVM has stages
 
 
 class PooledLVM(nn.Module):
@@ -162,17 +166,48 @@ def _fit_to_small_maps(network: nn.Module, name: str, side_pix: int) -> None:
     network.classifier[number] = nn.Linear(channels * side**2, first.out_features)
 
 
+class PooledMaps(nn.Module):
+    """A timm network as a map from an image to mean and deviation of its maps; see `Pooling`.
+
+    Parameters
+    ----------
+    network
+        timm model that knows `forward_intermediates`.
+    kind
+        A pooling without weights of its own.
+    """
+
+    def __init__(self, network: nn.Module, kind: str) -> None:
+        super().__init__()
+        self.network = network
+        dims = [stage["num_chs"] for stage in network.feature_info][-_N_MAPS:]
+        self.pooling = Pooling(kind, dims)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (B, 3, H, W) to (B, D)."""
+        maps = self.network.forward_intermediates(images, indices=_N_MAPS, intermediates_only=True)
+        return self.pooling([one.permute(0, 2, 3, 1) for one in maps])
+
+
 def _timm_encoder(spec: ModelSpec) -> NormalisedNetwork:
     name = spec.model.removeprefix(TIMM_PREFIX)
     if not name.startswith(("hf_hub:", "hf-hub:")):
         check_model_name(name.partition(".")[0], timm.list_models())
-    network = _fetch(
-        spec,
-        lambda: timm.create_model(name, pretrained=spec.weights == IMAGENET, num_classes=0),
-    )
+    packaged = packaged_file(name) if spec.weights == IMAGENET else None
+    if packaged is not None:
+        network = timm.create_model(name)
+        load_packaged(network, packaged)
+        network.reset_classifier(0)
+    else:
+        fetched = spec.weights == IMAGENET
+        network = _fetch(spec, lambda: timm.create_model(name, pretrained=fetched, num_classes=0))
     if spec.weights not in (NO_WEIGHTS, IMAGENET):
         _load_own_weights(network, spec)
     about = network.pretrained_cfg
+    if spec.pooling is not None:
+        if not hasattr(network, "forward_intermediates"):
+            raise ConfigError(f"{spec.label}: timm's {name} does not give its maps; no 'pooling'")
+        network = PooledMaps(network, spec.pooling)
     # Transformers with a fixed grid of tokens get images of the size that they were made for.
     side = about["input_size"][-1] if about.get("fixed_input_size") else None
     return NormalisedNetwork(network, about["mean"], about["std"], side)

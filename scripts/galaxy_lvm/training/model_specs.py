@@ -44,6 +44,10 @@ class ModelSpec:
         Name in tables, file names and figures; unique.
     learning_rates
         Peaks to choose from for this model; empty for those of the protocol.
+    view_side_pix
+        Frozen encoders: side of the images that they see; None for that of all features.
+    pooling
+        Frozen timm encoders: what is kept of the last four maps; None for the network's own vector.
     """
 
     model: str
@@ -51,6 +55,8 @@ class ModelSpec:
     frozen: bool
     label: str
     learning_rates: tuple[float, ...] = ()
+    view_side_pix: int | None = None
+    pooling: str | None = None
 
     @property
     def is_lvm(self) -> bool:
@@ -79,7 +85,7 @@ class ModelSpec:
     @property
     def features_label(self) -> str:
         """Name of the features file of a frozen encoder; the run's own LVM has the plain one."""
-        own = self.model == "lvm_frozen" and self.weights == NO_WEIGHTS
+        own = self.model == "lvm_frozen" and self.weights == NO_WEIGHTS and not self.view_side_pix
         return "lvm" if own else self.label
 
     @property
@@ -101,7 +107,7 @@ def model_specs(
     Parameters
     ----------
     entries
-        Mappings with `model` and, optionally, `weights`, `frozen`, `name`, `learning_rates`.
+        Mappings with `model` and, optionally, the other keys of `FewShotNetwork`.
     section
         Path of the list, for messages.
 
@@ -183,6 +189,11 @@ def _spec(entry: Mapping[str, Any], section: str) -> ModelSpec:
         )
     if frozen and model in ("lvm_finetuned", "lvm_scratch", *CLASSICAL_MODELS):
         raise ConfigError(f"{section}: {model} cannot be frozen")
+    side, pooling = entry.get("view_side_pix"), entry.get("pooling")
+    if side is not None and not frozen:
+        raise ConfigError(f"{section}: view_side_pix is for frozen encoders; {model} is trained")
+    if pooling is not None and not (frozen and model.startswith(TIMM_PREFIX)):
+        raise ConfigError(f"{section}: pooling is for frozen timm models; {model} has its own")
     label = entry.get("name") or _label(model, weights, frozen)
     if not re.fullmatch(r"[a-z0-9_]+", label):
         raise ConfigError(
@@ -190,7 +201,8 @@ def _spec(entry: Mapping[str, Any], section: str) -> ModelSpec:
         )
     if label == "lvm":
         raise ConfigError(f"{section}: the name 'lvm' is that of the run's own features")
-    return ModelSpec(model, weights, frozen, label, tuple(entry.get("learning_rates") or ()))
+    rates = tuple(entry.get("learning_rates") or ())
+    return ModelSpec(model, weights, frozen, label, rates, side, pooling)
 
 
 def _label(model: str, weights: str, frozen: bool) -> str:

@@ -68,12 +68,26 @@ class FewShotNetwork(Network):
         "none",
         min_length=1,
         description=(
-            "none, imagenet (downloaded), or the path of a weights file; for the LVM none means "
-            "this run's"
+            "none, imagenet (from a package on this machine, or downloaded), or the path of a "
+            "weights file; for the LVM none means this run's"
         ),
     )
     frozen: bool = Field(
         False, description="train a head on frozen features instead of the whole network"
+    )
+    view_side_pix: int | None = Field(
+        None,
+        ge=16,
+        description=(
+            "frozen encoders - side to which crops are resized; null takes that of the features"
+        ),
+    )
+    pooling: Literal["mean", "mean_std", "stages"] | None = Field(
+        None,
+        description=(
+            "frozen timm models - what is kept of their last four maps (see lvm.pooling); null "
+            "takes the vector in front of the classes"
+        ),
     )
 
 

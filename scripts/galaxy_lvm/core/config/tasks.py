@@ -245,7 +245,10 @@ class Network(Section):
     weights: str = Field(
         "none",
         min_length=1,
-        description="none, imagenet (downloaded), or the path of a weights file",
+        description=(
+            "none, imagenet (from a package on this machine, or downloaded), or the path of a "
+            "weights file"
+        ),
     )
     name: str | None = Field(
         None,
