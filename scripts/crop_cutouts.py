@@ -10,18 +10,15 @@ from galaxy_lvm.core.config.survey import Crop
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import job_log, progress
 from galaxy_lvm.core.tables import as_text
-from galaxy_lvm.survey.colour import grz_to_rgb
-from galaxy_lvm.survey.crops import BAD_PIXELS, FLAG_NAMES, crop_chunk
+from galaxy_lvm.survey.cropping import crop_frames
+from galaxy_lvm.survey.crops import FLAG_NAMES
 from galaxy_lvm.survey.hdf5 import new_hdf5
-from galaxy_lvm.survey.pixels import fill_small_holes
 from galaxy_lvm.survey.rejected import rejection, write_rejected
 from galaxy_lvm.survey.store import CutoutStore
 
 log = logging.getLogger("galaxy_lvm.crops")
 
 CHUNK_IMAGES = 128
-# A frame whose brightest and darkest pixel differ by less, in grey levels, shows nothing.
-BLANK_CONTRAST = 6
 
 
 def main(cutouts: str, crops: str, rejected: str, settings: Crop) -> None:
@@ -52,19 +49,12 @@ def main(cutouts: str, crops: str, rejected: str, settings: Crop) -> None:
         starts = range(0, len(store), CHUNK_IMAGES)
         for start in progress(starts, desc=f"crop ({CHUNK_IMAGES} images each)", unit="chunks"):
             frames = store.images[start : start + CHUNK_IMAGES]
-            reasons, filled = {}, np.zeros(len(frames), bool)
-            if not store.rgb:
-                limits = settings.max_bad_fraction, settings.zero_is_missing
-                reasons, filled = fill_small_holes(frames, *limits)
-                frames = grz_to_rgb(frames)
-            reasons |= {i: "is blank; fetch it again" for i in _blank(frames) if i not in reasons}
-            good = np.array([i for i in range(len(frames)) if i not in reasons], int)
-            images, boxes, bits = crop_chunk(frames[good], settings)
-            bits |= np.where(filled[good], BAD_PIXELS, 0).astype(np.uint8)
-            _append(out, images=images, box=boxes, flag=bits, cutout_index=start + good)
+            found = crop_frames(frames, store.rgb, settings)
+            rows = start + found.rows
+            _append(out, images=found.images, box=found.boxes, flag=found.flags, cutout_index=rows)
             new.check()
-            flags.append(bits)
-            for i, reason in sorted(reasons.items()):
+            flags.append(found.flags)
+            for i, reason in sorted(found.reasons.items()):
                 record = table.iloc[start + i]
                 file, row = record.get("file", ""), record.get("row")
                 rejections.append(rejection("crop", reason, record["id"], file, row))
@@ -98,11 +88,6 @@ def _append(out: h5py.File, **columns: np.ndarray) -> None:
         dataset.resize(len(dataset) + len(values), axis=0)
         if len(values):
             dataset[-len(values) :] = values
-
-
-def _blank(frames: np.ndarray) -> list[int]:
-    thin = frames[:, ::2, ::2].reshape(len(frames), -1)
-    return [int(i) for i in np.flatnonzero(np.ptp(thin, axis=1) < BLANK_CONTRAST)]
 
 
 def _report(flags: np.ndarray, rejected: int) -> None:

@@ -2,10 +2,11 @@
 
 import os
 import tokenize
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -170,6 +171,46 @@ def write_features(
     write_ids(path, [(np.asarray(index), [str(name) for name in ids])])
     with atomic_path(path) as temporary:
         np.save(temporary, np.asarray(values, dtype=np.float32))
+
+
+@contextmanager
+def feature_writer(
+    path: str | os.PathLike, dim: int
+) -> Iterator[Callable[[np.ndarray, Sequence[str]], None]]:
+    """Yield a function that appends vectors (n, dim) and their ids to a features file.
+
+    For vectors whose number is not known before; only one block of them is in memory. The files
+    appear under their names when all is written. `index` counts the vectors.
+
+    Parameters
+    ----------
+    path
+        Features file, ending in `.npy`; the ids are written beside it.
+    dim
+        Length of a vector.
+    """
+    ids: list[str] = []
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        start = _write_head(file, 0, dim)
+
+        def append(values: np.ndarray, names: Sequence[str]) -> None:
+            if values.shape != (len(names), dim):
+                raise DataError(f"vectors {values.shape} for {len(names)} ids, expected D = {dim}")
+            file.write(np.ascontiguousarray(values, dtype=np.float32).tobytes())
+            ids.extend(names)
+
+        yield append
+        file.seek(0)
+        # numpy leaves room in the head for a first axis that grows.
+        if _write_head(file, len(ids), dim) != start:
+            raise AssertionError(f"{path}: the head of the file changed its length")
+        write_ids(path, [(np.arange(len(ids)), ids)])
+
+
+def _write_head(file: BinaryIO, n: int, dim: int) -> int:
+    about = {"descr": "<f4", "fortran_order": False, "shape": (n, dim)}
+    np.lib.format.write_array_header_1_0(file, about)
+    return file.tell()
 
 
 def write_ids(

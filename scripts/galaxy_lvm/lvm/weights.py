@@ -10,14 +10,23 @@ from typing import Any, TypeVar
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from galaxy_lvm import __version__
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.state import atomic_path
-from galaxy_lvm.lvm.model import LVM, LVMConfig
+from galaxy_lvm.lvm.model import LVM, Encoder, LVMConfig
 
 Shape = TypeVar("Shape")
+
+# Raised when a card comes to mean something else; cards without the key are of version 1.
+CARD_VERSION = 1
+ENCODER_ALONE = "encoder"
+# Cards from before the pooling was a part of the model have no such key: it was the mean.
+_MAY_LACK = {"pooling"}
+# Of a decoder that a file leaves out: the same random weights every time.
+_DECODER_SEED = 0
 
 
 def card_path(weights: str | os.PathLike) -> Path:
@@ -25,7 +34,9 @@ def card_path(weights: str | os.PathLike) -> Path:
     return Path(weights).with_suffix(".json")
 
 
-def save_weights(path: str | os.PathLike, module: nn.Module, card: dict[str, Any]) -> None:
+def save_weights(
+    path: str | os.PathLike, module: nn.Module, card: dict[str, Any], half: bool = False
+) -> None:
     """Write the weights of `module` and their card, both under a temporary name first.
 
     Parameters
@@ -36,11 +47,22 @@ def save_weights(path: str | os.PathLike, module: nn.Module, card: dict[str, Any
         What to keep.
     card
         Settings, data, seed, metrics; version, commit and device are added here.
+    half
+        Write the parameters as float16, in half of the space; running statistics stay float32.
+
+    Raises
+    ------
+    DataError
+        If a parameter is too large for float16.
     """
     state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    if half:
+        state |= {name: _halved(name, p, path) for name, p in module.named_parameters()}
     with atomic_path(path) as temporary:
         save_file(state, temporary)
     origin = {
+        "card_version": CARD_VERSION,
+        "precision": "float16" if half else "float32",
         "software": {"galaxy_lvm": __version__, "torch": torch.__version__},
         "git_commit": git_commit(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
@@ -48,6 +70,13 @@ def save_weights(path: str | os.PathLike, module: nn.Module, card: dict[str, Any
     }
     with atomic_path(card_path(path)) as temporary:
         temporary.write_text(json.dumps({**card, **origin}, indent=2, default=str) + "\n")
+
+
+def _halved(name: str, parameter: Tensor, path: str | os.PathLike) -> Tensor:
+    narrow = parameter.detach().cpu().to(torch.float16).contiguous()
+    if not torch.isfinite(narrow).all():
+        raise DataError(f"{path}: {name!r} is not finite in float16; keep these weights in float32")
+    return narrow
 
 
 def read_card(weights: str | os.PathLike) -> dict[str, Any]:
@@ -67,6 +96,12 @@ def read_card(weights: str | os.PathLike) -> dict[str, Any]:
         raise DataError(f"{path}: no readable card ({error}); copy it again") from error
     if not isinstance(card, dict):
         raise DataError(f"{path}: holds no card, but {type(card).__name__}; copy it again")
+    version = card.get("card_version", 1)
+    if not isinstance(version, int) or version > CARD_VERSION:
+        raise DataError(
+            f"{path}: a card of version {version!r}, newer than this program ({__version__}) "
+            f"knows ({CARD_VERSION}); install the version that wrote it"
+        )
     return card
 
 
@@ -94,8 +129,34 @@ def shape_from_card(
         ) from error
 
 
+def lvm_shape(path: str | os.PathLike) -> LVMConfig:
+    """Return the shape of the LVM whose weights a file holds, as its card says.
+
+    Raises
+    ------
+    DataError
+        If there is no card, or it describes something else than an LVM.
+    """
+    architecture = read_card(path).get("architecture")
+    known = {field.name for field in fields(LVMConfig)}
+    if not isinstance(architecture, dict) or not known & set(architecture):
+        raise DataError(
+            f"{card_path(path)}: describes no LVM; give the weights of one "
+            "(models/pretrain/*/lvm.safetensors of a run) with the card beside them"
+        )
+    if "backbone" in architecture:
+        raise DataError(
+            f"{path}: weights of another architecture, a detector of lenses; give those of an LVM"
+        )
+    if lacking := sorted(known - _MAY_LACK - set(architecture)):
+        raise DataError(
+            f"{card_path(path)}: architecture lacks {', '.join(lacking)}; copy the card again"
+        )
+    return shape_from_card(path, LVMConfig, architecture)
+
+
 def load_into(module: nn.Module, path: str | os.PathLike) -> None:
-    """Load weights into a module of the same shape.
+    """Load weights into a module of the same shape; float16 is widened to what the module has.
 
     Raises
     ------
@@ -125,11 +186,56 @@ def save_lvm(path: str | os.PathLike, lvm: LVM, card: dict[str, Any]) -> None:
     save_weights(path, lvm, {"architecture": asdict(lvm.config), **card})
 
 
+def save_encoder(
+    path: str | os.PathLike, encoder: Encoder, card: dict[str, Any], half: bool = True
+) -> None:
+    """Write the encoder of an LVM without the decoder; parameters as `save_weights`."""
+    about = {"architecture": asdict(encoder.config), "parts": [ENCODER_ALONE]}
+    save_weights(path, encoder, {**about, **card}, half)
+
+
 def load_lvm(path: str | os.PathLike) -> LVM:
-    """Return the LVM that a weights file and its card describe."""
-    lvm = LVM(shape_from_card(path, LVMConfig, read_card(path).get("architecture", {})))
-    load_into(lvm, path)
+    """Return the LVM that a weights file and its card describe.
+
+    Where the file holds an encoder alone, the decoder starts from random weights, the same every
+    time, and the log says so.
+
+    Raises
+    ------
+    DataError
+        If the card is missing, of a newer version or of another architecture, or the weights do
+        not fit it.
+    """
+    shape = lvm_shape(path)
+    if not _is_encoder_alone(path):
+        lvm = LVM(shape)
+        load_into(lvm, path)
+        return lvm
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_DECODER_SEED)
+        lvm = LVM(shape)
+    load_into(lvm.encoder, path)
+    log.info("%s: the encoder alone; the decoder starts from random weights", path)
     return lvm
+
+
+def load_encoder_of(path: str | os.PathLike) -> Encoder:
+    """Return the encoder of a weights file, whether a decoder lies in it or not.
+
+    Raises
+    ------
+    DataError
+        As `load_lvm`.
+    """
+    if not _is_encoder_alone(path):
+        return load_lvm(path).encoder
+    encoder = Encoder(lvm_shape(path))
+    load_into(encoder, path)
+    return encoder
+
+
+def _is_encoder_alone(path: str | os.PathLike) -> bool:
+    return read_card(path).get("parts") == [ENCODER_ALONE]
 
 
 def git_commit() -> str:

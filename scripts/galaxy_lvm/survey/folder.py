@@ -4,10 +4,11 @@ import logging
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,8 @@ from galaxy_lvm.survey.sky_columns import degrees_of, position_columns
 from galaxy_lvm.survey.store import BANDS, CutoutWriter, stored_names
 
 log = logging.getLogger("galaxy_lvm.folder")
+
+Read = TypeVar("Read")
 
 # Names that the store or the import itself uses.
 _OWN = ("id", "file", "label", "row")
@@ -216,7 +219,7 @@ def import_images(
             "colours cannot be mixed in one data set. Make a table for each"
         )
     rgb = "image" in kinds
-    read, side = _reader(rows, rgb, settings)
+    read, side = image_reader(list(rows["path"]), rgb, settings)
     size = {"height_pix": side, "width_pix": side} if rgb else {}
     with CutoutWriter(cutouts, rgb=rgb, attributes={"source": "folder"}, **size) as writer:
         kept = _copy(rows, read, writer, rejections, cores)
@@ -234,14 +237,24 @@ def _first_reasons(rejections: list[dict[str, object]]) -> str:
     return "First reasons: " + "; ".join(texts)
 
 
-def _reader(
-    rows: pd.DataFrame, rgb: bool, settings: Folder
+def image_reader(
+    paths: Sequence[Path], rgb: bool, settings: Folder
 ) -> tuple[Callable[[Path], ReadImage], int]:
-    """Return the function that reads one file, and the side of the frames in pixels."""
+    """Return the function that reads one file, and the side of the frames in pixels.
+
+    Parameters
+    ----------
+    paths
+        Files of one kind that belong together: colour frames get the median of their sides.
+    rgb
+        True for JPEG and PNG, False for FITS.
+    settings
+        The config's section `folder`.
+    """
     if rgb:
         side = settings.image_side_pix
         if side is None:
-            sizes = [min(size) for size in map(image_size, rows["path"]) if size]
+            sizes = [min(size) for size in map(image_size, paths) if size]
             side = int(np.median(sizes)) if sizes else settings.max_image_side_pix
             side = min(max(side, 32), settings.max_image_side_pix)
         log.info("colour frames of %d x %d pixels", side, side)
@@ -278,7 +291,7 @@ def _copy(
 ) -> int:
     """Read all files, in order, and append the good ones; return how many those are."""
     kept, notes, chunk = 0, Counter(), []
-    results = _read_all(list(rows["path"]), read, cores)
+    results = read_images(list(rows["path"]), read, cores)
     for record, result in zip(
         rows.to_dict("records"), progress(results, len(rows), "import", "images"), strict=True
     ):
@@ -301,12 +314,15 @@ def _copy(
     return kept
 
 
-def _read_all(
-    paths: list[Path], read: Callable[[Path], ReadImage], cores: int
-) -> Iterator[ReadImage | DataError]:
-    """Yield the images, or what is wrong with them, in order; at most a chunk is read ahead."""
+def read_images(
+    paths: Sequence[Path], read: Callable[[Path], Read], cores: int
+) -> Iterator[Read | DataError]:
+    """Yield what `read` makes of every file, or what is wrong with it, in order.
 
-    def attempt(path: Path) -> ReadImage | DataError:
+    At most a chunk is read ahead; an error of one file never stops the others.
+    """
+
+    def attempt(path: Path) -> Read | DataError:
         try:
             return read(path)
         except DataError as error:

@@ -1,0 +1,71 @@
+"""What the subcommands on features do alike: read, embed, list what was skipped, say so."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import pandas as pd
+
+from galaxy_lvm.cli.options import counted
+from galaxy_lvm.cli.output import Output
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.tables import save_table
+from galaxy_lvm.core.workers import available_cores
+from galaxy_lvm.features.embed_files import EmbeddedFiles, embed_files
+from galaxy_lvm.features.encoder import ImageEncoder, load_encoder
+from galaxy_lvm.features.images import FileImages, Reading, folder_images
+
+COMMON = ("features.npy", "features.parquet", "skipped.csv", "gallery.pdf", "gallery.png")
+
+
+def prepare(
+    command: str, folder: Path, output: Path, cores: int | None, more: Sequence[str] = ()
+) -> tuple[Output, Reading]:
+    """Return the folder to write into, and how images are read.
+
+    Parameters
+    ----------
+    command
+        Subcommand; its tables bear its name.
+    folder, output
+        The images; where the results go.
+    cores
+        Threads; None for all.
+    more
+        Further files that will be written.
+
+    Raises
+    ------
+    DataError
+        If the folder of images is not there, or a file to write is another's.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder of images")
+    out = Output(output, [f"{command}.csv", f"{command}.parquet", *COMMON, *more])
+    return out, Reading(cores=cores or available_cores())
+
+
+def embed_folder(
+    folder: Path, which: str, kind: str | None, out: Output, reading: Reading
+) -> tuple[ImageEncoder, FileImages, EmbeddedFiles]:
+    """Return the encoder, the images of a folder and their vectors; writes what all write."""
+    encoder = load_encoder(which, reading=reading)
+    source = folder_images(folder, encoder.reading, kind, own=[out.folder])
+    embedded = embed_files(encoder, source, out / "features.npy", out / "skipped.csv")
+    return encoder, source, embedded
+
+
+def write_tables(out: Output, command: str, table: pd.DataFrame) -> None:
+    """Write the table of a subcommand as CSV and as parquet."""
+    for suffix in (".csv", ".parquet"):
+        save_table(out / f"{command}{suffix}", table)
+
+
+def tell(out: Output, embedded: EmbeddedFiles, what: str) -> None:
+    """Print the last sentence: what was read, skipped, made, and where it lies."""
+    skipped = len(embedded.skipped)
+    where = f" (listed in {out / 'skipped.csv'})" if skipped else ""
+    click.echo(
+        f"{counted(len(embedded.table), 'image')} read, {skipped} skipped{where}; {what}; "
+        f"written to {out.folder}"
+    )
