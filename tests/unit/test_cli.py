@@ -67,8 +67,8 @@ def test_embed_writes_vectors_tables_and_a_gallery(here, weights):
     out = here / "galaxy-lvm-embed"
     last = found.output.strip().splitlines()[-1]
     assert last == (
-        "4 images read, 1 skipped (listed in galaxy-lvm-embed/skipped.csv); vectors of 224 numbers; "
-        "written to galaxy-lvm-embed"
+        "4 images read, 1 skipped (listed in galaxy-lvm-embed/skipped.csv); "
+        "vectors of 224 numbers; written to galaxy-lvm-embed"
     )
     store = FeatureStore.open(out / "features.npy")
     expected = load_encoder(weights).embed(sorted((here / "images").glob("g*.png")))
