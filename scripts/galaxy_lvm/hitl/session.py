@@ -3,22 +3,22 @@
 import logging
 import os
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.core.state import config_hash
 from galaxy_lvm.core.tables import save_table
+from galaxy_lvm.hitl.learner import Learner, Scores
 from galaxy_lvm.hitl.majority import by_majority, latest_counts
 from galaxy_lvm.hitl.pools import Pool
-from galaxy_lvm.hitl.ranker import BLOCK_ROWS, Features, Ranker, Whitening
+from galaxy_lvm.hitl.ranker import Features, Whitening
 from galaxy_lvm.hitl.ranking import ranking_of, refuse_format
 from galaxy_lvm.hitl.selection import NEED_NO_SCORES, PoolState, rule_of
 from galaxy_lvm.hitl.settings import SessionSettings, settings_of_store
-from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE, LabelStore
+from galaxy_lvm.hitl.store import LabelStore
 
 log = logging.getLogger("galaxy_lvm.hitl")
 
@@ -52,6 +52,8 @@ class Session:
     read_only
         Of a path: look at a store, a colleague's for instance, and write nothing. Labels, scores
         and export can be read; labels given and questions asked are refused.
+    learner
+        One that several sessions of this process share, of the same pool and settings.
 
     Raises
     ------
@@ -77,6 +79,7 @@ class Session:
         whitening: Whitening | None = None,
         new_features: bool = False,
         read_only: bool = False,
+        learner: Learner | None = None,
     ) -> None:
         self.pool, self.annotator = pool, annotator
         self._closed, self._owns_store = False, not isinstance(store, LabelStore)
@@ -86,11 +89,7 @@ class Session:
         except BaseException:
             self.close()
             raise
-        self._whitening = whitening
-        self._ranker: Ranker | None = None
-        self._scores: np.ndarray | None = None
-        self._usable: np.ndarray | None = None
-        self._version = ""
+        self.learner = learner or Learner(pool, self.settings, whitening)
 
     def _open(self, settings: SessionSettings | None, new_features: bool) -> SessionSettings:
         labelled = self.store.current()["id"].unique()
@@ -183,66 +182,22 @@ class Session:
     def fit(self) -> str:
         """Train the ranker on the labels that stand, if they changed; return its version.
 
-        Galaxies drawn from the pool stand in for negatives: with little weight beside labelled
-        ones, alone as long as there is none. Most of them are negatives, and they show what is
-        common in the pool (compare Elkan & Noto 2008).
-
         Raises
         ------
         DataError
             If no galaxy is labelled positive.
         """
-        table = self.labels()
-        positive, negative = (table.loc[table["value"] == v, "id"] for v in (POSITIVE, NEGATIVE))
-        # Unsure and tied galaxies teach nothing, but are not assumed to be negatives any more.
-        about = [sorted(positive), sorted(negative), sorted(table["id"]), self.settings.kept()]
-        version = config_hash([*about, self.pool.fingerprint])
-        if version == self._version:
-            return version
-        if positive.empty:
-            raise DataError(
-                "no galaxy is labelled positive: there is nothing to look for yet; label at least "
-                "one, or let the rule be one of " + ", ".join(NEED_NO_SCORES)
-            )
-        rows, labels, weights = self._training_set(table["id"], positive, negative)
-        seed = derive_seed(self.settings.seed, "ranker")
-        ranker = Ranker(self.whitening, self.settings.ranker, seed)
-        self._ranker = ranker.fit(self.pool.features[rows], labels, weights)
-        self._scores, self._version = None, version
-        return version
-
-    def _training_set(
-        self, labelled: pd.Series, positive: pd.Series, negative: pd.Series
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return rows, labels and weights of what the ranker learns from, in a fixed order."""
-        rows = [np.sort(self.pool.rows_of(ids)) for ids in (positive, negative)]
-        weight = self.settings.assumed_weight if len(rows[1]) else 1.0
-        rows.append(self._drawn(self.pool.rows_of(labelled)) if weight else rows[0][:0])
-        n_positive, n_negative, n_assumed = (len(part) for part in rows)
-        if not n_negative + n_assumed:
-            raise DataError("no negative is labelled and no other galaxy is left; label one")
-        # All assumed ones together count as much as so many times the labelled negatives.
-        each = weight * max(n_negative, 1) / max(n_assumed, 1)
-        return (
-            np.concatenate(rows),
-            np.repeat([1, 0], [n_positive, n_negative + n_assumed]),
-            np.repeat([1.0, each], [n_positive + n_negative, n_assumed]),
-        )
-
-    def _drawn(self, labelled: np.ndarray) -> np.ndarray:
-        """Return galaxies without a label that stand in for negatives, the same ones every time."""
-        rng = np.random.default_rng(derive_seed(self.settings.seed, "assumed"))
-        n_drawn = min(self.settings.assumed_negatives, len(self.pool))
-        rows = np.sort(rng.choice(len(self.pool), n_drawn, replace=False))
-        return rows[self.usable[rows] & ~np.isin(rows, labelled)]
+        return self.learner.fit(self.labels())
 
     @property
     def whitening(self) -> Whitening:
         """The map of the pool's features that the ranker looks through."""
-        if self._whitening is None:
-            n_components = self.settings.ranker.n_components
-            self._whitening = Whitening.of(self.pool.features, n_components)
-        return self._whitening
+        return self.learner.whitening
+
+    @property
+    def usable(self) -> np.ndarray:
+        """Whether the features of each galaxy are finite (N,)."""
+        return self.learner.usable
 
     def score(self) -> np.ndarray:
         """Return the probability of being a positive for every galaxy of the pool (N,).
@@ -254,11 +209,7 @@ class Session:
         DataError
             If no galaxy is labelled positive.
         """
-        self.fit()
-        if self._scores is None:
-            self._scores = self._ranker.score(self.pool.features)
-            self._keep_usable(np.isfinite(self._scores))
-        return self._scores
+        return self.learner.score(self.labels()).values
 
     def score_of(self, features: Features) -> np.ndarray:
         """Return the probability of being a positive for other galaxies (M,), by features (M, D).
@@ -269,31 +220,17 @@ class Session:
             If no galaxy is labelled positive.
         """
         self.fit()
-        return self._ranker.score(features)
-
-    @property
-    def usable(self) -> np.ndarray:
-        """Whether the features of each galaxy are finite (N,)."""
-        if self._usable is None:
-            features, usable = self.pool.features, np.empty(len(self.pool), dtype=bool)
-            for first in range(0, len(usable), BLOCK_ROWS):
-                part = slice(first, first + BLOCK_ROWS)
-                usable[part] = np.isfinite(features[part]).all(axis=1)
-            self._keep_usable(usable)
-        return self._usable
-
-    def _keep_usable(self, usable: np.ndarray) -> None:
-        if self._usable is None and not usable.all():
-            lost = np.flatnonzero(~usable)
-            log.warning(
-                "%d of %d galaxies have features that are not finite and are left out, first %s",
-                len(lost), len(usable), self.pool.ids_of(lost[:3]),
-            )  # fmt: skip
-        self._usable = usable
+        return self.learner.score_of(features)
 
     # Asking
 
-    def suggest(self, k: int, reserved_minutes: float = RESERVED_MINUTES) -> list[str]:
+    def suggest(
+        self,
+        k: int,
+        reserved_minutes: float = RESERVED_MINUTES,
+        scores: Scores | None = None,
+        **choice: Any,
+    ) -> list[str]:
         """Return the galaxies to label next, most wanted first; this starts a round.
 
         A round that is not finished is returned again, without the galaxies that have a label, or
@@ -308,6 +245,11 @@ class Session:
         reserved_minutes
             For so long a galaxy that was handed to another annotator is left out. 0 lets annotators
             be asked about the same galaxies, to measure how far they agree.
+        scores
+            Of a ranker that may not know the latest labels, so that nobody waits while a new one
+            is trained; None trains it first.
+        **choice
+            Settings that differ for this round: `rule`, `alpha`, `lower`.
 
         Raises
         ------
@@ -320,15 +262,16 @@ class Session:
         still_open = self.store.take_up(self.annotator, reserved_minutes, self.pool.fingerprint)
         if still_open:
             return still_open[:k]
+        settings = self.settings.changed(**choice)
         labelled = self.pool.rows_of(self.store.current()["id"].unique())
+        state, version = self._state(settings, labelled, scores)
         while True:
             others = self.store.reserved(self.annotator, reserved_minutes)
-            ids = self._choose(k, labelled, others)
+            ids = self._choose(settings.rule, k, state, others)
             if not ids:
                 return []
-            version = self._version or config_hash(self.pool.fingerprint)
             made = self.store.suggest(
-                self.annotator, ids, self.settings.rule, version, reserved_minutes,
+                self.annotator, ids, settings.rule, version, reserved_minutes,
                 self.pool.fingerprint,
             )  # fmt: skip
             if made is not None:
@@ -342,12 +285,9 @@ class Session:
         """
         return self.store.release(self.annotator)
 
-    def _choose(self, k: int, labelled: np.ndarray, others: set[str]) -> list[str]:
-        state = self._state(labelled)
-        if others:
-            taken = self.pool.known_rows(others)
-            state.free[taken] = False
-        rows = rule_of(self.settings.rule)(state, k)
+    def _choose(self, rule: str, k: int, state: PoolState, others: set[str]) -> list[str]:
+        state.free[self.pool.known_rows(others)] = False
+        rows = rule_of(rule)(state, k)
         if not len(rows):
             log.info(
                 "there is nothing left to ask: every galaxy of the pool has a label%s",
@@ -356,26 +296,31 @@ class Session:
             return []
         return self.pool.ids_of(rows)
 
-    def _state(self, labelled: np.ndarray) -> PoolState:
-        needs_scores = self.settings.rule not in NEED_NO_SCORES
-        scores = self.score() if needs_scores else np.full(len(self.pool), np.nan, np.float32)
+    def _state(
+        self, settings: SessionSettings, labelled: np.ndarray, scores: Scores | None
+    ) -> tuple[PoolState, str]:
+        """Return what the rule looks at, and the version of the ranker behind it."""
+        if settings.rule in NEED_NO_SCORES:
+            scores = scores or self.learner.none()
+        scores = scores or self.learner.score(self.labels())
         free = self.usable.copy()
         free[labelled] = False
         asked = self.store.last_suggestion(self.annotator)
         number = asked.round + 1 if asked else 1
-        seed = derive_seed(self.settings.seed, "round", self.annotator, number)
+        seed = derive_seed(settings.seed, "round", self.annotator, number)
         n_positive, n_negative = self.latest_counts()
-        return PoolState(
-            scores=scores,
+        state = PoolState(
+            scores=scores.values,
             free=free,
             labelled=np.sort(labelled),
             embed=lambda rows: self.whitening.apply(self.pool.features[rows]),
             rng=np.random.default_rng(seed),
             n_positive=n_positive,
             n_negative=n_negative,
-            alpha=self.settings.alpha,
-            lower=self.settings.lower,
+            alpha=settings.alpha,
+            lower=settings.lower,
         )
+        return state, scores.version
 
     def export(self, path: str | os.PathLike | None = None) -> pd.DataFrame:
         """Return, and where a path is given write, every galaxy with score and label.
