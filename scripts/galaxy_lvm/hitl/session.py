@@ -136,7 +136,8 @@ class Session:
         Parameters
         ----------
         ids
-            Galaxies of the pool, suggested or not; a second label replaces the first.
+            Galaxies of the pool, suggested or not; a second label replaces the first. A label
+            belongs to the round in which its galaxy was asked, 0 where it was not.
         values
             "positive", "negative" or "unsure" for each. Unsure ones are not asked about again and
             teach nothing.
@@ -151,9 +152,7 @@ class Session:
         if not finite.all():
             lost = ids[int(np.argmin(finite))]
             raise DataError(f"galaxy {lost!r} has features that are not finite; it cannot teach")
-        asked = self.store.last_suggestion(self.annotator)
-        number, version = (asked.round, asked.model_version) if asked else (0, "")
-        self.store.append([str(i) for i in ids], values, self.annotator, number, version)
+        self.store.append([str(i) for i in ids], values, self.annotator, None)
 
     def undo(self) -> str | None:
         """Take back this annotator's last label; return the galaxy's id, None if there is none."""

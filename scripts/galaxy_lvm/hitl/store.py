@@ -1,6 +1,5 @@
 """The label store: an append-only SQLite file that all annotators and processes share."""
 
-import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -9,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.hitl.fingerprint import differences
-from galaxy_lvm.hitl.store_file import FEATURES, OLDER, RELEASE, RENEWAL, StoreFile
+from galaxy_lvm.hitl.store_about import StoreAbout
+from galaxy_lvm.hitl.store_file import FEATURES, OLDER, RELEASE, RENEWAL
 
 log = logging.getLogger("galaxy_lvm.hitl")
 
@@ -40,7 +40,7 @@ class _OpenRound:
     ids: list[str]
 
 
-class LabelStore(StoreFile):
+class LabelStore(StoreAbout):
     """Labels, suggestions, settings and features of a session, in one SQLite file.
 
     Nothing is ever changed or removed: an undo is a row that retracts another, a second label of
@@ -91,7 +91,7 @@ class LabelStore(StoreFile):
         ids: Sequence[str],
         values: Sequence[str],
         annotator: str,
-        round_number: int,
+        round_number: int | None,
         model_version: str = "",
     ) -> None:
         """Add labels, all or none of them.
@@ -105,7 +105,8 @@ class LabelStore(StoreFile):
         annotator
             Who says so; not empty.
         round_number
-            Round in which it was asked, 0 for the prompts.
+            Round in which it was asked, 0 for the prompts. None looks up, for each, when this
+            annotator was asked last, and which ranker had asked; it is 0 where never.
         model_version
             Which ranker had asked.
 
@@ -123,7 +124,19 @@ class LabelStore(StoreFile):
                 raise DataError(f"label {value!r} of {name!r} is none of {', '.join(VALUES)}")
         with self._transaction():
             for name, value in zip(ids, values, strict=True):
-                self._insert(name, value, annotator, round_number, model_version, None)
+                asked = (round_number, model_version)
+                if round_number is None:
+                    asked = self._asked(str(name), annotator)
+                self._insert(name, value, annotator, *asked, None)
+
+    def _asked(self, name: str, annotator: str) -> tuple[int, str]:
+        """Return the last round in which an annotator was asked about a galaxy, and its ranker."""
+        rows = self._rows(
+            "SELECT round, model_version FROM suggestions WHERE annotator = ? AND id = ? "
+            "ORDER BY round DESC LIMIT 1",
+            (annotator, name),
+        )
+        return rows[0] if rows else (0, "")
 
     def retract_last(self, annotator: str) -> str | None:
         """Take back the annotator's last label that still stands; return its id, None if none."""
@@ -292,39 +305,6 @@ class LabelStore(StoreFile):
         if not rows:
             return None
         return Suggestion(rows[0][0], tuple(row[1] for row in rows), rows[0][2], rows[0][3])
-
-    def settings(self) -> dict[str, Any]:
-        """Return the settings of the session that the store belongs to; empty in a new store."""
-        rows = self._rows("SELECT key, value FROM settings")
-        return {key: self._parsed(value) for key, value in rows}
-
-    def keep_settings(self, settings: Mapping[str, Any]) -> None:
-        """Keep settings in a new store; in one that has some, refuse others.
-
-        Raises
-        ------
-        ConfigError
-            With the first key that differs: labels asked for by different settings do not belong
-            into one session.
-        """
-        if self.read_only:
-            self._refuse_other_settings(settings)
-            return
-        with self._transaction():
-            self._refuse_other_settings(settings)
-            self._db.executemany(
-                "INSERT OR IGNORE INTO settings VALUES (?, ?)",
-                [(key, json.dumps(value)) for key, value in settings.items()],
-            )
-
-    def _refuse_other_settings(self, settings: Mapping[str, Any]) -> None:
-        known = self.settings()
-        for key, value in settings.items():
-            if key in known and known[key] != json.loads(json.dumps(value)):
-                raise ConfigError(
-                    f"{self.path}: the session was started with {key} = {known[key]!r}, not "
-                    f"{value!r}; leave it as it was or start another store"
-                )
 
     def features(self) -> dict[str, Any] | None:
         """Return the fingerprint of the features in use, None where none was kept yet."""
