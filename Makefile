@@ -2,13 +2,17 @@
 PYTHON ?= python3
 CORES ?= 2
 TEST_WORKERS ?= 2
+# What `make label` starts on.
+RUN ?= demo
+TARGET ?= spiral
 RUN_PYTHON := .venv/bin/python
 DETECTRON2 := .venv-detectron2
 
-.PHONY: unlock help demo test test-detectron2 lint docs benchmark clean
+.PHONY: unlock help demo label test test-detectron2 lint docs benchmark clean
 
 help:
 	@echo "make demo       set up .venv, run the demo on $(CORES) cores, write results/demo/report.html"
+	@echo "make label      label the demo's galaxies on a page in your browser (TARGET=$(TARGET))"
 	@echo "make unlock     free the folder after a run that was killed (only while no other run is at work in it)"
 	@echo "make test       set up .venv, run linters, unit tests and the whole workflow in miniature"
 	@echo "make test-detectron2  the second Mask R-CNN alone, in .venv-detectron2"
@@ -24,6 +28,9 @@ help:
 
 demo: .venv/installed-cpu
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" PYTHON=$(RUN_PYTHON) CORES=$(CORES) bash scripts/run_demo.sh
+
+label: .venv/installed-cpu
+	@PYTHONPATH=scripts $(RUN_PYTHON) -m galaxy_lvm.ui --run $(RUN) --target $(TARGET)
 
 unlock: .venv/installed-cpu
 	@.venv/bin/snakemake --unlock --quiet all && echo "free; start the same command again with --rerun-incomplete"

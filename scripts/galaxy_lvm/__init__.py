@@ -1,8 +1,8 @@
 """Galaxy-image framework: a large vision model, tasks on its encoder and a human in the loop.
 
 The library behind the workflow's scripts, in chapters as the rules are: `core`, `report`, `survey`,
-`simulation`, `lvm`, `training`, then `features`, `multitask`, `fewshot`, `lenses` and `hitl`; `cli`
-is the command `galaxy-lvm`. A chapter imports from those before it only (docs/architecture.md).
+`simulation`, `lvm`, `training`, then `features`, `multitask`, `fewshot`, `lenses` and `hitl`; `ui`
+is the labelling page, `cli` the command `galaxy-lvm`. A chapter imports from those before it only (docs/architecture.md).
 
 `load_encoder` turns images into feature vectors; it is fetched when it is asked for, so that the
 import of the package stays cheap.

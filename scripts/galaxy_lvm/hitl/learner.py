@@ -154,6 +154,11 @@ class Learner:
         return Scores(version, np.full(len(self.pool), np.nan, np.float32))
 
     @property
+    def is_warm(self) -> bool:
+        """Whether all that never changes was read, so that `usable` need not be waited for."""
+        return self._usable is not None and self._whitening is not None
+
+    @property
     def usable(self) -> np.ndarray:
         """Whether the features of each galaxy are finite (N,); read once."""
         if self._usable is None:

@@ -277,6 +277,16 @@ class Session:
                 return ids
             # Another annotator was faster: what is theirs is left out now.
 
+    def preview(self, k: int, scores: Scores | None, **choice: Any) -> list[str]:
+        """Return what `suggest` would ask next by these scores; nothing is kept or reserved.
+
+        Galaxies of open rounds, also this annotator's, are left out. Parameters as for `suggest`.
+        """
+        settings = self.settings.changed(**choice)
+        labelled = self.pool.rows_of(self.store.current()["id"].unique())
+        state, _ = self._state(settings, labelled, scores)
+        return self._choose(settings.rule, k, state, self.store.reserved("", RESERVED_MINUTES))
+
     def release(self) -> list[str]:
         """Hand back what is left of this annotator's open round; return it.
 

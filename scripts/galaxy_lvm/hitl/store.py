@@ -189,6 +189,26 @@ class LabelStore(StoreAbout):
             "WHERE retracts IS NOT NULL) GROUP BY id, annotator) ORDER BY number"
         )
 
+    def label_of(self, name: str, annotator: str) -> str:
+        """Return what an annotator says of a galaxy, "" where nothing stands."""
+        rows = self._rows(
+            "SELECT value FROM labels WHERE id = ? AND annotator = ? AND retracts IS NULL AND "
+            "number NOT IN (SELECT retracts FROM labels WHERE retracts IS NOT NULL) "
+            "ORDER BY number DESC LIMIT 1",
+            (name, annotator),
+        )
+        return rows[0][0] if rows else ""
+
+    def last_numbers(self, annotator: str) -> tuple[int, int]:
+        """Return the number of an annotator's last label that stands, and of anyone's last row."""
+        rows = self._rows(
+            "SELECT (SELECT COALESCE(MAX(number), 0) FROM labels WHERE annotator = ? AND retracts "
+            "IS NULL AND number NOT IN (SELECT retracts FROM labels WHERE retracts IS NOT NULL)), "
+            "(SELECT COALESCE(MAX(number), 0) FROM labels)",
+            (annotator,),
+        )
+        return rows[0]
+
     def suggest(
         self,
         annotator: str,

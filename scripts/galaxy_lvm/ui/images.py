@@ -1,0 +1,91 @@
+"""Images of galaxies for a browser: tiles from the crops, the big view from the cutouts."""
+
+import logging
+import threading
+
+import cv2
+import numpy as np
+
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.survey.crop_store import CropStore
+from galaxy_lvm.survey.store import BANDS, CutoutStore
+from galaxy_lvm.ui.workplace import Workplace
+
+log = logging.getLogger("galaxy_lvm.ui")
+
+
+class Images:
+    """Read images by the row of the galaxy in the pool; from any thread.
+
+    Parameters
+    ----------
+    place
+        Where they lie.
+    """
+
+    def __init__(self, place: Workplace) -> None:
+        self._place, self._lock = place, threading.Lock()
+        self._crops = CropStore(place.crops)
+        self._cutouts = None if place.cutouts is None else CutoutStore(place.cutouts)
+
+    def close(self) -> None:
+        """Close the files."""
+        with self._lock:
+            self._crops.close()
+            if self._cutouts is not None:
+                self._cutouts.__exit__()
+
+    @property
+    def has_cutouts(self) -> bool:
+        """Whether there is more to see than the crops."""
+        return self._cutouts is not None
+
+    def crop(self, row: int) -> np.ndarray:
+        """Return the crop of a galaxy, uint8 (side, side, 3).
+
+        Raises
+        ------
+        DataError
+            If there is no such row, or the image cannot be read.
+        """
+        self._check(row)
+        with self._lock:
+            return self._crops.take([self._place.crop_rows[row]])[0]
+
+    def png(self, row: int) -> bytes:
+        """Return the crop of a galaxy as PNG; errors as for `crop`."""
+        image = cv2.cvtColor(self.crop(row), cv2.COLOR_RGB2BGR)
+        done, content = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        if not done:
+            raise DataError(f"{self._place.crops}: the image of row {row} cannot be encoded")
+        return content.tobytes()
+
+    def cutout(self, row: int) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Return the image of a galaxy in full and what its channels are.
+
+        Returns
+        -------
+        image : numpy.ndarray
+            float32 (3, H, W) in nanomaggies where the survey gives fluxes, else uint8 (H, W, 3);
+            the crop where there is no cutout.
+        bands : tuple of str
+            `BANDS`, or red, green, blue.
+
+        Raises
+        ------
+        DataError
+            If there is no such row, or the image cannot be read.
+        """
+        self._check(row)
+        if self._cutouts is None:
+            return self.crop(row), ("red", "green", "blue")
+        where = int(self._place.catalogue["cutout_index"].iloc[row])
+        with self._lock:
+            image = self._cutouts.images.take(np.array([where]))[0]
+        if self._cutouts.rgb:
+            return image, ("red", "green", "blue")
+        return np.ascontiguousarray(image, dtype="<f4"), BANDS
+
+    def _check(self, row: int) -> None:
+        if not 0 <= row < len(self._place.pool):
+            raise DataError(f"no galaxy number {row} in a pool of {len(self._place.pool)}")

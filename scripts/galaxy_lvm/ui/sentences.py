@@ -1,0 +1,47 @@
+"""What the page says of the rules, in words."""
+
+import math
+
+from galaxy_lvm.hitl.selection import positive_ratio
+
+RULES_IN_WORDS = {
+    "alpha": "alpha (of the paper)",
+    "top_score": "highest scores",
+    "uncertainty": "scores nearest to 0.5",
+    "random": "at random",
+    "k_centre": "far from all labelled ones",
+    "mix": "a mix of all",
+}
+
+
+def rule_sentence(rule: str, alpha: float, n_positive: int, n_negative: int) -> str:
+    """Return what a rule asks about next, and for the alpha rule why.
+
+    Parameters
+    ----------
+    rule
+        Key of `selection.RULES`.
+    alpha
+        Threshold on P/N, 0 to 1.
+    n_positive, n_negative
+        Labels of the latest round.
+    """
+    if rule != "alpha":
+        return {
+            "top_score": "The next round shows the highest scores.",
+            "uncertainty": "The next round shows the scores nearest to 0.5.",
+            "random": "The next round is drawn at random.",
+            "k_centre": "The next round shows galaxies unlike all labelled ones.",
+            "mix": "The next round mixes highest scores, scores near 0.5 and unlike galaxies.",
+        }[rule]
+    ratio = positive_ratio(n_positive, n_negative)
+    shown = "infinite" if math.isinf(ratio) else f"{ratio:.2f}"
+    counted = f"P/N of the last round is {n_positive}/{n_negative} = {shown}"
+    if not n_positive and not n_negative:
+        return "No label in the last round yet: the next one shows the highest scores."
+    if ratio <= alpha:
+        return f"{counted}, at most alpha = {alpha:g}: the next round shows the highest scores."
+    return (
+        f"{counted}, above alpha = {alpha:g}: the next round shows scores just below 0.5, where "
+        "negatives turn up."
+    )
