@@ -45,6 +45,14 @@ def add_browsing(app: Flask, labelling: Labelling) -> None:
             neighbours.append(Neighbours(labelling.pool, labelling.learner.whitening))
         return jsonify(galaxies=like(labelling, neighbours[0], int(row), session["annotator"]))
 
+    @app.get("/progress")
+    def progress() -> str:
+        return render_template("progress.html", **_shown(labelling))
+
+    _add_examples(app, labelling)
+
+
+def _add_examples(app: Flask, labelling: Labelling) -> None:
     @app.post("/api/settle")
     def settle() -> Response:
         value = field_of("value")
@@ -57,10 +65,6 @@ def add_browsing(app: Flask, labelling: Labelling) -> None:
     def by_class() -> Response:
         """Label galaxies of a class of the run, drawn at random, as examples."""
         return jsonify(n_new=examples_of_class(labelling, field_of("name"), field_of("n", int)))
-
-    @app.get("/progress")
-    def progress() -> str:
-        return render_template("progress.html", **_shown(labelling))
 
 
 def examples_of_class(labelling: Labelling, name: str, n: int) -> int:
