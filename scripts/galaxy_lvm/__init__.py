@@ -2,7 +2,8 @@
 
 The library behind the workflow's scripts, in chapters as the rules are: `core`, `report`, `survey`,
 `simulation`, `lvm`, `training`, then `features`, `multitask`, `fewshot`, `lenses` and `hitl`; `ui`
-is the labelling page, `cli` the command `galaxy-lvm`. A chapter imports from those before it only (docs/architecture.md).
+is the labelling page, `cli` the command `galaxy-lvm`. A chapter imports from those before it only
+(docs/architecture.md).
 
 `load_encoder` turns images into feature vectors; it is fetched when it is asked for, so that the
 import of the package stays cheap.
