@@ -6,10 +6,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.survey.crop_store import CropStore
+from galaxy_lvm.training.shuffle import shuffled_positions
 
 # Above this the crops stay in the file and every batch is read from it.
 IN_MEMORY_BYTES = 4 * 1024**3
+
+# An order of more items is computed: that of the 76 million galaxies would take 600 MB.
+KEPT_ORDERS_UP_TO = 4_000_000
 
 
 class CropImages:
@@ -123,6 +128,13 @@ class Sampler:
         first = step * self.batch_size
         wanted = np.arange(first, first + self.batch_size)
         epochs, offsets = np.divmod(wanted, self.n_items)
+        if self.n_items > KEPT_ORDERS_UP_TO:
+            items = np.empty(self.batch_size, dtype=np.int64)
+            for epoch in np.unique(epochs):
+                here = epochs == epoch
+                seed = derive_seed(self.seed, "epoch", int(epoch))
+                items[here] = shuffled_positions(offsets[here], self.n_items, seed)
+            return items
         return np.array([self._shuffled(e)[o] for e, o in zip(epochs, offsets, strict=True)])
 
     def _shuffled(self, epoch: int) -> np.ndarray:
