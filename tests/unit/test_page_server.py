@@ -11,7 +11,8 @@ from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.hitl.store import LabelStore
 from galaxy_lvm.ui.__main__ import main
 from galaxy_lvm.ui.app import create_app
-from galaxy_lvm.ui.labelling import Labelling, annotator_name
+from galaxy_lvm.ui.labelling import Labelling
+from galaxy_lvm.ui.names import annotator_name
 from galaxy_lvm.ui.security import TRIES, Access, Tries, access_of
 from galaxy_lvm.ui.serve import refuse_used_port
 from galaxy_lvm.ui.workplace import open_run

@@ -14,7 +14,8 @@ from galaxy_lvm.ui.asked import field_of
 from galaxy_lvm.ui.browse_routes import add_browsing
 from galaxy_lvm.ui.exchange_routes import add_exchange
 from galaxy_lvm.ui.images import Images
-from galaxy_lvm.ui.labelling import MOST_PER_ROUND, Labelling, Unfinished, annotator_name
+from galaxy_lvm.ui.labelling import MOST_PER_ROUND, Labelling, Unfinished
+from galaxy_lvm.ui.names import annotator_name
 from galaxy_lvm.ui.security import Access, Tries, csrf_token, guard, is_token
 from galaxy_lvm.ui.sentences import RULES_IN_WORDS
 

@@ -1,7 +1,6 @@
 """What a page or a notebook asks for: one pool, one store, several annotators at once."""
 
 import os
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -25,30 +24,10 @@ from galaxy_lvm.ui.workplace import Workplace
 # So long a next round waits for a model that is nearly ready; then the newest one chooses.
 PATIENCE_S = 0.1
 MOST_PER_ROUND = 60
-MAX_NAME = 40
-_NAME = re.compile(r"[^\W_][\w .'@-]*")
 
 
 class Unfinished(DataError):
     """A round still has galaxies without a label."""
-
-
-def annotator_name(text: str) -> str:
-    """Return an annotator's name, tidied.
-
-    Raises
-    ------
-    DataError
-        If it is empty, too long, has characters that are no part of a name, or is reserved.
-    """
-    name = " ".join(text.split())
-    if not _NAME.fullmatch(name) or len(name) > MAX_NAME or name.startswith(SETTLED.strip()):
-        raise DataError(
-            f"{text[:MAX_NAME]!r} is no name for an annotator: letters, digits, spaces and . ' @ - "
-            f"are, {MAX_NAME} characters at most, a letter or digit first, and not "
-            f"'{SETTLED.strip()} ...'"
-        )
-    return name
 
 
 class Labelling:
@@ -267,6 +246,30 @@ class Labelling:
                 self._session(annotator).label(new, [value] * len(new))
                 self.model.labels_changed()
             return len(new)
+
+    def take_over(self, rows: Sequence[tuple[str, str, str]]) -> tuple[int, int]:
+        """Keep labels (id, value, annotator) made elsewhere, all of an annotator or none.
+
+        Returns
+        -------
+        tuple of int
+            How many are new, and how many stood already.
+        """
+        by_person: dict[str, dict[str, str]] = {}
+        for name, value, who in rows:
+            by_person.setdefault(who, {})[name] = value
+        n_new = n_known = 0
+        with self._lock:
+            current = self.store.current()
+            stand = current.set_index(["id", "annotator"])["value"].to_dict()
+            for who, given in by_person.items():
+                new = {n: v for n, v in given.items() if stand.get((n, who)) != v}
+                n_known += len(given) - len(new)
+                if new:
+                    self._session(who).label(list(new), list(new.values()))
+                    n_new += len(new)
+                    self.model.labels_changed()
+        return n_new, n_known
 
     def settle(self, annotator: str, name: str, value: str) -> None:
         """Keep what annotators agreed on about a galaxy that they had seen differently."""

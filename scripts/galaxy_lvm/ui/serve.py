@@ -14,7 +14,8 @@ from waitress.server import create_server
 
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.ui.app import create_app
-from galaxy_lvm.ui.labelling import Labelling, annotator_name
+from galaxy_lvm.ui.labelling import Labelling
+from galaxy_lvm.ui.names import annotator_name
 from galaxy_lvm.ui.security import MOST_UPLOAD_BYTES, Access
 
 log = logging.getLogger("galaxy_lvm.ui")

@@ -515,10 +515,10 @@ at("filters").addEventListener("submit", (event) => event.preventDefault());
 at("filters").addEventListener("change", () => { galleryPage = 0; showGallery(); });
 at("earlier").addEventListener("click", () => { galleryPage -= 1; showGallery(); });
 at("later").addEventListener("click", () => { galleryPage += 1; showGallery(); });
-at("training")?.addEventListener("click", () => attempt(async () => {
+at("training").addEventListener("click", () => attempt(async () => {
   const answer = await ask("/api/training", {});
   at("trained").replaceChildren(
-    element("p", { textContent: `${answer.n_images} images in ${answer.folder}; go on with:` }),
+    element("p", { textContent: `${answer.n_images} images in ${answer.folder} (${answer.n_left_out} could not be read); go on with:` }),
     element("pre", { textContent: answer.command }));
 }));
 
