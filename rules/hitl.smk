@@ -153,7 +153,7 @@ rule draw_hitl_module:
         mem_mb=2000,
         runtime=20,
     params:
-        lvm=config["lvm"],
+        lvm=LVM_SHAPE,
         settings={key: config["hitl"][key] for key in ("alpha", "lower", "n_recommended", "ranker")},
         code=code_of("draw_hitl_module"),
     script:

@@ -8,7 +8,13 @@ evaluate_objectives on frozen features.
 """
 
 from galaxy_lvm.core.config import part_of
-from galaxy_lvm.core.config.training import Pretraining
+from galaxy_lvm.core.config.fewshot import FeatureViews
+from galaxy_lvm.core.config.survey import Crop
+from galaxy_lvm.core.config.training import LvmShape, Pretraining
+from galaxy_lvm.core.encoder_files import weights_file
+from galaxy_lvm.core.state import config_hash
+
+LVM_SHAPE = part_of(LvmShape, config["lvm"])
 
 
 def variant_name(objective, skips):
@@ -16,22 +22,36 @@ def variant_name(objective, skips):
     return f"{objective}_{'skips' if skips else 'noskips'}"
 
 
-MAIN_VARIANT = variant_name(config["pretrain"]["objective"], config["lvm"]["skip_connections"])
+# Weights that were not pretrained here stand where those of a variant would.
+GIVEN = "given"
+MAIN_VARIANT = (
+    GIVEN
+    if config["lvm"]["weights"]
+    else variant_name(config["pretrain"]["objective"], config["lvm"]["skip_connections"])
+)
 
 VARIANTS = sorted({MAIN_VARIANT, *config["pretrain"]["compare"]})
+
+TRAINED_VARIANTS = [variant for variant in VARIANTS if variant != GIVEN]
 
 LVM_WEIGHTS = f"{RUN}/models/pretrain/{MAIN_VARIANT}/lvm.safetensors"
 
 
 def lvm_of_variant(wildcards):
-    """Return the config's section `lvm` for a variant."""
-    return {**config["lvm"], "skip_connections": wildcards.variant.endswith("_skips")}
+    """Return the shape of the LVM of a variant."""
+    return {**LVM_SHAPE, "skip_connections": wildcards.variant.endswith("_skips")}
 
 
 def pretrain_settings(wildcards):
     """Return the config's section `pretrain` for a variant."""
     settings = part_of(Pretraining, config["pretrain"])
     return {**settings, "objective": wildcards.variant.split("_")[0]}
+
+
+def scores_there(wildcards):
+    """Return the scores of frozen features that this run has: the card of a release quotes them."""
+    names = ["objectives", "fewshot", "similarity"]
+    return [path for name in names if Path(path := f"{RUN}/metrics/{name}.csv").exists()]
 
 
 rule gather_pool:
@@ -93,6 +113,63 @@ rule pretrain_lvm:
         recipe_version=5,
     script:
         "../scripts/pretrain_lvm.py"
+
+
+if config["lvm"]["weights"]:
+
+    rule take_weights:
+        """Take weights that were pretrained elsewhere, once they fit the config."""
+        input:
+            weights=str(weights_file(config["lvm"]["weights"])),
+            card=str(weights_file(config["lvm"]["weights"]).with_suffix(".json")),
+        output:
+            weights=LVM_WEIGHTS,
+            card=LVM_WEIGHTS.removesuffix(".safetensors") + ".json",
+        log:
+            f"{LOGS}/take_weights.log",
+        benchmark:
+            f"{RUN}/benchmarks/take_weights.tsv"
+        conda:
+            CPU_ENV
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=20,
+        params:
+            lvm=LVM_SHAPE,
+            recipe_version=1,
+        script:
+            "../scripts/take_weights.py"
+
+
+rule release_encoder:
+    """Write the run's encoder in half precision, with a card that says what it is."""
+    input:
+        weights=LVM_WEIGHTS,
+        scores=scores_there,
+    output:
+        weights=f"{RUN}/release/released.safetensors",
+        card=f"{RUN}/release/released.json",
+    log:
+        f"{LOGS}/release_encoder.log",
+    benchmark:
+        f"{RUN}/benchmarks/release_encoder.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    params:
+        variant=MAIN_VARIANT,
+        release=config["release"],
+        features={**part_of(FeatureViews, config["features"]), "n_orientations": 4},
+        crop=part_of(Crop, config["crop"]),
+        run=config["run"],
+        config_hash=config_hash(config),
+        recipe_version=1,
+    script:
+        "../scripts/release_encoder.py"
 
 
 rule evaluate_objectives:

@@ -120,7 +120,7 @@ rule draw_lvm:
         mem_mb=2000,
         runtime=20,
     params:
-        lvm=config["lvm"],
+        lvm=LVM_SHAPE,
         code=code_of("draw_lvm"),
     script:
         "../scripts/draw_lvm.py"
@@ -149,7 +149,7 @@ rule draw_multitask:
         mem_mb=2000,
         runtime=20,
     params:
-        lvm=config["lvm"],
+        lvm=LVM_SHAPE,
         sections=TASK_SECTIONS,
         code=code_of("draw_multitask"),
     script:
@@ -227,7 +227,7 @@ rule plot_strategies:
 rule plot_objectives:
     """What the pretraining objectives taught, and the table."""
     input:
-        variants=expand(f"{RUN}/models/pretrain/{{variant}}/history.csv", variant=VARIANTS),
+        variants=expand(f"{RUN}/models/pretrain/{{variant}}/history.csv", variant=TRAINED_VARIANTS),
         objectives=f"{RUN}/metrics/objectives.csv",
     output:
         figure=f"{RUN}/figures/objectives.pdf",
@@ -255,7 +255,7 @@ rule plot_objectives:
         mem_mb=2000,
         runtime=20,
     params:
-        variants=VARIANTS,
+        variants=TRAINED_VARIANTS,
         in_use=MAIN_VARIANT,
         code=code_of("plot_objectives"),
     script:

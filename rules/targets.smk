@@ -22,6 +22,7 @@ localrules:
     crops,
     training,
     objectives,
+    release,
     confusion,
     disagreements,
     hitl_discovery,
@@ -160,6 +161,12 @@ rule objectives:
     """What the pretraining objectives taught: figure and table."""
     input:
         FIGURES["objectives"],
+
+
+rule release:
+    """The run's encoder to give away: half precision, with its card."""
+    input:
+        f"{RUN}/release/released.safetensors",
 
 
 rule confusion:

@@ -4,14 +4,14 @@ from typing import Any
 
 from galaxy_lvm.core.config.handed import section
 from galaxy_lvm.core.config.hitl import RankerSettings
-from galaxy_lvm.core.config.training import Lvm
+from galaxy_lvm.core.config.training import LvmShape
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.hitl.diagram import ModuleParts, draw_module
 from galaxy_lvm.lvm.model import build_config
 from galaxy_lvm.report.style import save
 
 
-def main(shape: Lvm, settings: dict[str, Any], figure: str) -> None:
+def main(shape: LvmShape, settings: dict[str, Any], figure: str) -> None:
     """Draw it as PDF and PNG.
 
     Parameters
@@ -31,7 +31,7 @@ def main(shape: Lvm, settings: dict[str, Any], figure: str) -> None:
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):  # noqa: F821
         main(
-            shape=section(Lvm, snakemake.params.lvm, "lvm"),  # noqa: F821
+            shape=section(LvmShape, snakemake.params.lvm, "lvm"),  # noqa: F821
             settings=snakemake.params.settings,  # noqa: F821
             figure=snakemake.output.figure,  # noqa: F821
         )

@@ -1,7 +1,7 @@
 """Draw figures 1 and 2 from the network that the config builds (no weights are needed)."""
 
 from galaxy_lvm.core.config import section
-from galaxy_lvm.core.config.training import Lvm
+from galaxy_lvm.core.config.training import LvmShape
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.lvm.anatomy import build_empty
 from galaxy_lvm.lvm.diagrams import draw_lvm, draw_swin_layers
@@ -9,7 +9,7 @@ from galaxy_lvm.lvm.model import build_config
 from galaxy_lvm.report.style import save
 
 
-def main(shape: Lvm, fig01: str, fig02: str) -> None:
+def main(shape: LvmShape, fig01: str, fig02: str) -> None:
     """Draw the LVM and two of its Swin layers, each as PDF and PNG.
 
     Parameters
@@ -27,7 +27,7 @@ def main(shape: Lvm, fig01: str, fig02: str) -> None:
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):  # noqa: F821
         main(
-            shape=section(Lvm, snakemake.params.lvm, "lvm"),  # noqa: F821
+            shape=section(LvmShape, snakemake.params.lvm, "lvm"),  # noqa: F821
             fig01=snakemake.output.fig01,  # noqa: F821
             fig02=snakemake.output.fig02,  # noqa: F821
         )

@@ -2,7 +2,7 @@
 
 from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.tasks import TaskSections
-from galaxy_lvm.core.config.training import Lvm
+from galaxy_lvm.core.config.training import LvmShape
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.lvm.model import build_config
 from galaxy_lvm.multitask.diagram import draw_multitask
@@ -11,7 +11,7 @@ from galaxy_lvm.report.style import save
 from galaxy_lvm.survey.splits_table import Splits
 
 
-def main(splits: str, shape: Lvm, sections: TaskSections, figure: str) -> None:
+def main(splits: str, shape: LvmShape, sections: TaskSections, figure: str) -> None:
     """Draw it as PDF and PNG.
 
     Parameters
@@ -41,7 +41,7 @@ if __name__ == "__main__":
     with job_log(snakemake.log[0]):  # noqa: F821
         main(
             splits=snakemake.input.splits,  # noqa: F821
-            shape=section(Lvm, snakemake.params.lvm, "lvm"),  # noqa: F821
+            shape=section(LvmShape, snakemake.params.lvm, "lvm"),  # noqa: F821
             sections=section(TaskSections, snakemake.params.sections),  # noqa: F821
             figure=snakemake.output.figure,  # noqa: F821
         )

@@ -67,7 +67,9 @@ def main(
         rows += long_rows("objectives", "classification", name, "frozen features", seed, scores)
     for path in weights:
         card = read_card(path)
-        cost = {"pretrain_seconds": card["seconds"], "final_loss": card["final_loss"]}
+        # Weights from elsewhere need not say what they cost.
+        names = {"seconds": "pretrain_seconds", "final_loss": "final_loss"}
+        cost = {name: card[key] for key, name in names.items() if key in card}
         rows += long_rows("objectives", "pretraining", Path(path).parent.name, "", seed, cost)
     write_results(metrics, rows)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from galaxy_lvm.core.config import section
-from galaxy_lvm.core.config.training import Lvm, Pretraining
+from galaxy_lvm.core.config.training import LvmShape, Pretraining
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.survey.pool import rows_by_dataset
 from galaxy_lvm.training.job import JobFiles
@@ -19,7 +19,7 @@ def main(
     history: str,
     state_root: str,
     recipe_version: int,
-    shape: Lvm,
+    shape: LvmShape,
     settings: Pretraining,
     seed: int,
     threads: int = 1,
@@ -68,7 +68,7 @@ if __name__ == "__main__":
             history=snakemake.output.history,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
             recipe_version=snakemake.params.recipe_version,  # noqa: F821
-            shape=section(Lvm, snakemake.params.lvm, "lvm"),  # noqa: F821
+            shape=section(LvmShape, snakemake.params.lvm, "lvm"),  # noqa: F821
             settings=section(Pretraining, snakemake.params.settings, "pretrain"),  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821

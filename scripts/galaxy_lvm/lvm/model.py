@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from galaxy_lvm.core.config.training import Lvm
+from galaxy_lvm.core.config.training import LvmShape
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.lvm.norms import NORM_CHOICES, norm_layer, set_domain
 from galaxy_lvm.lvm.pooling import POOLINGS, Pooling, pooled_dim
@@ -215,7 +215,7 @@ class LVM(nn.Module):
         return self.decoder(self.encoder(x, domain), x)
 
 
-def build_config(settings: Lvm) -> LVMConfig:
+def build_config(settings: LvmShape) -> LVMConfig:
     """Return the shape that the config's section `lvm` describes: a preset and its overrides.
 
     Parameters
@@ -228,7 +228,7 @@ def build_config(settings: Lvm) -> LVMConfig:
     ConfigError
         For a shape that cannot be built.
     """
-    overrides = settings.model_dump(exclude={"preset"}, exclude_none=True)
+    overrides = settings.model_dump(exclude={"preset", "weights"}, exclude_none=True)
     return LVMConfig(**{**asdict(PRESETS[settings.preset]), **overrides})
 
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from galaxy_lvm import __version__
+from galaxy_lvm.core.cards import CARD_VERSION, card_path, read_card
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.state import atomic_path
@@ -20,18 +21,11 @@ from galaxy_lvm.lvm.model import LVM, Encoder, LVMConfig
 
 Shape = TypeVar("Shape")
 
-# Raised when a card comes to mean something else; cards without the key are of version 1.
-CARD_VERSION = 1
 ENCODER_ALONE = "encoder"
 # Cards from before the pooling was a part of the model have no such key: it was the mean.
 _MAY_LACK = {"pooling"}
 # Of a decoder that a file leaves out: the same random weights every time.
 _DECODER_SEED = 0
-
-
-def card_path(weights: str | os.PathLike) -> Path:
-    """Return where the card of a weights file is kept: the same name with `.json`."""
-    return Path(weights).with_suffix(".json")
 
 
 def save_weights(
@@ -77,32 +71,6 @@ def _halved(name: str, parameter: Tensor, path: str | os.PathLike) -> Tensor:
     if not torch.isfinite(narrow).all():
         raise DataError(f"{path}: {name!r} is not finite in float16; keep these weights in float32")
     return narrow
-
-
-def read_card(weights: str | os.PathLike) -> dict[str, Any]:
-    """Return the card of a weights file.
-
-    Raises
-    ------
-    DataError
-        If there is none, or it cannot be read.
-    """
-    path = card_path(weights)
-    if not path.exists():
-        raise DataError(f"{path}: missing; weights are only used together with their card")
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: no readable card ({error}); copy it again") from error
-    if not isinstance(card, dict):
-        raise DataError(f"{path}: holds no card, but {type(card).__name__}; copy it again")
-    version = card.get("card_version", 1)
-    if not isinstance(version, int) or version > CARD_VERSION:
-        raise DataError(
-            f"{path}: a card of version {version!r}, newer than this program ({__version__}) "
-            f"knows ({CARD_VERSION}); install the version that wrote it"
-        )
-    return card
 
 
 def shape_from_card(

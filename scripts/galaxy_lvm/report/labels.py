@@ -31,5 +31,5 @@ def variant_label(variant: str) -> str:
     """Return a readable name of a pretraining variant such as `masked_noskips`."""
     objective, _, skips = variant.partition("_")
     if objective not in OBJECTIVE_NAMES:
-        return "Untrained encoder" if variant == "random" else variant
+        return {"random": "Untrained encoder", "given": "Weights given"}.get(variant, variant)
     return f"{OBJECTIVE_NAMES[objective]}, {'with' if skips == 'skips' else 'no'} skips"

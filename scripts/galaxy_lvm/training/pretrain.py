@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from galaxy_lvm.core.config.training import Lvm, Pretraining
+from galaxy_lvm.core.config.training import LvmShape, Pretraining
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.lvm.model import LVM, build_config
 from galaxy_lvm.lvm.norms import calibrate
@@ -74,7 +74,7 @@ class PretrainFeed:
 
 def pretrain(
     parts: Sequence[tuple[str | os.PathLike, Sequence[int] | None]],
-    shape: Lvm,
+    shape: LvmShape,
     settings: Pretraining,
     seed: int,
     files: JobFiles,

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from galaxy_lvm.core.config.mistakes import mistakes
 from galaxy_lvm.core.config.run import RunConfig
+from galaxy_lvm.core.config.weights_shape import with_shape_of_weights
 from galaxy_lvm.core.errors import ConfigError
 
 CONFIG_FOLDER = Path(__file__).parents[4] / "config"
@@ -56,7 +57,7 @@ def resolve(config: dict[str, Any], files: Sequence[Path] = ()) -> dict[str, Any
     if "base" not in given:
         given["base"] = config.get("default_base", None if files else "demo")
     places = [*reversed([path.parent for path in files]), Path()]
-    return check_config(_over_base(given, places, ()))
+    return check_config(with_shape_of_weights(_over_base(given, places, ())))
 
 
 def check_config(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from galaxy_lvm.core.config.extensions import Extensions
 from galaxy_lvm.core.config.fewshot import Features, FewShot
 from galaxy_lvm.core.config.hitl import Hitl, Name
 from galaxy_lvm.core.config.lenses import Lenses
+from galaxy_lvm.core.config.release import Release
 from galaxy_lvm.core.config.resources import Resources
 from galaxy_lvm.core.config.schemes import Scheme, own_schemes
 from galaxy_lvm.core.config.survey import Crop, Dataset, Folder, Mock, Service, Splits
@@ -80,6 +81,7 @@ class RunConfig(Section):
     extensions: Extensions = part(Extensions)
     hitl: Hitl = part(Hitl)
     lenses: Lenses = part(Lenses)
+    release: Release = part(Release)
     resources: Resources = part(Resources)
 
     @field_validator("class_schemes")

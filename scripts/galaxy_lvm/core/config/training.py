@@ -8,8 +8,8 @@ from pydantic import Field
 from galaxy_lvm.core.config.base import UNIQUE, Contradiction, Section, order, part
 
 
-class Lvm(Section):
-    """Shape of the large vision model (paper II.A)."""
+class LvmShape(Section):
+    """What the large vision model is built of."""
 
     preset: Literal["lvm_base", "lvm_tiny", "lvm_micro"] = Field(
         "lvm_tiny",
@@ -72,6 +72,19 @@ class Lvm(Section):
         """Side of the coarsest token in pixels; images are a multiple of it."""
         n_stages = len(self.depths) if self.depths else 3 if self.preset == "lvm_micro" else 4
         return 4 * 2 ** (n_stages - 1)
+
+
+class Lvm(LvmShape):
+    """Shape of the large vision model (paper II.A), or weights that it is taken from."""
+
+    weights: str | None = Field(
+        None,
+        min_length=1,
+        description=(
+            "weights to take instead of pretraining - released, or the path of a .safetensors with "
+            "its card beside it, which says the shape; null pretrains"
+        ),
+    )
 
 
 class Views(Section):
