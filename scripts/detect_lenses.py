@@ -8,24 +8,11 @@ A rule of the workflow, and a tool of its own:
 import argparse
 from pathlib import Path
 
-import torch
 from galaxy_lvm.core.config import load_config, section
 from galaxy_lvm.core.config.lens_search import Search
 from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.core.state import state_folder
-from galaxy_lvm.core.tables import save_table
-from galaxy_lvm.lenses.detector import load_detector
-from galaxy_lvm.lenses.gallery import draw_gallery
-from galaxy_lvm.lenses.search import find_threshold, gallery_images, search_items, search_key
-from galaxy_lvm.lenses.sources import open_source
-from galaxy_lvm.lvm.weights import read_card
-from galaxy_lvm.report.style import save
-from galaxy_lvm.survey.rejected import write_rejected
-
-GALLERY_SIDE_PIX = 64
-# As in rules/lenses.smk: a search that was interrupted goes on only under the same one.
-RECIPE_VERSION = 2
+from galaxy_lvm.lenses.detect import RECIPE_VERSION, search_for_lenses
 
 
 def main(
@@ -42,37 +29,12 @@ def main(
 ) -> None:
     """Write the detections (CSV), the rejections (CSV) and a gallery (PDF and PNG).
 
-    Parameters
-    ----------
-    weights
-        A detector's weights; its card lies beside them.
-    table, rejected, gallery
-        Files to write; the gallery's name ends in .pdf.
-    search
-        The config's section `lenses.search`; `images` or `positions` has to be set.
-    state_root, recipe_version
-        Folder for cutouts and an interrupted search; the version of the rule that it belongs to.
-    metrics
-        Scores of the evaluation, for the threshold where the settings have none.
-    service
-        The config's section `legacysurvey`, for positions.
-    threads
-        CPU threads; a GPU is used where there is one.
+    Parameters as `galaxy_lvm.lenses.detect.search_for_lenses`.
     """
-    torch.set_num_threads(threads)
-    if (threshold := search.score_threshold) is None:
-        threshold = find_threshold(weights, read_card(weights), metrics)
-    own, cache = (table, rejected, gallery, state_root), Path(state_root) / "cutouts"
-    items, load, rejections = open_source(search, cache, service, own)
-    key = search_key(search, threshold, service)
-    state = state_folder(state_root, recipe_version, key, [weights])
-    detector = load_detector(weights).to("cuda" if torch.cuda.is_available() else "cpu")
-    found, refused = search_items(detector, items, load, search, threshold, state / "found.jsonl")
-    best = found.head(search.n_gallery)
-    pictures = gallery_images(best, items, load, GALLERY_SIDE_PIX)
-    save(draw_gallery(pictures, best, len(found)), gallery)
-    write_rejected(rejected, [*rejections, *refused])
-    save_table(table, found)
+    search_for_lenses(
+        weights, table, rejected, gallery, search, state_root, recipe_version, metrics, service,
+        threads,
+    )  # fmt: skip
 
 
 def command_line() -> None:

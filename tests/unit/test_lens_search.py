@@ -22,6 +22,7 @@ from astropy.io import fits
 from galaxy_lvm.core.config.lens_search import ImageReading, Search, Tiles
 from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.lenses import detect
 from galaxy_lvm.lenses.images import from_fluxes, read_sky_image, tangent_wcs
 from galaxy_lvm.lenses.search import find_threshold, gallery_images, search_items
 from galaxy_lvm.lenses.sources import folder_items, load_files, load_positions, position_items
@@ -349,7 +350,7 @@ def weights(tmp_path, monkeypatch):
         def to(self, device):
             return self
 
-    monkeypatch.setattr(detect_lenses, "load_detector", lambda path: Movable())
+    monkeypatch.setattr(detect, "load_detector", lambda path: Movable())
     return path
 
 
@@ -384,8 +385,8 @@ def search_twice(tmp_path, weights, monkeypatch, changes):
     images = tmp_path / "images"
     images.mkdir()
     write_fits(images / "a.fits", fluxes(100, 120, [(5, 5, 10), (80, 60, 14)]))
-    detector = detect_lenses.load_detector(weights)
-    monkeypatch.setattr(detect_lenses, "load_detector", lambda path: detector)
+    detector = detect.load_detector(weights)
+    monkeypatch.setattr(detect, "load_detector", lambda path: detector)
     files = [tmp_path / name for name in ("found.csv", "rejected.csv", "gallery.pdf")]
     first = {"images": str(images), "score_threshold": 0.1}
     calls = []

@@ -9,6 +9,10 @@ from galaxy_lvm import __version__
 # Subcommand -> module and name of its click command. A further one is a line here.
 COMMANDS = {
     "embed": "galaxy_lvm.cli.embed:embed",
+    "similar": "galaxy_lvm.cli.similar:similar",
+    "outliers": "galaxy_lvm.cli.outliers:outliers",
+    "classify": "galaxy_lvm.cli.classify:classify",
+    "detect": "galaxy_lvm.cli.detect:detect",
 }
 
 

@@ -1,6 +1,6 @@
 """What the subcommands on features do alike: read, embed, list what was skipped, say so."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -46,11 +46,20 @@ def prepare(
 
 
 def embed_folder(
-    folder: Path, which: str, kind: str | None, out: Output, reading: Reading
+    folder: Path,
+    which: str,
+    kind: str | None,
+    out: Output,
+    reading: Reading,
+    check: Callable[[FileImages], None] = lambda source: None,
 ) -> tuple[ImageEncoder, FileImages, EmbeddedFiles]:
-    """Return the encoder, the images of a folder and their vectors; writes what all write."""
+    """Return the encoder, the images of a folder and their vectors; writes what all write.
+
+    `check` is called with the images before any is read: what was asked for has to be among them.
+    """
     encoder = load_encoder(which, reading=reading)
     source = folder_images(folder, encoder.reading, kind, own=[out.folder])
+    check(source)
     embedded = embed_files(encoder, source, out / "features.npy", out / "skipped.csv")
     return encoder, source, embedded
 

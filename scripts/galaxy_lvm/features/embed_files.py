@@ -1,6 +1,7 @@
 """The vectors of any number of image files, written while they are made."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ import pandas as pd
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.features.encoder import ImageEncoder
-from galaxy_lvm.features.images import CHUNK_IMAGES, FileImages, first_reasons
+from galaxy_lvm.features.images import CHUNK_IMAGES, Chunk, FileImages, first_reasons
 from galaxy_lvm.features.store import FeatureStore, feature_writer
 from galaxy_lvm.survey.rejected import write_rejected
 
@@ -48,6 +49,7 @@ def embed_files(
     features_path: str | os.PathLike,
     skipped_path: str | os.PathLike,
     n_samples: int = 64,
+    each: Callable[[Chunk], None] | None = None,
 ) -> EmbeddedFiles:
     """Write the vectors of image files; in memory are a chunk of images and the table.
 
@@ -63,6 +65,8 @@ def embed_files(
         CSV to write: images without a vector and why, also where that is all of them.
     n_samples
         Crops to keep, spread evenly over the files.
+    each
+        Called with every chunk, for what else is to be made of its crops.
 
     Raises
     ------
@@ -74,6 +78,8 @@ def embed_files(
     with feature_writer(features_path, encoder.dim) as append:
         for number, (chunk, values) in enumerate(encoder.stream(source)):
             append(values, list(chunk.table["id"]))
+            if each is not None:
+                each(chunk)
             tables.append(chunk.table)
             skipped += chunk.skipped
             start = number * CHUNK_IMAGES
