@@ -23,6 +23,7 @@ from galaxy_lvm.survey.image_files import file_problem, kind_of, same_file
 # Draws samples of large sets; the results of one folder are the same every time.
 SEED = 1
 _LEAST_FOR_OUTLIERS = 10
+_IMAGES_PER_COMPONENT = 6
 
 
 def query_images(source: FileImages, queries: Sequence[str]) -> dict[str, Path | None]:
@@ -126,12 +127,16 @@ def unusual_images(embedded: EmbeddedFiles) -> pd.DataFrame:
     DataError
         If there are too few images to say what is usual.
     """
-    store, settings = embedded.store, Outliers()
+    store = embedded.store
     if len(store) < _LEAST_FOR_OUTLIERS:
         raise DataError(
             f"{len(store)} images could be read; what is unusual among them needs "
             f"{_LEAST_FOR_OUTLIERS} at least"
         )
+    # Along as many whitened components as there are images, all are equally far from each other.
+    settings = Outliers()
+    most = max(2, min(settings.n_components, len(store) // _IMAGES_PER_COMPONENT))
+    settings = settings.model_copy(update={"n_components": most})
     reference = np.zeros(len(store), bool)
     chosen = sample_rows(len(store), settings.n_reference, derive_seed(SEED, "reference"))
     reference[chosen] = True
