@@ -7,6 +7,7 @@ import torch
 from timm.models.swin_transformer import SwinTransformerBlock
 from torch import Tensor, nn
 
+from galaxy_lvm.lvm.convolution import conv_nhwc
 from galaxy_lvm.lvm.norms import DomainBatchNorm, norm_layer
 
 NORM_GROUPS = 4
@@ -38,8 +39,7 @@ class Conv3x3(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C)."""
-        y = self.conv(self.norm(x).permute(0, 3, 1, 2))
-        return x + self.act(y.permute(0, 2, 3, 1))
+        return x + self.act(conv_nhwc(self.conv, self.norm(x)))
 
 
 class SwinLayer(SwinTransformerBlock):
@@ -168,7 +168,7 @@ class DownSample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H/2, W/2, 2C)."""
-        return self.conv(self.norm(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return conv_nhwc(self.conv, self.norm(x))
 
 
 class DualUpSample(nn.Module):

@@ -26,6 +26,14 @@ def resize(images: Tensor, side_pix: int) -> Tensor:
     )
 
 
+def reduced_for_views(images: Tensor, side_pix: int) -> Tensor:
+    """Return images (B, 3, H, W) no finer than views of `side_pix` are sampled from.
+
+    `random_views` does it too; what draws several views of the same images does it once.
+    """
+    return resize(images, min(images.shape[-1], 2 * side_pix))
+
+
 def random_views(
     images: Tensor, recipe: Views, side_pix: int, generator: torch.Generator
 ) -> Tensor:
@@ -92,10 +100,7 @@ def _resample(images: Tensor, recipe: Views, side_pix: int, generator: torch.Gen
     # test. So a crop is reduced first where it is more than twice as fine as a view, sampled at
     # twice the view's side, and averaged.
     fine = 2 * side_pix
-    if images.shape[-1] > fine:
-        images = functional.interpolate(
-            images, size=(fine, fine), mode="bilinear", antialias=True, align_corners=False
-        )
+    images = reduced_for_views(images, side_pix)
     side = fine if images.shape[-1] > side_pix else side_pix
     grid = functional.affine_grid(theta, (n, 3, side, side), align_corners=False)
     views = functional.grid_sample(

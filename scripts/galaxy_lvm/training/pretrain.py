@@ -14,7 +14,7 @@ from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.lvm.model import LVM, build_config
 from galaxy_lvm.lvm.norms import calibrate
 from galaxy_lvm.lvm.weights import save_lvm
-from galaxy_lvm.training.augment import random_views, resize, to_float
+from galaxy_lvm.training.augment import random_views, reduced_for_views, resize, to_float
 from galaxy_lvm.training.feed import CropImages, JoinedCrops, Sampler, local_share
 from galaxy_lvm.training.job import JobFiles, TrainingJob
 from galaxy_lvm.training.objectives import build_objective
@@ -63,6 +63,7 @@ class PretrainFeed:
         seed = derive_seed(self.seed, "views", step, self.rank)
         generator = torch.Generator().manual_seed(seed)
         how, side = self.settings.views, self.settings.side_at(step)
+        images = reduced_for_views(images, side)
         views = [random_views(images, how, side, generator) for _ in range(self.n_views)]
         return {"views": views, "seed": seed}
 
