@@ -110,7 +110,7 @@ rule pretrain_lvm:
         state_root=f"{STATE}/pretrain_lvm",
         seed=config["seed"],
         n_gpus=config["gpus"],
-        recipe_version=6,
+        recipe_version=5,
     script:
         "../scripts/pretrain_lvm.py"
 

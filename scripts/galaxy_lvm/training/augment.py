@@ -31,7 +31,12 @@ def reduced_for_views(images: Tensor, side_pix: int) -> Tensor:
 
     `random_views` does it too; what draws several views of the same images does it once.
     """
-    return resize(images, min(images.shape[-1], 2 * side_pix))
+    fine = 2 * side_pix
+    if images.shape[-1] <= fine:
+        return images
+    return functional.interpolate(
+        images, size=(fine, fine), mode="bilinear", antialias=True, align_corners=False
+    )
 
 
 def random_views(
