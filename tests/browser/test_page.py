@@ -1,0 +1,231 @@
+"""The labelling page in a real browser: keys, mouse, what is never lost, and how it looks."""
+
+import sqlite3
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from galaxy_lvm.core.config.survey import Folder
+from galaxy_lvm.core.tables import load_table
+from galaxy_lvm.survey.folder import import_images
+from selenium.webdriver.common.keys import Keys
+
+PARTS = ("round", "gallery", "progress", "begin", "export")
+
+
+def stored(server, annotator):
+    """Return (id, value) of every row an annotator's labels ever had, and what was taken back."""
+    with sqlite3.connect(server.store) as db:
+        rows = db.execute(
+            "SELECT id, value FROM labels WHERE annotator = ? ORDER BY number", (annotator,)
+        ).fetchall()
+    db.close()
+    return [row for row in rows if row[1]], [row[0] for row in rows if not row[1]]
+
+
+def next_round(page, *keys):
+    number = page.state("state.round")
+    page.press(*keys)
+    page.until(lambda: page.state("state.round") == number + 1 and len(page.tiles()) == 4)
+
+
+def test_three_rounds_by_keyboard(server, page):
+    page.sign_in("keys")
+    expected = []
+    for _ in range(3):
+        ids = page.ids()
+        page.press("1", "2", "2", "3", "3", "3")  # once positive, twice negative, thrice unsure
+        page.press(Keys.END)
+        page.press(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, "y")
+        page.until_kept()
+        assert page.values() == ["positive", "negative", "unsure", "positive"]
+        assert page.kept() == ["yes"] * 4
+        expected += zip(ids, page.values(), strict=True)
+        next_round(page, Keys.ENTER)
+    current = dict(stored(server, "keys")[0])
+    for name, value in expected:
+        assert current[name] == value
+
+
+def test_a_round_by_mouse_and_an_undo(server, page):
+    page.sign_in("mouse")
+    ids = page.ids()
+    for tile in page.tiles():
+        tile.click()
+    page.until_kept()
+    assert page.values() == ["positive"] * 4
+    page.one("#undo").click()
+    page.until(lambda: page.values() == ["positive"] * 3 + [""])
+    labels, back = stored(server, "mouse")
+    assert [name for name, _ in labels if name in ids] == ids and back == ids[3:]
+    page.one("#next").click()
+    page.until(lambda: "1 of this round have no label" in page.one("#alarm").text)
+    page.one("#rest").click()
+    page.until(lambda: page.state("state.round") == 2)
+    assert dict(stored(server, "mouse")[0])[ids[3]] == "negative"
+
+
+def test_a_reload_in_the_middle_loses_nothing(server, page):
+    page.sign_in("reload")
+    ids = page.ids()
+    page.press("1", "2", "2")
+    page.until_kept()
+    page.driver.refresh()
+    page.until(lambda: len(page.tiles()) == 4)
+    assert page.ids() == ids and page.values() == ["positive", "negative", "", ""]
+    focused = page.driver.switch_to.active_element.get_attribute("aria-label")
+    assert focused == f"3, galaxy {ids[2]}: no label"
+
+
+def test_a_second_tab_shows_what_the_first_one_kept(server, page):
+    page.sign_in("tabs")
+    first = page.driver.current_window_handle
+    page.driver.switch_to.new_window("tab")
+    page.driver.get(server.base)
+    page.until(lambda: len(page.tiles()) == 4)
+    page.press("1")
+    page.until_kept()
+    second = page.driver.current_window_handle
+    page.driver.switch_to.window(first)
+    page.until(lambda: page.values() == ["positive", "", "", ""])
+    page.driver.switch_to.window(second)
+    page.driver.close()
+    page.driver.switch_to.window(first)
+
+
+def test_a_server_that_is_killed_loses_nothing(server, page):
+    page.sign_in("killed")
+    ids = page.ids()
+    page.press("1")
+    page.until_kept()
+    server.kill()
+    page.press("2", "3", "3")
+    page.until(lambda: "kept here" in page.one("#alarm").text)
+    assert page.kept() == ["yes", "no", "no", ""] and "3 not saved" in page.one("#saved").text
+    page.driver.execute_script("window.stop()")
+    server.start()
+    page.until_kept()
+    assert page.kept() == ["yes", "yes", "yes", ""] and not page.one("#alarm").is_displayed()
+    labels, back = stored(server, "killed")
+    mine = [row for row in labels if row[0] in ids]
+    assert mine == [
+        (ids[0], "positive"), (ids[1], "positive"), (ids[2], "positive"), (ids[2], "negative"),
+    ] and not back  # fmt: skip
+    page.press("4")
+    page.until_kept()
+    next_round(page, Keys.ENTER)
+
+
+def test_two_browsers_at_once_get_different_galaxies_and_settle_a_dispute(server, browsers):
+    one, two = browsers(0).sign_in("one"), browsers(1).sign_in("two")
+    assert not set(one.ids()) & set(two.ids())
+    name = one.ids()[0]
+    one.press("1")
+    one.until_kept()
+    two.go("gallery")
+    two.until(lambda: name in two.ids("gallery"))
+    tile = two.tiles("gallery")[two.ids("gallery").index(name)]
+    assert "one: positive" in tile.text
+    tile.click()
+    tile.click()
+    two.until_kept()
+    one.until(lambda: one.one("#disputed").text == "1 disputed")
+    one.go("gallery")
+    one.one("#filter-value").send_keys("disputed")
+    one.until(lambda: one.ids("gallery") == [name])
+    one.driver.find_element("xpath", "//div[@class='settle']/button[text()='negative']").click()
+    one.until(lambda: one.ids("gallery") == [])
+    assert stored(server, "settled by one")[0] == [(name, "negative")]
+    two.go("round")
+
+
+def test_the_big_view_draws_the_fluxes(page):
+    page.sign_in("view")
+    page.press(" ")
+    page.until(lambda: page.one("#view-canvas").get_attribute("data-drawn") == "fluxes")
+    assert "Legacy Survey" in page.one("#view-about").text
+    pictures = {page.state("document.getElementById('view-canvas').toDataURL()")}
+    for control, value in (
+        ("stretch", "log"),
+        ("bands", "2"),
+        ("contrast", "1"),
+        ("stretch", "linear"),
+    ):
+        page.driver.execute_script(
+            "const c = document.getElementById(arguments[0]); c.value = arguments[1];"
+            "c.dispatchEvent(new Event('input'));", control, value,
+        )  # fmt: skip
+        pictures.add(page.state("document.getElementById('view-canvas').toDataURL()"))
+    assert len(pictures) == 5
+    page.press("y")  # and on to the next
+    page.until(lambda: page.one("#view-title").text == page.ids()[1])
+    page.press(Keys.ESCAPE)
+    page.until(lambda: page.values()[0] == "positive")
+
+
+def test_more_like_it_and_the_next_images_are_there_already(page):
+    page.sign_in("like")
+    page.press("l")
+    page.until(lambda: len(page.tiles("like")) == 30)
+    page.press("y")
+    page.until_kept()
+    assert page.values("like")[0] == "positive"
+    page.go("round")
+    page.press("1", "2", "3", "4")
+    page.until_kept()
+    page.until(lambda: not page.state("state.fitting") and page.state("seenImages.size") >= 4)
+    loaded = "performance.getEntriesByType('resource').map((e) => new URL(e.name).origin)"
+    assert set(page.state(loaded)) == {page.server.base}
+
+
+def test_what_is_exported_is_read_by_the_folder_source(server, page, tmp_path):
+    page.sign_in("export")
+    page.press("1", "2", "2", "3", "4")
+    page.until_kept()
+    page.go("export")
+    page.one("#training").click()
+    page.until(lambda: "go on with" in page.one("#trained").text)
+    folder = Path(page.one("#trained p").text.split(" images in ")[1].split(" (")[0])
+    assert page.one("#trained pre").text.endswith(f"data_dir={folder}")
+    table = load_table(folder / "labels.csv")
+    rejected = import_images(folder, folder / "labels.csv", tmp_path / "c.h5", Folder())
+    assert len(table) >= 4 and not [row for row in rejected if row["row"]]
+    assert {"spiral", "not_spiral"} <= set(table["label"])
+
+
+def check_contrast_and_names(page):
+    """Return what axe finds against WCAG 2.1 A and AA."""
+    source = Path(find_spec("axe_core_python").origin).with_name("axe.min.js")
+    page.driver.execute_script(source.read_text(encoding="utf-8"))
+    found = page.driver.execute_async_script(
+        "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']})"
+        ".then(arguments[arguments.length - 1])"
+    )
+    assert len(found["passes"]) > 10
+    return [(rule["id"], [n["html"][:120] for n in rule["nodes"]]) for rule in found["violations"]]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (3840, 2160), (820, 1180)])
+def test_all_parts_are_accessible_and_fit(page, width, height):
+    page.driver.set_window_size(width, height)
+    page.sign_in(f"looks {width}")
+    page.press("1", "2", "2", "3", "3", "3")
+    page.until_kept()
+    for part in PARTS:
+        page.go(part)
+        page.until(lambda: page.state("queue.length === 0"))
+        assert check_contrast_and_names(page) == [], part
+        assert page.state("document.documentElement.scrollWidth <= innerWidth"), part
+    page.go("round")
+    page.press("?")
+    assert page.one("#help").is_displayed() and check_contrast_and_names(page) == []
+    page.press(Keys.ESCAPE)
+    page.until(lambda: not page.one("#help").is_displayed())
+    page.driver.set_window_size(1280, 900)
+
+
+def test_the_console_is_quiet(page):
+    """What is refused on purpose, and a server that was killed, are all that it may tell of."""
+    said = [line["message"] for line in page.driver.get_log("browser") if line["level"] == "SEVERE"]
+    expected = ("409", "ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "ERR_INCOMPLETE", "ERR_ABORTED")
+    assert [line for line in said if not any(word in line for word in expected)] == []
