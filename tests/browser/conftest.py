@@ -34,13 +34,14 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
-    return make_run(tmp_path_factory.mktemp("results"), n_galaxies=140)
+    return make_run(tmp_path_factory.mktemp("results"), n_galaxies=120)
 
 
 class Server:
     """The page, started as a user does it."""
 
-    def __init__(self, run: Path, store: Path) -> None:
+    def __init__(self, run: Path, store: Path, per_round: int = 4) -> None:
+        self.per_round = per_round
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -49,7 +50,7 @@ class Server:
 
     def start(self) -> None:
         options = ["--run", self.run, "--target", "spiral", "--store", self.store]
-        options += ["--per-round", "4", "--port", self.port, "--no-browser"]
+        options += ["--per-round", self.per_round, "--port", self.port, "--no-browser"]
         self.process = subprocess.Popen(
             [sys.executable, "-u", "-m", "galaxy_lvm.ui", *map(str, options)],
             stdout=subprocess.PIPE, text=True, cwd=self.store.parent,
@@ -93,11 +94,12 @@ class Page:
         service = webdriver.ChromeService(DRIVER)
         self.server, self.driver = server, webdriver.Chrome(options=options, service=service)
 
-    def sign_in(self, name: str) -> "Page":
+    def sign_in(self, name: str, n_tiles: int = 4) -> "Page":
         """Come in as an annotator with no round yet, and with examples where none are there."""
         self.driver.delete_all_cookies()
         self.driver.get(f"{self.server.base}/login")
         self.one("#token").send_keys(self.server.token)
+        self.one("#name").clear()
         self.one("#name").send_keys(name)
         self.one("form button").click()
         self.until(lambda: self.state("typeof state === 'object' && 'n_pool' in state"))
@@ -106,7 +108,7 @@ class Page:
             self.one("#by-class button").click()
             self.until(lambda: "labelled positive" in self.one("#told").text)
             self.go("round")
-        self.until(lambda: len(self.tiles()) == 4)
+        self.until(lambda: len(self.tiles()) == n_tiles)
         return self
 
     def one(self, css):

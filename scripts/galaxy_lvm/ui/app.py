@@ -93,7 +93,7 @@ def _add_login(app: Flask, access: Access, owner: str) -> None:
         given = request.form.get("token", request.args.get("token", ""))
         name = request.form.get("name", owner if request.method == "GET" else "")
         if request.method == "GET" and not given:
-            return render_template("login.html", name=session.get("annotator", name), sentence="")
+            return render_template("login.html", name=session.get("annotator", ""), sentence="")
         address = request.remote_addr or ""
         wait_s = tries.wait_s(address)
         if wait_s:

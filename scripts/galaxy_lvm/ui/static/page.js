@@ -51,7 +51,8 @@ async function attempt(work) {
 // Saving
 
 let queue = JSON.parse(localStorage.getItem(QUEUE) || "[]");
-let saving = false, trouble = "";
+// What the server said before the latest edit is older than what the page shows.
+let saving = false, trouble = "", edits = 0;
 
 function keepQueue() {
   localStorage.setItem(QUEUE, JSON.stringify(queue));
@@ -62,6 +63,8 @@ function keepQueue() {
 }
 
 function save(id, value) {
+  if (busy) return;
+  edits += 1;
   queue.push({ id, value });
   keepQueue();
   mark(id, value, "no");
@@ -231,8 +234,9 @@ function firstOpen() {
 }
 
 async function refresh() {
+  const before = edits;
   const fresh = await attempt(() => ask("/api/state"));
-  if (fresh) show(fresh);
+  if (fresh && before === edits && !busy) show(fresh);
 }
 
 function nothing(...content) {
@@ -274,6 +278,7 @@ function needsExamples() {
 async function undo() {
   await saved();
   if (!state.last) return;
+  edits += 1;
   await attempt(async () => {
     const fresh = await ask("/api/undo", { number: state.last });
     state.round = -1;
