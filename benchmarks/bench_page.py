@@ -1,8 +1,8 @@
 """Time and memory of the labelling page: first page, next page while the model is made, a group.
 
 A server of its own, as a user starts it, on made-up runs of 20,000 and 200,000 galaxies with 768
-features as the paper's LVM has, and a client on the same machine. Images are noise; of the larger
-run one in ten is stored, the others are empty, so that a small disk holds it. Run
+features as the paper's LVM has, and a client on the same machine. Images are noise;
+one in twenty is stored, the others are empty, so that a small disk holds them. Run
 `python benchmarks/bench_page.py`; writes benchmarks/results/page.json. The goals of the page: first
 page within 1 s, next page within 0.2 s (1 s with 200,000 galaxies), 1 GB of memory, and every label
 of eight annotators in the store once.
@@ -59,7 +59,7 @@ def make_run(folder: Path, n_galaxies: int) -> Path:
     with h5py.File(data / "crops.h5", "w") as file:
         shape = (n_galaxies, SIDE, SIDE, 3)
         images = file.create_dataset("images", shape, np.uint8, chunks=(1, *shape[1:]))
-        for row in range(0, n_galaxies, 10 if n_galaxies > 50_000 else 1):
+        for row in range(0, n_galaxies, 20):
             images[row] = rng.integers(0, 255, shape[1:], dtype=np.uint8)
         file.create_dataset("id", data=ids, dtype=h5py.string_dtype())
         file.create_dataset("label", data=labels.tolist(), dtype=h5py.string_dtype())
