@@ -23,6 +23,7 @@ include: "rules/fewshot.smk"
 include: "rules/lenses.smk"
 include: "rules/extensions.smk"
 include: "rules/hitl.smk"
+include: "rules/catalogue.smk"
 include: "rules/report.smk"
 include: "rules/targets.smk"
 

@@ -31,6 +31,7 @@ STATE = f"results/{config['run']}/state"
 TASKS_DATA = f"{RUN}/data/{config['tasks_dataset']}"
 FEWSHOT_DATASET = config["fewshot"]["dataset"] or config["tasks_dataset"]
 FEWSHOT_DATA = f"{RUN}/data/{FEWSHOT_DATASET}"
+CATALOGUE_DATASET = config["catalogue"]["dataset"] or config["tasks_dataset"]
 HITL_COMPARISON = config["hitl"]["comparison_dataset"] or config["tasks_dataset"]
 HITL_DISCOVERY = config["hitl"]["discovery_dataset"] or config["tasks_dataset"]
 # Datasets whose galaxies models are trained on and judged by, and all that pretraining looks at.
@@ -69,6 +70,8 @@ FIGURES = {
     "objectives": f"{RUN}/figures/objectives.pdf",
     "confusion": f"{RUN}/figures/classification.pdf",
     "disagreements": f"{RUN}/figures/label_disagreements.pdf",
+    "catalogue_reliability": f"{RUN}/figures/catalogue_reliability.pdf",
+    "catalogue_gallery": f"{RUN}/figures/catalogue_gallery.pdf",
 }
 
 EXTENSIONS = {

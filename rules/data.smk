@@ -41,12 +41,15 @@ def cutout_side_pix(wildcards):
 def folder_settings(wildcards):
     """Return the config's section `folder` with the dataset's own column of labels.
 
-    Classes by votes take its place.
+    Classes by votes take its place. Only the galaxies of Table 1 have a second label.
     """
-    dataset = config["datasets"][wildcards.dataset]
+    dataset, changes = config["datasets"][wildcards.dataset], {}
     own = "" if dataset["classes"] is not None else dataset["label_column"]
-    settings = part_of(Folder, config["folder"])
-    return settings if own is None else {**settings, "label_column": own}
+    if own is not None:
+        changes["label_column"] = own
+    if wildcards.dataset != config["tasks_dataset"]:
+        changes["second_label_column"] = None
+    return {**part_of(Folder, config["folder"]), **changes}
 
 
 rule simulate_survey:

@@ -25,6 +25,7 @@ localrules:
     release,
     confusion,
     disagreements,
+    catalogue,
     hitl_discovery,
     hitl_alpha,
     parameters,
@@ -179,6 +180,14 @@ rule disagreements:
     """Test galaxies whose label the networks contradict."""
     input:
         FIGURES["disagreements"],
+
+
+rule catalogue:
+    """Classes, features, parameters of every galaxy of a dataset: table, reliability, gallery."""
+    input:
+        CATALOGUE.values(),
+        FIGURES["catalogue_reliability"],
+        FIGURES["catalogue_gallery"],
 
 
 rule hitl_discovery:

@@ -1,11 +1,9 @@
 """Predict catalogue parameters from frozen features, with and without the crop's box side."""
 
-import numpy as np
 import pandas as pd
 from galaxy_lvm.core.config.extensions import Parameter
 from galaxy_lvm.core.config.handed import section
 from galaxy_lvm.core.logs import job_log, log, progress
-from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.features.parameters import (
     INPUTS,
@@ -13,15 +11,13 @@ from galaxy_lvm.features.parameters import (
     Inputs,
     catalogue_of_crops,
     evaluate_parameter,
+    limit_training,
     usable_values,
 )
-from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.report.results import long_rows, write_results
 from galaxy_lvm.survey.splits_table import Splits
 from threadpoolctl import threadpool_limits
-
-SPLITS = ("train", "val", "test")
 
 
 def main(
@@ -53,7 +49,7 @@ def main(
     seed, threads
         The run's seed; CPU threads.
     """
-    table = _limited(Splits(splits).table, max_train, seed)
+    table = limit_training(Splits(splits).table, max_train, seed)
     catalogue = catalogue_of_crops(crops, cutouts, table["index"].to_numpy())
     split = table["split"].to_numpy()
     values = FeatureStore.open(features).take(table["id"])
@@ -74,17 +70,6 @@ def main(
     write_results(metrics, rows)
     none = pd.DataFrame(columns=list(PREDICTION_COLUMNS))
     save_table(predictions, pd.concat(predicted) if predicted else none)
-
-
-def _limited(table: pd.DataFrame, max_train: int, seed: int) -> pd.DataFrame:
-    """Return the galaxies of the three splits, at most `max_train` of them for training."""
-    table = table[table["split"].isin(SPLITS)].reset_index(drop=True)
-    train = np.flatnonzero(table["split"] == "train")
-    kept = train[sample_rows(len(train), max_train, derive_seed(seed, "parameters"))]
-    if len(kept) < len(train):
-        log.info("%d of %d training galaxies are used", len(kept), len(train))
-    others = np.flatnonzero(table["split"] != "train")
-    return table.iloc[np.sort(np.concatenate([kept, others]))].reset_index(drop=True)
 
 
 if __name__ == "__main__":

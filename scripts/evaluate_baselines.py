@@ -52,10 +52,12 @@ def main(
     scored_on = image_galaxies(table, "test", n_image_test, seed)
     with CropStore(crops) as store:
         val, test = store.of(tuned_on), store.of(scored_on)
-        labelled = [(store.of(g), g.labels, g.ids) for g in table.all_labelled().values()]
+        known = table.all_labelled()
+        labelled = [(store.of(g), g.labels, g.ids) for g in known.values()]
+    second = known["test"].second_labels
     ids = scored_on.ids.tolist()
     scored = [
-        classification_baseline(*labelled, len(table.class_names), baselines, seed),
+        classification_baseline(*labelled, len(table.class_names), baselines, seed, second),
         *restoration_baselines(val, test, ids, restoration, baselines, seed),
         *reconstruction_baselines(val, test, ids, reconstruction, baselines, seed),
     ]

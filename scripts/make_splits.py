@@ -73,6 +73,8 @@ def main(
             settings.duplicate_arcsec,
         )
     result, rejections = make_splits(galaxies, settings, seed, require_labels)
+    if "second_label" in table:
+        result["second_label"] = table["second_label"].to_numpy()[result["index"]]
     copies = len(galaxies) - galaxies["group"].nunique()
     counts = result.groupby(["label", "split"]).size().unstack(fill_value=0)
     log.info("%d copies kept with their original\n%s", copies, counts.to_string())

@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.io import fits
 from galaxy_lvm.hitl.pools import Pool
 from galaxy_lvm.hitl.session import Session
 from PIL import Image
@@ -101,6 +102,24 @@ def test_people_in_the_loop_are_simulated_and_missing_targets_listed(finished_ru
     assert models == {"lvm", "lvm_hitl", "lvm_random", "resnet18"}
     targets = pd.read_csv(run / "tables" / "hitl_targets.csv").set_index("target")
     assert not targets.loc["lens", "searched"] and targets.loc["merger", "searched"]
+
+
+def test_the_catalogue_has_every_galaxy_in_three_forms(finished_run):
+    run = finished_run / "results" / "test"
+    table = pd.read_parquet(run / "tables" / "catalogue.parquet")
+    with h5py.File(run / "data" / "galaxies" / "crops.h5") as crops:
+        assert table["id"].tolist() == crops["id"].asstr()[:].tolist()
+    assert len(pd.read_csv(run / "tables" / "catalogue.csv")) == len(table)
+    assert len(fits.getdata(run / "tables" / "catalogue.fits")) == len(table)
+    classes = [name for name in table if name.startswith("p_")]
+    assert len(classes) == 4 and np.allclose(table[classes].sum(axis=1), 1, atol=1e-5)
+    assert {"redshift_estimate", "mag_r_estimate"} <= set(table)
+    assert table[["ra", "dec"]].notna().all(axis=None)
+    metrics = pd.read_csv(run / "metrics" / "catalogue.csv").set_index(["condition", "metric"])
+    assert metrics["value"]["calibrated", "log_loss"] > 0
+    assert not (run / "state" / "make_catalogue").exists() or not any(
+        (run / "state" / "make_catalogue").iterdir()
+    )
 
 
 def test_both_backbones_search_the_same_lens_fields(finished_run):
@@ -338,16 +357,30 @@ def test_own_images_go_through_and_bad_ones_are_listed(tmp_path):
     folder = tmp_path / "mine"
     rows = own_images(folder, 40)
     rows.append("lost,nowhere.png,round")
+    # Eight galaxies are the test set of the user's paper; an expert judged half of all anew.
+    tested = {f"g{number}" for number in range(8)}
+    rows = [
+        f"{row},{'test' if row.split(',')[0] in tested else ''},{'round' if i % 2 else ''}"
+        for i, row in enumerate(rows[1:])
+    ]
+    rows = ["id,file,label,split,expert", *rows]
+    (tmp_path / "mine.yaml").write_text("folder: {second_label_column: expert}\n")
     (folder / "labels.csv").write_text("\n".join(rows) + "\n")
     snakemake(
         tmp_path,
         "--configfile", str(ROOT / "config" / "folder.yaml"), str(ROOT / "tests" / "folder.yaml"),
+        str(tmp_path / "mine.yaml"),
         "--config", f"data_dir={folder}",
         "--", "table1",
     )  # fmt: skip
     rejected = pd.read_csv(tmp_path / "results/folder/data/galaxies/rejected.csv")
     assert list(rejected["id"]) == ["lost"]
+    splits = pd.read_parquet(tmp_path / "results/folder/data/galaxies/splits.parquet")
+    assert set(splits.loc[splits["split"] == "test", "id"]) == tested
+    metrics = pd.read_csv(tmp_path / "results/folder/metrics/multitask.csv")
+    assert set(metrics.loc[metrics["metric"] == "n_second", "value"]) == {4}
     table = pd.read_csv(tmp_path / "results/folder/tables/table1_classification.csv")
+    assert table[["accuracy_second", "f1_second"]].notna().all(axis=None)
     assert {"hog_logistic", "multi_active", "resnet18"} <= set(table["model"])
     reasons = pd.read_csv(tmp_path / "results/folder/tables/claims.csv").set_index("claim")
     judged = reasons.loc["LVM above resnet18, trained on the same galaxies", "detail"]

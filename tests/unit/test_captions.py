@@ -16,11 +16,13 @@ def rendered(name, n_seeds):
         "run": "demo",
         "seed": 1,
         "tasks_dataset": "galaxies",
+        "folder": {"second_label_column": "label_clean" if n_seeds == 3 else None},
         "datasets": {"galaxies": {"source": "folder"}},
         "lvm": {"preset": "small"},
         "pretrain": {"objective": "masked", "optim": optim, "batch_size": 8},
         "multitask": {"n_seeds": n_seeds, "optim": optim, "batch_size": 8, "n_orientations": 8},
         "reference": {"models": []},
+        "catalogue": {"dataset": None, "strategy": "multi_active"},
         "lenses": {"fields": {"source": "mock"}, "detector": {"n_seeds": 1}},
         "fewshot": {"n_seeds": 3},
         "hitl": {
@@ -52,3 +54,15 @@ def test_captions_of_verdicts_and_tables_follow_the_number_of_trainings(name, si
     once, three = rendered(name, 1), rendered(name, 3)
     assert single in once and single not in three
     assert several in three and several not in once
+
+
+def test_the_caption_of_table_1_names_the_second_label():
+    assert "column label_clean, where" in rendered("table1.rst", 3)
+    assert "econd label" not in rendered("table1.rst", 1)
+
+
+def test_captions_of_the_catalogue_name_its_galaxies_and_its_model():
+    assert "Galaxies of the dataset galaxies with the most certain" in rendered(
+        "catalogue_gallery.rst", 1
+    )
+    assert "as multi_active gives" in rendered("catalogue_reliability.rst", 1)

@@ -208,6 +208,24 @@ def test_without_a_label_column_all_are_unlabelled(folder):
     assert list(table["label"]) == ["", ""]
 
 
+def test_a_second_label_is_text_beside_its_own_column(folder):
+    rows = ["1,a.png,spiral,0042", "2,b.jpg,other,"]
+    _, table, _ = run(folder, rows, "id,file,label,clean", second_label_column="clean")
+    assert list(table["label"]) == ["spiral", "other"]
+    assert list(table["second_label"]) == list(table["clean"]) == ["0042", ""]
+    with pytest.raises(DataError, match=r"no column 'clean'.*second_label_column"):
+        run(folder, GOOD, second_label_column="clean")
+
+
+def test_a_column_called_second_label_is_none_unless_it_was_named(folder):
+    rows = ["1,a.png,spiral,x"]
+    _, table, _ = run(folder, rows, "id,file,label,second_label")
+    assert "second_label" not in table and list(table["table_second_label"]) == ["x"]
+    columns = "id,file,label,second_label"
+    _, table, _ = run(folder, rows, columns, second_label_column="second_label")
+    assert list(table["second_label"]) == ["x"]
+
+
 @pytest.mark.parametrize(
     ("rows", "columns", "message"),
     [

@@ -13,6 +13,7 @@ from galaxy_lvm.report.metrics import (
     image_metrics,
     image_scores,
     mean_psnr,
+    second_scores,
 )
 from scipy import stats
 from skimage.metrics import peak_signal_noise_ratio
@@ -168,3 +169,17 @@ def test_unknown_statistics_are_refused():
         bootstrap_interval((np.array([0, 1]), np.array([0, 1])), "auc", 0)
     with pytest.raises(DataError):
         bootstrap_interval(np.array([]), np.mean, 0)
+
+
+def test_second_scores_count_only_who_was_judged_twice():
+    predicted, first = np.array([0, 1, 1, 0, 2]), np.array([0, 1, 1, 1, 2])
+    second = np.array([0, 1, 0, -1, -1])
+    scores = second_scores(second, predicted, 3, seed=1)
+    expected = classification_scores(second[:3], predicted[:3], 3, seed=1)
+    assert scores["n_second"] == 3
+    assert scores["accuracy_second"] == expected["accuracy"] == pytest.approx(2 / 3)
+    assert scores["f1_second_low95"] == expected["f1_low95"]
+    assert second_scores(first, predicted, 3, 1)["accuracy_second"] == 0.8
+    assert second_scores(None, predicted, 3, 1) == {}
+    with pytest.raises(DataError, match=r"none of 5 test galaxies .*folder.second_label_column"):
+        second_scores(np.full(5, -1), predicted, 3, 1)

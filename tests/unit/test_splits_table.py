@@ -140,3 +140,17 @@ def test_copies_stay_on_one_side_of_a_draw(tmp_path):
         set(group[read.draw(split, 15, 1, "images").ids]) for split in ("train", "val", "test")
     ]
     assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
+
+
+def test_second_labels_are_numbered_as_the_first(tmp_path, caplog):
+    rows = table()
+    assert splits(tmp_path, rows).labelled("test").second_labels is None
+    rows["second_label"] = rows["label"].replace({"spiral": "edge_on", "elliptical": ""})
+    rows.loc[60, "second_label"] = "ring"  # of no class of the first
+    read = splits(tmp_path, rows)
+    assert "1 second labels are of no class of the first" in caplog.text
+    assert read.class_names == ("elliptical", "edge_on", "spiral")
+    second = read.of("train").second_labels
+    expected = rows[rows["split"] == "train"]["second_label"]
+    assert second.tolist() == [{"edge_on": 1}.get(name, -1) for name in expected]
+    assert (read.labelled("train").take(np.arange(30)).second_labels == -1).all()

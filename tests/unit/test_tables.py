@@ -118,6 +118,20 @@ def test_repeated_seeds_give_the_t_interval(results):
     assert table.iloc[0]["interval"] == "galaxies"
 
 
+def test_table_1_shows_the_second_label_where_there_is_one(results):
+    spec, table = table_of("table1", results)
+    assert "accuracy_second" not in table and "second label" not in table_html(spec, table)
+    metrics = {"accuracy_second": 0.875, "f1_second": 0.8}
+    models = set(results.loc[results["task"] == "classification", "model"])
+    more = [row for model in models for row in scored("classification", model, metrics)]
+    spec, table = table_of("table1", pd.concat([results, pd.DataFrame(more)]))
+    assert set(table["accuracy_second"]) == {0.875} and set(table["f1_second"]) == {0.8}
+    assert table["accuracy_second_interval"].str.contains(" to ").all()
+    assert "accuracy, second label" in table_html(spec, table)
+    with pytest.raises(DataError, match="no metric.*_second"):
+        table_of("table1", pd.concat([results, pd.DataFrame(more[1:-1])]))
+
+
 def test_missing_results_are_named(results):
     with pytest.raises(DataError, match="no restoration result for table2"):
         table_of("table2", results[results["task"] != "restoration"])

@@ -11,6 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 from galaxy_lvm.core.config.extensions import Outliers
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.features.likeness import mean_nearest_distance
 from galaxy_lvm.features.space import FeatureSpace
 
 METHODS = ("isolation_forest", "knn", "knn_whitened")
@@ -80,17 +81,11 @@ class OutlierDetectors:
         """
         white = self.whitened(values)
         scores = {"isolation_forest": -self.forest.score_samples(white)}
-        own = np.zeros(len(values), bool) if in_reference is None else in_reference
-        for name, vectors in (("knn", self.plain(values)), ("knn_whitened", white)):
-            scores[name] = self._mean_distance(self.neighbours[name], vectors, own)
-        return pd.DataFrame(scores)[list(METHODS)]
-
-    def _mean_distance(
-        self, neighbours: NearestNeighbors, values: np.ndarray, own: np.ndarray
-    ) -> np.ndarray:
         k = self.settings.n_neighbours
-        distance = neighbours.kneighbors(values, n_neighbors=k + 1)[0]
-        return np.where(own, distance[:, 1:].mean(axis=1), distance[:, :k].mean(axis=1))
+        for name, vectors in (("knn", self.plain(values)), ("knn_whitened", white)):
+            nearest = self.neighbours[name]
+            scores[name] = mean_nearest_distance(nearest, vectors, k, in_reference)
+        return pd.DataFrame(scores)[list(METHODS)]
 
 
 class PixelResidual:

@@ -2,16 +2,20 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from sklearn.kernel_approximation import Nystroem
 
 from galaxy_lvm.core.config.extensions import Parameter
+from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.space import FeatureSpace
 from galaxy_lvm.survey.crop_store import CropStore
+from galaxy_lvm.survey.splits import MODEL_SPLITS
 from galaxy_lvm.survey.store import CutoutStore
 
 SCALES = ("linear", "log10", "one_plus")
@@ -40,6 +44,11 @@ def scaled_values(parameter: Parameter, values: np.ndarray) -> np.ndarray:
         return np.where(np.isfinite(values), values, np.nan)
     positive = np.isfinite(values) & (values > 0)
     return np.log10(np.where(positive, values, np.nan))
+
+
+def unscaled(parameter: Parameter, scaled: np.ndarray) -> np.ndarray:
+    """Return values of the catalogue's column from what is regressed."""
+    return np.power(10.0, scaled) if parameter.scale == "log10" else scaled
 
 
 def residuals(parameter: Parameter, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -123,6 +132,17 @@ def catalogue_of_crops(
     return table.assign(box_side_pix=(boxes[:, 2] - boxes[:, 0]).astype(float))
 
 
+def limit_training(table: pd.DataFrame, max_train: int, seed: int) -> pd.DataFrame:
+    """Return the galaxies of the three splits, at most `max_train` of them for training."""
+    table = table[table["split"].isin(MODEL_SPLITS)].reset_index(drop=True)
+    train = np.flatnonzero(table["split"] == "train")
+    kept = train[sample_rows(len(train), max_train, derive_seed(seed, "parameters"))]
+    if len(kept) < len(train):
+        log.info("%d of %d training galaxies are used", len(kept), len(train))
+    others = np.flatnonzero(table["split"] != "train")
+    return table.iloc[np.sort(np.concatenate([kept, others]))].reset_index(drop=True)
+
+
 def usable_values(
     parameter: Parameter, catalogue: pd.DataFrame, split: Sequence[str]
 ) -> tuple[np.ndarray | None, str]:
@@ -155,26 +175,55 @@ class Inputs:
     """
 
     def __init__(self, features: np.ndarray, box_side_pix: np.ndarray, train: np.ndarray) -> None:
-        size = np.log10(box_side_pix)[:, None]
-        powers = np.hstack([size, size**2, size**3]).astype(np.float32)
-        self._box = FeatureSpace(powers[train])(powers)
-        self._features = FeatureSpace(features[train])(features)
+        powers = _powers(box_side_pix)
+        self._box_space = FeatureSpace(powers[train])
+        self._feature_space = FeatureSpace(features[train])
+        self._own = self._box_space(powers), self._feature_space(features)
 
     def __call__(self, name: str) -> np.ndarray:
         """Return the matrix (n, m) float32 of one of `INPUTS` except `constant`."""
+        box, features = self._own
         if name == "box":
-            return self._box
-        if name == "features":
-            return self._features
-        dim = self._features.shape[1]
-        weight = np.float32(np.sqrt(_BOX_SHARE / (1 - _BOX_SHARE) * dim / self._box.shape[1]))
-        return np.hstack([self._features, weight * self._box])
+            return box
+        return features if name == "features" else self._joined(box, features)
+
+    def of_others(self, features: np.ndarray, box_side_pix: np.ndarray) -> np.ndarray:
+        """Return the matrix `features+box` of other galaxies (k, D), (k,), scaled as these."""
+        return self._joined(self._box_space(_powers(box_side_pix)), self._feature_space(features))
+
+    @staticmethod
+    def _joined(box: np.ndarray, features: np.ndarray) -> np.ndarray:
+        ratio = features.shape[1] / box.shape[1]
+        weight = np.float32(np.sqrt(_BOX_SHARE / (1 - _BOX_SHARE) * ratio))
+        return np.hstack([features, weight * box])
 
 
-def predict_parameter(
+def _powers(box_side_pix: np.ndarray) -> np.ndarray:
+    size = np.log10(box_side_pix)[:, None]
+    return np.hstack([size, size**2, size**3]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A regression that was fitted: maps inputs (n, m) to scaled values (n,)."""
+
+    kernel: Nystroem | None
+    """Map of the inputs; None for the inputs themselves."""
+    weights: np.ndarray
+    offset: float
+    choice: str
+    """What was chosen, for the log."""
+
+    def __call__(self, inputs: np.ndarray) -> np.ndarray:
+        """Return scaled values (n,) of inputs (n, m)."""
+        mapped = inputs if self.kernel is None else self.kernel.transform(inputs)
+        return mapped @ self.weights + self.offset
+
+
+def fit_parameter(
     inputs: np.ndarray, target: np.ndarray, split: np.ndarray, parameter: Parameter, seed: int
-) -> tuple[np.ndarray, str]:
-    """Fit on train, choose on val, predict everything.
+) -> Regression:
+    """Fit on train, choose on val.
 
     Ridge regression on the inputs, and on a Nystroem map of them with a Gaussian kernel (Williams
     and Seeger 2001); kind, strength and width are those of the smallest RMS residual on val.
@@ -191,32 +240,28 @@ def predict_parameter(
         How residuals are formed.
     seed
         Seed of the kernel's centres.
-
-    Returns
-    -------
-    predicted : numpy.ndarray
-        (n,) scaled values.
-    choice : str
-        What was chosen, for the log.
     """
     known = np.isfinite(target)
     train, val = known & (split == "train"), known & (split == "val")
-    best_error, best, choice = np.inf, None, ""
-    for name, mapped, strengths in _candidates(inputs, train, seed):
+    best_error, best = np.inf, None
+    for name, kernel, strengths in _candidates(inputs, train, seed):
+        mapped = inputs if kernel is None else kernel.transform(inputs)
         for strength, weights, offset in _ridge_path(mapped[train], target[train], strengths):
             error = residuals(parameter, target[val], mapped[val] @ weights + offset)
             rms = float(np.sqrt(np.mean(np.square(error))))
             if rms < best_error:
-                best_error, best = rms, mapped @ weights + offset
                 choice = f"{name}, strength {strength:g}, RMS {rms:.3g} on validation"
-    return best, choice
+                best_error, best = rms, Regression(kernel, weights, offset, choice)
+    if best is None:
+        raise DataError(f"{parameter.column}: no regression gave a finite residual on validation")
+    return best
 
 
 def _candidates(
     inputs: np.ndarray, train: np.ndarray, seed: int
-) -> Iterator[tuple[str, np.ndarray, Sequence[float]]]:
-    """Yield name, mapped inputs and ridge strengths of every kind of regression."""
-    yield "linear", inputs, _RIDGE_STRENGTHS
+) -> Iterator[tuple[str, Nystroem | None, Sequence[float]]]:
+    """Yield name, map of the inputs and ridge strengths of every kind of regression."""
+    yield "linear", None, _RIDGE_STRENGTHS
     centres = min(_KERNEL_CENTRES, int(train.sum()))
     for width in _KERNEL_WIDTHS:
         kernel = Nystroem(
@@ -224,7 +269,7 @@ def _candidates(
             n_components=centres,
             random_state=derive_seed(seed, "nystroem") % 2**32,
         ).fit(inputs[train])
-        yield f"Gaussian kernel {width:g}/D", kernel.transform(inputs), _KERNEL_STRENGTHS
+        yield f"Gaussian kernel {width:g}/D", kernel, _KERNEL_STRENGTHS
 
 
 def _ridge_path(
@@ -275,8 +320,9 @@ def evaluate_parameter(
     if name == "constant":
         predicted = np.full(len(target), np.nanmedian(target[split == "train"]))
     else:
-        predicted, choice = predict_parameter(inputs(name), target, split, parameter, seed)
-        log.info("%s from %s: %s", parameter.column, name, choice)
+        fitted = fit_parameter(inputs(name), target, split, parameter, seed)
+        predicted = fitted(inputs(name))
+        log.info("%s from %s: %s", parameter.column, name, fitted.choice)
     known = np.isfinite(target)
     test = known & (split == "test")
     residual = residuals(parameter, target[test], predicted[test])

@@ -25,6 +25,7 @@ from galaxy_lvm.report.metrics import (
     image_metrics,
     image_scores,
     right_or_wrong,
+    second_scores,
 )
 
 
@@ -50,6 +51,7 @@ def classification_baseline(
     n_classes: int,
     settings: Baselines,
     seed: int,
+    second_labels: np.ndarray | None = None,
 ) -> Scored:
     """Return the scores of HOG features with a logistic regression.
 
@@ -63,6 +65,8 @@ def classification_baseline(
         What to choose from.
     seed
         The run's seed.
+    second_labels
+        Class numbers (N,) of the test galaxies by another judgement; see `second_scores`.
     """
     (train_images, train_labels), (val_images, val_labels), (images, labels) = (
         (images[labels >= 0], labels[labels >= 0]) for images, labels, _ in (train, val, test)
@@ -82,6 +86,9 @@ def classification_baseline(
     )
     predicted = tuned.apply(images)
     scores = classification_scores(labels, predicted, n_classes, seed)
+    if second_labels is not None:
+        second_labels = second_labels[test[1] >= 0]
+    scores |= second_scores(second_labels, predicted, n_classes, seed)
     right = right_or_wrong(labels, predicted)
     ids = [name for name, label in zip(test[2], test[1], strict=True) if label >= 0]
     return Scored("classification", tuned.name, "", scores | _choice(tuned, "f1_val"), right, ids)

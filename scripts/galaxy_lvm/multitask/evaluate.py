@@ -15,6 +15,7 @@ from galaxy_lvm.report.metrics import (
     image_metrics,
     image_scores,
     right_or_wrong,
+    second_scores,
 )
 from galaxy_lvm.report.results import long_rows, per_galaxy_rows
 from galaxy_lvm.survey.crop_store import CropStore
@@ -103,7 +104,9 @@ def evaluate_multitask(
         found.galaxies.append(of_galaxies)
 
     predicted = shares.argmax(axis=1)
-    scores = classification_scores(known.labels, predicted, len(test.class_names), seed)
+    n_classes = len(test.class_names)
+    scores = classification_scores(known.labels, predicted, n_classes, seed)
+    scores |= second_scores(known.second_labels, predicted, n_classes, seed)
     add("classification", "", known.ids, scores, right_or_wrong(known.labels, predicted))
     sets = image_test_sets(test.drawn_images, settings.restoration, settings.reconstruction, seed)
     for task, condition, reference, degraded in sets:

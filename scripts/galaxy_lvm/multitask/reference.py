@@ -5,7 +5,7 @@ import time
 from dataclasses import asdict
 
 from galaxy_lvm.core.logs import log
-from galaxy_lvm.report.metrics import classification_scores, right_or_wrong
+from galaxy_lvm.report.metrics import classification_scores, right_or_wrong, second_scores
 from galaxy_lvm.report.results import (
     long_rows,
     per_galaxy_rows,
@@ -56,6 +56,7 @@ def train_reference(
     fit = trainer.fit(splits["train"], splits["val"], seed, folder)
     predicted = fit.shares.argmax(axis=1)
     scores = classification_scores(test.labels, predicted, n_classes, seed)
+    scores |= second_scores(test.second_labels, predicted, n_classes, seed)
     log.info("%s, %d galaxies: accuracy %.3f, %s, %.0f s", spec.label, len(splits["train"]),
              scores["accuracy"], fit.chosen, time.monotonic() - start)  # fmt: skip
     scores |= {"loss_val": fit.loss_val} | {f"chosen_{k}": v for k, v in fit.chosen.items()}

@@ -2,17 +2,21 @@
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.report.metrics import CLASSIFICATION_METRICS, SECOND_METRICS
 from galaxy_lvm.report.names import INPUTS, MODEL_NAMES, NETWORKS
 from galaxy_lvm.report.results import summarise
 from galaxy_lvm.report.tables import Line, interval_of, number_text, page_html
 
-_HEADINGS = {"mse": "MSE", "psnr": "PSNR [dB]", "ssim": "SSIM", "f1": "F1"}
+_HEADINGS = {
+    "mse": "MSE", "psnr": "PSNR [dB]", "ssim": "SSIM", "f1": "F1",
+    "accuracy_second": "accuracy, second label", "f1_second": "F1, second label",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,18 @@ class TableSpec:
     metrics: tuple[str, ...]
     by_patch: bool = False
     """True: one block per patch size."""
+    if_there: tuple[str, ...] = ()
+    """Metrics that only some runs have: shown where the results hold them."""
+
+    def shown(self, found: Collection[str]) -> tuple[str, ...]:
+        """Return the metrics to show of a run that has the metrics or columns `found`."""
+        return self.metrics + tuple(name for name in self.if_there if name in found)
 
 
 TABLES = (
     TableSpec(
         "table1", "table1_classification", "Table 1. Classification of test galaxies",
-        "classification", ("accuracy", "precision", "recall", "f1"),
+        "classification", CLASSIFICATION_METRICS, if_there=SECOND_METRICS,
     ),
     TableSpec(
         "table2", "table2_restoration", "Table 2. Restoration of blurred, noisy images",
@@ -79,7 +89,8 @@ def build_table(spec: TableSpec, results: pd.DataFrame, paper: pd.DataFrame) -> 
         One row per model (and patch size): `patch_pix` (by_patch only), `model`, `n_seeds`,
         `interval` ('galaxies': bootstrap over test galaxies of a single seed; 'seeds': t interval
         over seeds; '' for none), and for every metric its mean, `<metric>_interval` (text) and
-        `<metric>_paper` (NaN where the paper has none).
+        `<metric>_paper` (NaN where the paper has none). Table 1 has further metrics where the
+        galaxies have a second label.
 
     Raises
     ------
@@ -91,12 +102,13 @@ def build_table(spec: TableSpec, results: pd.DataFrame, paper: pd.DataFrame) -> 
     if ours.empty:
         raise DataError(f"no {spec.task} result for {spec.item}; run the evaluations first")
     summary = summarise(ours).set_index(["condition", "model", "metric"]).sort_index()
-    rows = []
+    metrics, rows = spec.shown(set(ours["metric"])), []
     for condition in sorted(ours["condition"].unique(), key=_patch):
         models = set(ours.loc[ours["condition"] == condition, "model"])
         for model in sorted(models, key=_model_rank):
             row = {"patch_pix": _patch(condition)} if spec.by_patch else {}
-            rows.append(row | _row(spec, summary.loc[condition, model], paper, condition, model))
+            values = summary.loc[condition, model]
+            rows.append(row | _row(metrics, values, paper, spec.task, condition, model))
     return pd.DataFrame(rows)
 
 
@@ -111,14 +123,19 @@ def _model_rank(model: str) -> tuple[int, int, str]:
 
 
 def _row(
-    spec: TableSpec, values: pd.DataFrame, paper: pd.DataFrame, condition: str, model: str
+    metrics: Sequence[str],
+    values: pd.DataFrame,
+    paper: pd.DataFrame,
+    task: str,
+    condition: str,
+    model: str,
 ) -> dict:
-    missing = set(spec.metrics) - set(values.index)
+    missing = set(metrics) - set(values.index)
     if missing:
-        raise DataError(f"{spec.task}, {model} {condition}: no metric {sorted(missing)}")
-    n_seeds = int(values.loc[spec.metrics[0], "n_seeds"])
+        raise DataError(f"{task}, {model} {condition}: no metric {sorted(missing)}")
+    n_seeds = int(values.loc[metrics[0], "n_seeds"])
     row, kinds = {"model": model, "n_seeds": n_seeds, "interval": ""}, set()
-    for metric in spec.metrics:
+    for metric in metrics:
         low, high, kind = interval_of(values, metric)
         kinds.add(kind)
         row[metric] = values.loc[metric, "mean"]
@@ -138,7 +155,7 @@ def table_html(spec: TableSpec, table: pd.DataFrame) -> str:
     head = "".join(
         f"<th>{html.escape(_heading(m))}<br>{'&darr;' if m == 'mse' else '&uarr;'}</th>"
         '<th class="paper">paper</th>'
-        for m in spec.metrics
+        for m in spec.shown(table.columns)
     )
     blocks = table.groupby("patch_pix") if spec.by_patch else [(None, table)]
     body = "".join(_html_block(spec, patch, block) for patch, block in blocks)
@@ -150,16 +167,17 @@ def table_html(spec: TableSpec, table: pd.DataFrame) -> str:
 
 
 def _html_block(spec: TableSpec, patch: int | None, block: pd.DataFrame) -> str:
-    width = 1 + 2 * len(spec.metrics)
+    metrics = spec.shown(block.columns)
+    width = 1 + 2 * len(metrics)
     parts = []
     if patch is not None:
         parts.append(
             f'<tr class="block"><td colspan="{width}">{patch} &times; {patch} pixels</td></tr>'
         )
-    best = {m: block[m].min() if m == "mse" else block[m].max() for m in spec.metrics}
+    best = {m: block[m].min() if m == "mse" else block[m].max() for m in metrics}
     for _, row in block.iterrows():
         cells = [f"<td>{html.escape(model_name(row['model']))}</td>"]
-        for m in spec.metrics:
+        for m in metrics:
             mark = ' class="best"' if row[m] == best[m] else ""
             interval = html.escape(row[f"{m}_interval"])
             cells.append(

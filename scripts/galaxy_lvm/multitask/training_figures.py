@@ -248,7 +248,7 @@ def draw_classification(predictions: pd.DataFrame, class_names: list[str]) -> Fi
         labels = table["label"].to_numpy()
         _confusion(column[0], labels, shares.argmax(axis=1), class_names)
         column[0].set_title(STRATEGY_NAMES.get(model, model), weight="bold")
-        _reliability(column[1], labels, shares)
+        plot_reliability(column[1], labels, shares)
     for axis in axes[0, 1:]:
         axis.set_yticklabels([])
     axes[0, 0].set_ylabel("True class")
@@ -308,7 +308,8 @@ def calibration_error(table: pd.DataFrame) -> float:
     return float(np.average((table["confidence"] - table["right"]).abs(), weights=table["n"]))
 
 
-def _reliability(axes: Axes, labels: np.ndarray, shares: np.ndarray) -> None:
+def plot_reliability(axes: Axes, labels: np.ndarray, shares: np.ndarray) -> None:
+    """Draw a reliability curve with its calibration error; parameters as for `reliability`."""
     table = reliability(labels, shares)
     errors = np.stack([table["right"] - table["low95"], table["high95"] - table["right"]])
     axes.plot([0, 1], [0, 1], color=style.COLOURS["grey"], linewidth=0.8, linestyle="--")

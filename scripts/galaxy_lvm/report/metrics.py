@@ -10,6 +10,8 @@ from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_f
 from galaxy_lvm.core.errors import DataError
 
 CLASSIFICATION_METRICS = ("accuracy", "precision", "recall", "f1")
+# Against a second label, where the galaxies have one.
+SECOND_METRICS = ("accuracy_second", "f1_second")
 IMAGE_METRICS = ("mse", "psnr", "ssim")
 
 # An 8-bit reference is only known to within its rounding, variance 1/12 of a step squared. Smaller
@@ -209,6 +211,48 @@ def classification_scores(
     for metric, value in classification_metrics(y_true, y_pred, n_classes).items():
         low, high = bootstrap_interval((y_true, y_pred), metric, seed)
         scores |= {metric: value, f"{metric}_low95": low, f"{metric}_high95": high}
+    return scores
+
+
+def second_scores(
+    second: np.ndarray | None, y_pred: np.ndarray, n_classes: int, seed: int
+) -> dict[str, float]:
+    """Return the scores against another judgement of the classes, and their intervals.
+
+    Parameters
+    ----------
+    second
+        Class numbers (N,) by the other judgement, -1 where it has none; None where there is none
+        at all.
+    y_pred
+        Predicted class numbers (N,).
+    n_classes, seed
+        As for `classification_scores`.
+
+    Returns
+    -------
+    dict
+        Keys `accuracy_second`, `accuracy_second_low95`, `accuracy_second_high95`, the same of
+        `f1_second`, and `n_second`, the galaxies that were compared; empty for None.
+
+    Raises
+    ------
+    DataError
+        If no galaxy has another label.
+    """
+    if second is None:
+        return {}
+    known = second >= 0
+    if not known.any():
+        raise DataError(
+            f"none of {len(second)} test galaxies has a second label of a known class; check "
+            "folder.second_label_column"
+        )
+    scores = {"n_second": float(known.sum())}
+    of_all = classification_scores(second[known], y_pred[known], n_classes, seed)
+    for name in SECOND_METRICS:
+        metric = name.removesuffix("_second")
+        scores |= {f"{name}{end}": of_all[f"{metric}{end}"] for end in ("", "_low95", "_high95")}
     return scores
 
 

@@ -81,8 +81,8 @@ class CropStore:
         """Boxes (N, 4) that the crops were cut from: x0, y0, x1, y1 in pixels of the cutout."""
         return self.column("box")
 
-    def column(self, name: str) -> np.ndarray:
-        """Return what is known of every crop, (N, ...); text as str.
+    def column(self, name: str, rows: slice = slice(None)) -> np.ndarray:
+        """Return what is known of every crop (N, ...), or of a slice of them; text as str.
 
         Raises
         ------
@@ -92,7 +92,7 @@ class CropStore:
         if name not in self._names:
             known = sorted(self._names)
             raise DataError(f"{self.path}: no column {name!r}, but {known}; run crop_cutouts again")
-        return read_column(self._file, name, _REMEDY)
+        return read_column(self._file, name, _REMEDY, rows)
 
     def __getitem__(self, rows: int | slice) -> np.ndarray:
         """Return one crop or a slice of them, as an array would."""

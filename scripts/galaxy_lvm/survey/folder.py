@@ -34,6 +34,7 @@ Read = TypeVar("Read")
 
 # Names that the store or the import itself uses.
 _OWN = ("id", "file", "label", "row")
+_SECOND = "second_label"
 _POSITION = ("ra", "dec")
 # What is wrong with a row already by its table, "" if nothing is; not stored.
 _PROBLEM = " problem"
@@ -54,9 +55,10 @@ def read_table(path: str | os.PathLike, settings: Folder) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns `id`, `file`, `label` (text), `row` (line in the file, the header being line 1),
-        what is wrong with the row's position, `ra`, `dec` in degrees where the table has them
-        under a usual name (see `sky_columns`), and all others, as numbers where every value is one.
+        Columns `id`, `file`, `label`, where settings name one `second_label` (all text), `row`
+        (line in the file, the header being line 1), what is wrong with the row's position, `ra`,
+        `dec` in degrees where the table has them under a usual name (see `sky_columns`), and all
+        others, as numbers where every value is one.
 
     Raises
     ------
@@ -70,11 +72,13 @@ def read_table(path: str | os.PathLike, settings: Folder) -> pd.DataFrame:
         chosen["label"] = settings.label_column
     written = read_user_table(path, expected=[name.lower() for name in chosen.values()])
     columns = [name for name in written.columns if name != LINE]
+    if settings.second_label_column:
+        chosen[_SECOND] = settings.second_label_column
     absent = [name for name in dict.fromkeys(chosen.values()) if name not in columns]
     if absent:
         raise DataError(
             f"{path}: no column {', '.join(map(repr, absent))}; the table has {columns}. Rename "
-            "the columns or set folder.id_column, folder.file_column, folder.label_column"
+            "the columns or set folder.id_column, file_column, label_column, second_label_column"
         )
     # One column may serve as two: the file's name is its id.
     table = pd.DataFrame({name: as_text(written[chosen[name]], path) for name in chosen})
@@ -82,10 +86,11 @@ def read_table(path: str | os.PathLike, settings: Folder) -> pd.DataFrame:
         table["label"] = ""
     table["row"] = written[LINE]
     positions = position_columns([n for n in columns if n not in chosen.values()], path)
-    taken = {*chosen.values(), *positions.values()}
+    # The second label also keeps its own name, by which targets may ask for it.
+    taken = {name for own, name in chosen.items() if own != _SECOND} | set(positions.values())
     others = written[[name for name in columns if name not in taken]]
     # A column that already bears one of our names but is not the one chosen must not shadow it.
-    clashes = {name: f"table_{name}" for name in (*_OWN, *_POSITION) if name in others}
+    clashes = {name: f"table_{name}" for name in (*_OWN, _SECOND, *_POSITION) if name in others}
     twice = [new for new in clashes.values() if new in others]
     if twice:
         raise DataError(f"{path}: column {twice[0]!r} is a name that is needed here; rename it")

@@ -79,8 +79,8 @@ def attributes_of(file: h5py.File, remedy: str) -> dict[str, object]:
         return dict(file.attrs)
 
 
-def read_column(file: h5py.File, name: str, remedy: str) -> np.ndarray:
-    """Return all of a dataset (N, ...), text as str.
+def read_column(file: h5py.File, name: str, remedy: str, rows: slice = slice(None)) -> np.ndarray:
+    """Return a dataset (N, ...), or a slice of its rows, text as str.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def read_column(file: h5py.File, name: str, remedy: str) -> np.ndarray:
     with _naming(file.filename, remedy, f"'{name}' is missing or damaged", _PART_ERRORS):
         dataset = file[name]
         is_text = h5py.check_string_dtype(dataset.dtype) is not None
-        return dataset.asstr()[:] if is_text else dataset[:]
+        return dataset.asstr()[rows] if is_text else dataset[rows]
 
 
 class StoredRows:

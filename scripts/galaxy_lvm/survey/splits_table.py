@@ -1,6 +1,7 @@
 """The splits of a dataset, as every model, figure and trial reads them."""
 
 import hashlib
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.survey.classes import class_order
 from galaxy_lvm.survey.splits import MODEL_SPLITS, SPLITS
+
+log = logging.getLogger("galaxy_lvm.splits")
 
 COLUMNS = ("index", "id", "split", "label")
 NO_LABEL = -1
@@ -30,18 +33,24 @@ class Galaxies:
         Identifiers (n,), text.
     labels
         Class numbers (n,), int64; `NO_LABEL` where there is none.
+    second_labels
+        The same by another judgement, which scores alone are compared with; None where the table
+        has none.
     """
 
     index: np.ndarray
     ids: np.ndarray
     labels: np.ndarray
+    second_labels: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, positions: np.ndarray) -> "Galaxies":
         """Return the galaxies at `positions` (numbers, or one bool each), in that order."""
-        return Galaxies(self.index[positions], self.ids[positions], self.labels[positions])
+        second = None if self.second_labels is None else self.second_labels[positions]
+        chosen = self.index[positions], self.ids[positions], self.labels[positions]
+        return Galaxies(*chosen, second)
 
     def labelled(self) -> "Galaxies":
         """Return those that have a label."""
@@ -55,7 +64,8 @@ class Splits:
     ----------
     path
         Parquet with `index` (row in the crops file), `id`, `split` and `label` ("" or missing:
-        none), as written by the rule make_splits; other columns are kept.
+        none), and maybe `second_label`, as written by the rule make_splits; other columns are
+        kept.
 
     Attributes
     ----------
@@ -91,7 +101,19 @@ class Splits:
             self.table["index"].to_numpy(np.int64),
             self.table["id"].to_numpy(object),
             self.table["label"].map(numbers).fillna(NO_LABEL).to_numpy(np.int64),
+            self._second_labels(numbers),
         )
+
+    def _second_labels(self, numbers: dict[str, int]) -> np.ndarray | None:
+        if "second_label" not in self.table:
+            return None
+        second = self.table["second_label"].fillna("").astype(str)
+        unknown = second[~second.isin([*numbers, ""])]
+        if len(unknown):
+            log.warning("%s: %d second labels are of no class of the first and are left out of the "
+                        "scores against them: %s", self.path, len(unknown),
+                        unknown.value_counts().to_dict())  # fmt: skip
+        return second.map(numbers).fillna(NO_LABEL).to_numpy(np.int64)
 
     def __len__(self) -> int:
         return len(self.table)

@@ -19,6 +19,7 @@ from galaxy_lvm.survey.hdf5 import (
     open_hdf5,
     read_column,
 )
+from galaxy_lvm.survey.sky_columns import position_columns
 
 BANDS = ("g", "r", "z")
 PIXEL_SCALE_ARCSEC = 0.262
@@ -194,3 +195,15 @@ class CutoutStore:
         if "id" not in table:
             table.insert(0, "id", [str(i) for i in range(len(self))])
         return table
+
+    def positions(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return right ascension and declination (n,) in degrees of `rows`, NaN where unknown."""
+        names = [name for name, shape in self._shapes.items() if shape == (len(self),)]
+        found = position_columns(names, self.path)
+        if not found:
+            return np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+        ra, dec = (
+            StoredRows(self._file, found[name], _REMEDY).take(rows).astype(float)
+            for name in ("ra", "dec")
+        )
+        return ra, dec

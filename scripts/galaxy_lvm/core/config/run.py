@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from galaxy_lvm.core.config.base import UNIQUE, Contradiction, Section, part
+from galaxy_lvm.core.config.catalogue import Catalogue
 from galaxy_lvm.core.config.extensions import Extensions
 from galaxy_lvm.core.config.fewshot import Features, FewShot
 from galaxy_lvm.core.config.hitl import Hitl, Name
@@ -79,6 +80,7 @@ class RunConfig(Section):
     features: Features = part(Features)
     fewshot: FewShot = part(FewShot)
     extensions: Extensions = part(Extensions)
+    catalogue: Catalogue = part(Catalogue)
     hitl: Hitl = part(Hitl)
     lenses: Lenses = part(Lenses)
     release: Release = part(Release)
@@ -108,6 +110,8 @@ class RunConfig(Section):
             classes = [rule.class_ for rule in rules]
             if len(set(classes)) < len(classes):
                 yield f"class_schemes.{name}", f"a class occurs twice in {classes}"
+        if self.catalogue.strategy == "from_scratch" and not self.multitask.from_scratch:
+            yield "catalogue.strategy", "from_scratch is not trained; set multitask.from_scratch"
         yield from self._uneven_sides()
         yield from self._patches_beyond_images()
         yield from self._uneven_batches()
@@ -118,6 +122,7 @@ class RunConfig(Section):
             "tasks_dataset": self.tasks_dataset,
             **{f"pretrain_datasets.{k}": name for k, name in enumerate(self.pretrain_datasets)},
             "fewshot.dataset": self.fewshot.dataset,
+            "catalogue.dataset": self.catalogue.dataset,
             "extensions.search_dataset": self.extensions.search_dataset,
             "hitl.comparison_dataset": self.hitl.comparison_dataset,
             "hitl.discovery_dataset": self.hitl.discovery_dataset,

@@ -177,6 +177,14 @@ class Folder(FileReading):
         "file", description="column with the image's path relative to the folder"
     )
     label_column: str = Field("label", description="column with the class; empty cells have none")
+    second_label_column: str | None = Field(
+        None,
+        min_length=1,
+        description=(
+            "column with another judgement of the classes in the table of tasks_dataset: Table 1 "
+            "also scores against it, nothing is trained, split or chosen by it"
+        ),
+    )
     image_side_pix: int | None = Field(
         None, ge=32, le=2048, description="side of the stored colour frames; null takes the median"
     )

@@ -1,0 +1,148 @@
+"""One long table out of parts, in the three forms that astronomers read, never whole in memory."""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from astropy.io import fits
+from pyarrow import csv
+
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.logs import log
+from galaxy_lvm.core.state import atomic_path
+
+_BLOCK_BYTES = 2880
+# Arrow's type: FITS format, and the type of a value in the file.
+_FORMATS = {
+    pa.bool_(): ("L", "S1"),
+    pa.int32(): ("J", ">i4"),
+    pa.int64(): ("K", ">i8"),
+    pa.float32(): ("E", ">f4"),
+    pa.float64(): ("D", ">f8"),
+}
+
+
+def join_parts(
+    parts: Sequence[Path],
+    parquet: str | os.PathLike,
+    csv_path: str | os.PathLike,
+    fits_path: str | os.PathLike,
+    about: Mapping[str, str],
+    units: Mapping[str, str],
+) -> int:
+    """Write parquet files of one schema as one parquet, CSV and FITS table; return the rows.
+
+    Parameters
+    ----------
+    parts
+        Parquet files, in order, each of which fits into memory. Texts, numbers, truth values;
+        no gaps but NaN.
+    parquet, csv_path, fits_path
+        Files to write; each bears its name only once it is complete.
+    about
+        Facts on the table: metadata of the parquet file, cards of the FITS header.
+    units
+        Units of columns, for FITS.
+
+    Raises
+    ------
+    DataError
+        If there is no part, or a part has other columns.
+    """
+    if not parts:
+        raise DataError(f"{parquet}: no part to join")
+    schema = pq.read_schema(parts[0]).remove_metadata()
+    widths, n_rows = _survey(parts, schema)
+    kept = schema.with_metadata(dict(about))
+    with ExitStack() as stack:
+        names = [stack.enter_context(atomic_path(p)) for p in (parquet, csv_path, fits_path)]
+        as_parquet = stack.enter_context(pq.ParquetWriter(names[0], kept))
+        as_csv = stack.enter_context(csv.CSVWriter(names[1], schema))
+        as_fits = stack.enter_context(open(names[2], "wb"))
+        _write_head(as_fits, schema, widths, n_rows, about, units)
+        for part in parts:
+            table = pq.read_table(part).replace_schema_metadata(None)
+            as_parquet.write_table(table.replace_schema_metadata(kept.metadata))
+            as_csv.write_table(_with_gaps(table))
+            as_fits.write(_records(table, widths).tobytes())
+        as_fits.write(b"\0" * (-as_fits.tell() % _BLOCK_BYTES))
+    return n_rows
+
+
+def _survey(parts: Sequence[Path], schema: pa.Schema) -> tuple[dict[str, int], int]:
+    """Return the width in bytes of every text column, and the number of rows of all parts."""
+    texts = [field.name for field in schema if pa.types.is_string(field.type)]
+    widths, n_rows, n_escaped = dict.fromkeys(texts, 1), 0, 0
+    for path in parts:
+        if not pq.read_schema(path).remove_metadata().equals(schema):
+            raise DataError(f"{path}: other columns than {parts[0]}; remove both, run it again")
+        table = pq.read_table(path, columns=texts)
+        n_rows += pq.read_metadata(path).num_rows
+        for name in texts:
+            values = table[name].to_pylist()
+            longest = max((len(_ascii(value)) for value in values), default=1)
+            widths[name] = max(widths[name], longest)
+            n_escaped += sum(not value.isascii() for value in values)
+    if n_escaped:
+        log.warning("FITS takes plain letters only: %d texts are written with escapes", n_escaped)
+    return widths, n_rows
+
+
+def _with_gaps(table: pa.Table) -> pa.Table:
+    """Return the table with empty cells where a number is not known."""
+    for number, field in enumerate(table.schema):
+        if pa.types.is_floating(field.type):
+            known = pc.invert(pc.is_nan(table[field.name]))
+            gaps = pc.if_else(known, table[field.name], pa.scalar(None, field.type))
+            table = table.set_column(number, field, gaps)
+    return table
+
+
+def _ascii(text: str) -> bytes:
+    return text.encode("ascii", "backslashreplace")
+
+
+def _write_head(
+    file,
+    schema: pa.Schema,
+    widths: Mapping[str, int],
+    n_rows: int,
+    about: Mapping[str, str],
+    units: Mapping[str, str],
+) -> None:
+    columns = []
+    for field in schema:
+        form = f"{widths[field.name]}A" if field.name in widths else _FORMATS[field.type][0]
+        name = _ascii(field.name).decode()
+        columns.append(fits.Column(name=name, format=form, unit=units.get(field.name)))
+    header = fits.BinTableHDU.from_columns(columns, nrows=0).header
+    header["NAXIS2"] = n_rows
+    for key, value in about.items():
+        header[f"HIERARCH {key}"] = _ascii(value).decode()
+    # Headers alone: the rows follow part by part.
+    file.write(fits.PrimaryHDU().header.tostring().encode("ascii"))
+    file.write(header.tostring().encode("ascii"))
+
+
+def _records(table: pa.Table, widths: Mapping[str, int]) -> np.ndarray:
+    """Return rows as they stand in a FITS file: big-endian, texts padded, truth as T and F."""
+    kinds = [
+        (f"f{number}", f"S{widths[f.name]}" if f.name in widths else _FORMATS[f.type][1])
+        for number, f in enumerate(table.schema)
+    ]
+    records = np.zeros(len(table), dtype=kinds)
+    for number, field in enumerate(table.schema):
+        values = table[field.name]
+        if field.name in widths:
+            values = [_ascii(value) for value in values.to_pylist()]
+        elif field.type == pa.bool_():
+            values = np.where(values.to_numpy(), b"T", b"F")
+        else:
+            values = values.to_numpy()
+        records[f"f{number}"] = values
+    return records
