@@ -125,7 +125,7 @@ class Person:
 def rounds(person: Person, n_rounds: int) -> dict[str, object]:
     """Return the times of labels and of next pages, each asked for right after a label."""
     labels, pages, fitting = [], [], 0
-    state = person.next()
+    state = person.next("skip")
     for _ in range(n_rounds):
         for number, galaxy in enumerate(state["galaxies"]):
             start = time.perf_counter()
@@ -232,7 +232,7 @@ def main() -> None:
     for size in arguments.sizes:
         found["pools"].append(measure(size, arguments.rounds))
         print(json.dumps(found["pools"][-1]), flush=True)
-    RESULTS.write_text(json.dumps(found, indent=2) + "\n")
+        RESULTS.write_text(json.dumps(found, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -90,6 +90,8 @@ def serve(
         If the port is in use.
     """
     refuse_used_port(access)
+    # A request that waits a moment for a thread is no fault, and a page asks for many images.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     # The ranker works in one thread: what is left of the machine answers the browser.
     with threadpool_limits(1):
         app = create_app(labelling, access, owner_name() if access.is_local else "")
