@@ -173,7 +173,7 @@ class ImageEncoder:
             return self.extract(crops)
         # A batch a thread, each on one core, instead of all threads on one batch: nobody waits for
         # another within a layer, which costs most where the cores have other work as well.
-        size = self.settings.batch_size
+        size = min(self.settings.batch_size, max(1, -(-len(crops) // self.reading.cores)))
         batches = [crops[first : first + size] for first in range(0, len(crops), size)]
         with ThreadPoolExecutor(self.reading.cores, initializer=_one_thread) as pool:
             found = list(pool.map(self.extract, batches))
@@ -189,7 +189,7 @@ def load_encoder(
     *,
     view_side_pix: int | None = None,
     n_orientations: int | None = None,
-    batch_size: int = 16,
+    batch_size: int = 64,
     reading: Reading | None = None,
 ) -> ImageEncoder:
     """Return an encoder that turns images into feature vectors.

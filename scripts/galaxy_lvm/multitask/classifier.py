@@ -55,7 +55,7 @@ class RunClassifier:
         self.models = [model for model, _ in loaded]
         settings = MultitaskRun.model_validate(loaded[0][1]["settings"])
         self.side_pix = settings.classification.view_side_pix
-        how = Features(view_side_pix=self.side_pix, n_orientations=N_ORIENTATIONS, batch_size=16)
+        how = Features(view_side_pix=self.side_pix, n_orientations=N_ORIENTATIONS, batch_size=64)
         self.encoder = ImageEncoder(self.models[0].encoder, how, reading, paths[0])
         log.info("%d trainings of %s: %s", len(paths), strategy, ", ".join(map(str, paths)))
 
