@@ -87,7 +87,8 @@ def quoted(paths: list[str], models: tuple[str, ...]) -> list[dict[str, Any]]:
     if not paths:
         return []
     table = summarise(read_results(paths))
-    chosen = table[table["model"].isin(models)]
+    of_training = table["metric"].str.startswith("chosen_") | (table["metric"] == "loss_val")
+    chosen = table[table["model"].isin(models) & ~of_training]
     rows = chosen.astype(object).where(chosen.notna(), None).to_dict("records")
     return [{**row, "n_seeds": int(row["n_seeds"])} for row in rows]
 

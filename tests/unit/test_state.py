@@ -7,13 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from galaxy_lvm.core.state import atomic_path
+from safetensors.torch import save_file
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 WRITE_HALF = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
 from galaxy_lvm.core.state import atomic_path
+from safetensors.torch import save_file
 with atomic_path(sys.argv[2]) as temporary:
     temporary.write_text("half")
     print("there", flush=True)
@@ -71,3 +74,13 @@ def test_others_work_is_left_alone(tmp_path):
         assert sorted(os.listdir(tmp_path)) == sorted([own, *others, "out.h5"])
     finally:
         kill(living)
+
+
+def test_weights_can_be_read_by_those_who_can_read_tables(tmp_path):
+    """safetensors writes files for their owner alone."""
+    with open(tmp_path / "ordinary.csv", "w") as file:
+        file.write("a\n")
+    with atomic_path(tmp_path / "w.safetensors") as temporary:
+        save_file({"a": torch.zeros(1)}, temporary)
+    modes = [(tmp_path / name).stat().st_mode for name in ("ordinary.csv", "w.safetensors")]
+    assert modes[0] == modes[1]

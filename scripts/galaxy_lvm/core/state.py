@@ -26,6 +26,13 @@ def cannot_write(path: str | os.PathLike, error: OSError) -> str:
     )
 
 
+# Some libraries write files that their owner alone may read; colleagues share results. The mask can
+# only be asked for by setting it: once, before there are threads.
+_MASK = os.umask(0o022)
+os.umask(_MASK)
+_ORDINARY_MODE = 0o666 & ~_MASK
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it on success, remove it on failure.
@@ -46,6 +53,8 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     temporary = path.with_name(f"{head}{os.getpid()}-{threading.get_ident()}{path.suffix}")
     try:
         yield temporary
+        if temporary.is_file():
+            temporary.chmod(_ORDINARY_MODE)
         os.replace(temporary, path)
     except OSError as error:
         if error.errno not in NO_ROOM:
