@@ -16,7 +16,6 @@ WRITE_HALF = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
 from galaxy_lvm.core.state import atomic_path
-from safetensors.torch import save_file
 with atomic_path(sys.argv[2]) as temporary:
     temporary.write_text("half")
     print("there", flush=True)
