@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from made_run import make_run
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -119,6 +120,24 @@ class Page:
 
     def tiles(self, grid="round"):
         return self.driver.find_elements(By.CSS_SELECTOR, f"#grid-{grid} .tile")
+
+    def click(self, name, grid="round"):
+        """Click on a galaxy's tile, on the one made anew where it was replaced just now."""
+
+        def clicked():
+            try:
+                self.tiles(grid)[self.ids(grid).index(name)].click()
+            except StaleElementReferenceException:
+                return False
+            return True
+
+        self.until(clicked)
+
+    def text(self, name, grid="round"):
+        """Return what stands on a galaxy's tile, in one call."""
+        script = "return [...document.querySelectorAll(arguments[0])][arguments[1]].textContent"
+        place = self.ids(grid).index(name)
+        return self.driver.execute_script(script, f"#grid-{grid} .tile", place)
 
     def values(self, grid="round"):
         return self._of_tiles(grid, "value")
