@@ -14,8 +14,8 @@ from galaxy_lvm.survey.classes import labels_from_columns
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.duplicates import duplicate_groups
 from galaxy_lvm.survey.given_splits import given_splits
+from galaxy_lvm.survey.position_columns import position_columns
 from galaxy_lvm.survey.rejected import read_rejected, write_rejected
-from galaxy_lvm.survey.sky_columns import position_columns
 from galaxy_lvm.survey.splits import make_splits
 from galaxy_lvm.survey.store import CutoutStore
 

@@ -16,7 +16,7 @@ from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.tables import as_text, load_table, save_table
 from galaxy_lvm.core.user_tables import LINE, read_user_table
 from galaxy_lvm.hitl.surveys import bgs_query, select_bgs, select_decals
-from galaxy_lvm.survey.sky_columns import position_columns
+from galaxy_lvm.survey.position_columns import position_columns
 
 SELECTIONS = {"bright": select_bgs, "decals": select_decals}
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE, UNSURE, LabelStore
+from galaxy_lvm.hitl.store_check import refuse_damaged
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -220,3 +221,32 @@ def test_a_locked_store_is_waited_for(tmp_path):
     LabelStore(path).append(["a"], [POSITIVE], "me", 0)
     assert time.monotonic() - start > 0.2
     assert np.array_equal(LabelStore(path).current()["id"], ["a"]) and holder.wait(10) == 0
+
+
+def test_a_store_that_others_write_into_is_not_taken_for_a_damaged_one(tmp_path):
+    """What is compared when a store is opened is of one moment."""
+    path = tmp_path / "labels.sqlite"
+    store = LabelStore(path)
+    store.append(["g0"], ["positive"], "one", 1)
+    writer = sqlite3.connect(path, timeout=0, isolation_level=None)
+    written = []
+
+    def write_in_between(statement):
+        if "sqlite_sequence" in statement:
+            try:
+                writer.execute(
+                    "INSERT INTO labels SELECT NULL, 'g1', value, annotator, time, round, "
+                    "model_version, 9, retracts FROM labels LIMIT 1"
+                )
+                written.append("at once")
+            except sqlite3.OperationalError:
+                written.append("has to wait")
+
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.set_trace_callback(write_in_between)
+    refuse_damaged(str(path), reader, LabelStore.known_values)
+    assert written == ["has to wait"]
+    assert not reader.in_transaction
+    reader.close()
+    writer.close()
+    store.close()

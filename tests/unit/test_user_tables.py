@@ -17,8 +17,9 @@ from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.core.user_tables import LINE, read_user_table
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.folder import check_rows, read_table
+from galaxy_lvm.survey.position_columns import position_columns
 from galaxy_lvm.survey.positions import read_positions
-from galaxy_lvm.survey.sky_columns import degrees_of, position_columns
+from galaxy_lvm.survey.sky_columns import degrees_of
 from galaxy_lvm.survey.store import CutoutWriter
 from make_splits import main as make_splits
 

@@ -63,6 +63,15 @@ def refuse_damaged(path: str, db: sqlite3.Connection, values: Collection[str]) -
     DataError
         Saying what is missing.
     """
+    # One view of all tables: another annotator may write between two questions.
+    db.execute("BEGIN")
+    try:
+        _refuse_damaged(path, db, values)
+    finally:
+        db.execute("ROLLBACK")
+
+
+def _refuse_damaged(path: str, db: sqlite3.Connection, values: Collection[str]) -> None:
     found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if found != "ok":
         raise damaged(path, " ".join(found.split()))

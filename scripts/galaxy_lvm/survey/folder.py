@@ -23,9 +23,10 @@ from galaxy_lvm.survey.image_files import file_problem, kind_of, same_file, walk
 from galaxy_lvm.survey.image_state import is_own
 from galaxy_lvm.survey.pictures import image_size
 from galaxy_lvm.survey.pixels import missing_pixels
+from galaxy_lvm.survey.position_columns import position_columns
 from galaxy_lvm.survey.readers import ReadImage, read_grz, read_rgb
 from galaxy_lvm.survey.rejected import rejection
-from galaxy_lvm.survey.sky_columns import degrees_of, position_columns
+from galaxy_lvm.survey.sky_columns import degrees_of
 from galaxy_lvm.survey.store import BANDS, CutoutWriter, stored_names
 
 log = logging.getLogger("galaxy_lvm.folder")
@@ -57,7 +58,7 @@ def read_table(path: str | os.PathLike, settings: Folder) -> pd.DataFrame:
     pandas.DataFrame
         Columns `id`, `file`, `label`, where settings name one `second_label` (all text), `row`
         (line in the file, the header being line 1), what is wrong with the row's position, `ra`,
-        `dec` in degrees where the table has them under a usual name (see `sky_columns`), and all
+        `dec` in degrees where the table has them under a usual name (see `position_columns`), and all
         others, as numbers where every value is one.
 
     Raises

@@ -13,7 +13,7 @@ from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.duplicates import copies_across, copies_by_position, shared_positions
-from galaxy_lvm.survey.sky_columns import position_columns
+from galaxy_lvm.survey.position_columns import position_columns
 from galaxy_lvm.survey.splits_table import Splits
 from galaxy_lvm.survey.store import CutoutStore
 

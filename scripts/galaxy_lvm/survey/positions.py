@@ -12,8 +12,9 @@ from astropy.coordinates import SkyCoord, search_around_sky
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.tables import as_text, typed
 from galaxy_lvm.core.user_tables import LINE, NUL_PROBLEM, holds_nul, read_user_table
+from galaxy_lvm.survey.position_columns import position_columns
 from galaxy_lvm.survey.rejected import rejection
-from galaxy_lvm.survey.sky_columns import degrees_of, position_columns
+from galaxy_lvm.survey.sky_columns import degrees_of
 
 # What published tables call the names; letter case does not matter.
 _ID_NAMES = ("id", "name")
@@ -31,7 +32,7 @@ def read_positions(
     ----------
     path
         Any table that `read_user_table` reads, with positions under one of the usual names, in
-        degrees or sexagesimal (see `sky_columns`), and `id` (or `name`; letter case does not
+        degrees or sexagesimal (see `position_columns`), and `id` (or `name`; letter case does not
         matter).
     make_ids
         Make an id from the position where the table has none.

@@ -19,7 +19,7 @@ from galaxy_lvm.survey.hdf5 import (
     open_hdf5,
     read_column,
 )
-from galaxy_lvm.survey.sky_columns import position_columns
+from galaxy_lvm.survey.position_columns import position_columns
 
 BANDS = ("g", "r", "z")
 PIXEL_SCALE_ARCSEC = 0.262

@@ -17,8 +17,9 @@ from galaxy_lvm.core.user_tables import LINE, read_user_table
 from galaxy_lvm.hitl.majority import SETTLED
 from galaxy_lvm.hitl.pools import Pool
 from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE, UNSURE
+from galaxy_lvm.survey.position_columns import position_columns
 from galaxy_lvm.survey.positions import find_column
-from galaxy_lvm.survey.sky_columns import degrees_of, position_columns
+from galaxy_lvm.survey.sky_columns import degrees_of
 
 # A galaxy of the pool is meant by a position that lies this near to its own.
 MATCH_ARCSEC = 2.0
