@@ -58,8 +58,8 @@ def read_table(path: str | os.PathLike, settings: Folder) -> pd.DataFrame:
     pandas.DataFrame
         Columns `id`, `file`, `label`, where settings name one `second_label` (all text), `row`
         (line in the file, the header being line 1), what is wrong with the row's position, `ra`,
-        `dec` in degrees where the table has them under a usual name (see `position_columns`), and all
-        others, as numbers where every value is one.
+        `dec` in degrees where the table has them under a usual name (see `position_columns`), and
+        all others, as numbers where every value is one.
 
     Raises
     ------
