@@ -3,8 +3,9 @@
 Inputs: crops of the pretraining datasets; splits and crops of those with labels.
 Outputs: data/pretraining_pool.parquet, models/pretrain/{variant}/lvm.safetensors (+ .json card),
 metrics/objectives.csv.
-Steps: gather_pool (which galaxies; none that a model is judged by), pretrain_lvm per variant (objective, with or without skip connections),
-evaluate_objectives on frozen features.
+Steps: gather_pool (which galaxies; none that a model is judged by), pretrain_lvm per variant
+(objective, with or without skip connections), or take_weights in its place; evaluate_objectives on
+frozen features, release_encoder.
 """
 
 from galaxy_lvm.core.config import part_of

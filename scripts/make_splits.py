@@ -14,7 +14,6 @@ from galaxy_lvm.survey.classes import labels_from_columns
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.duplicates import duplicate_groups
 from galaxy_lvm.survey.given_splits import given_splits
-from galaxy_lvm.survey.position_columns import position_columns
 from galaxy_lvm.survey.rejected import read_rejected, write_rejected
 from galaxy_lvm.survey.splits import make_splits
 from galaxy_lvm.survey.store import CutoutStore
@@ -66,12 +65,8 @@ def main(
             if name in table:
                 galaxies[name] = table[name]
         galaxies["given"] = given_splits(table, settings.column, cutouts, require_labels)
-        places = position_columns(list(table), cutouts)
-        galaxies["group"] = duplicate_groups(
-            cropped,
-            *[table.get(places.get(name)) for name in ("ra", "dec")],
-            settings.duplicate_arcsec,
-        )
+        sky = store.positions(cropped.column("cutout_index"))
+        galaxies["group"] = duplicate_groups(cropped, *sky, settings.duplicate_arcsec)
     result, rejections = make_splits(galaxies, settings, seed, require_labels)
     if "second_label" in table:
         result["second_label"] = table["second_label"].to_numpy()[result["index"]]

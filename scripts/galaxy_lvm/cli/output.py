@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from galaxy_lvm.core.errors import DataError, in_short
-from galaxy_lvm.core.logs import log
+from galaxy_lvm.core.logs import log, logging_to
 from galaxy_lvm.core.state import atomic_path
 
 # Which files of a folder earlier commands wrote: those may be replaced.
@@ -69,18 +69,11 @@ class Output:
         to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         to_terminal = logging.StreamHandler()
         to_terminal.setFormatter(logging.Formatter("%(message)s"))
-        handlers = [to_file, to_terminal]
-        log.setLevel(logging.INFO)
-        for handler in handlers:
-            log.addHandler(handler)
-        try:
-            yield
-        except Exception as error:
-            # The terminal gets one line of it, the log where it came from.
-            log.removeHandler(to_terminal)
-            log.error("%s: %s", type(error).__name__, error, exc_info=True)
-            raise
-        finally:
-            for handler in handlers:
-                log.removeHandler(handler)
-                handler.close()
+        with logging_to(to_file, to_terminal):
+            try:
+                yield
+            except Exception as error:
+                # The terminal gets one line of it, the log where it came from.
+                log.removeHandler(to_terminal)
+                log.error("%s: %s", type(error).__name__, error, exc_info=True)
+                raise

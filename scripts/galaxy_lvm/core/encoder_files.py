@@ -1,10 +1,10 @@
 """Where weights of encoders lie: the released ones, a file, or those of a finished run."""
 
-import json
 import os
 from pathlib import Path
 
-from galaxy_lvm.core.errors import DataError, in_short
+from galaxy_lvm.core.cards import read_card
+from galaxy_lvm.core.errors import DataError
 
 RELEASED = "released"
 _FILE = "released.safetensors"
@@ -92,9 +92,5 @@ def _in_use(run: Path) -> set[str]:
     """Return the pretrainings that the run's tasks started from, as their cards say."""
     names = set()
     for card in sorted(run.glob("models/multitask/*.json")):
-        try:
-            started_from = json.loads(card.read_text(encoding="utf-8")).get("pretrained", "")
-        except (OSError, ValueError, AttributeError) as error:
-            raise DataError(f"{card}: no readable card ({in_short(error)})") from error
-        names.add(Path(started_from).parent.name)
+        names.add(Path(read_card(card).get("pretrained", "")).parent.name)
     return names

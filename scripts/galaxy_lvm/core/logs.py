@@ -17,6 +17,20 @@ SECONDS_BETWEEN_PROGRESS_LINES = 15.0
 
 
 @contextlib.contextmanager
+def logging_to(*handlers: logging.Handler) -> Iterator[None]:
+    """Send log records to handlers, which are closed at the end."""
+    log.setLevel(logging.INFO)
+    for handler in handlers:
+        log.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            log.removeHandler(handler)
+            handler.close()
+
+
+@contextlib.contextmanager
 def job_log(path: str | os.PathLike) -> Iterator[None]:
     """Send log records to the rule's log file and to stderr; write an uncaught error there too.
 
@@ -26,22 +40,17 @@ def job_log(path: str | os.PathLike) -> Iterator[None]:
         Log file of the rule. Its folder is created.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    log.setLevel(logging.INFO)
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     handlers = [logging.FileHandler(path, mode="w"), logging.StreamHandler(sys.stderr)]
     for handler in handlers:
         handler.setFormatter(formatter)
-        log.addHandler(handler)
     logging.captureWarnings(True)
-    try:
-        yield
-    except BaseException as error:
-        log.error("%s: %s", type(error).__name__, error, exc_info=True)
-        raise
-    finally:
-        for handler in handlers:
-            log.removeHandler(handler)
-            handler.close()
+    with logging_to(*handlers):
+        try:
+            yield
+        except BaseException as error:
+            log.error("%s: %s", type(error).__name__, error, exc_info=True)
+            raise
 
 
 def progress(

@@ -8,6 +8,7 @@ from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.multitask.training_figures import calibration_error, reliability
 from galaxy_lvm.report.metrics import bootstrap_interval
+from galaxy_lvm.training.network import cross_entropy
 
 # Few galaxies that are all right ask for infinite confidence: no temperature lies beyond these.
 TEMPERATURES = (0.2, 20.0)
@@ -26,8 +27,7 @@ def tempered(shares: np.ndarray, temperature: float) -> np.ndarray:
 
 def log_loss(labels: np.ndarray, shares: np.ndarray) -> float:
     """Return the mean of -log p of the true class; `labels` (N,) number the columns of `shares`."""
-    true = shares[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(true, _SMALLEST)).mean())
+    return cross_entropy(shares, labels, _SMALLEST)
 
 
 def fit_temperature(labels: np.ndarray, shares: np.ndarray) -> float:

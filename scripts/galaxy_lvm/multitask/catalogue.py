@@ -9,7 +9,6 @@ import pandas as pd
 
 from galaxy_lvm.core.config.catalogue import CatalogueModel
 from galaxy_lvm.core.config.extensions import Parameter
-from galaxy_lvm.core.config.tasks import MultitaskRun
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
@@ -19,13 +18,11 @@ from galaxy_lvm.features.parameters import catalogue_of_crops, limit_training
 from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.multitask.calibration import calibration_scores, fit_temperature, tempered
-from galaxy_lvm.multitask.train import load_multitask
+from galaxy_lvm.multitask.classifier import TrainedClassifier
 from galaxy_lvm.report.metrics import classification_scores
 from galaxy_lvm.report.results import long_rows
 from galaxy_lvm.survey.splits_table import Splits
 from galaxy_lvm.training.feed import CropImages
-from galaxy_lvm.training.loop import make_accelerator
-from galaxy_lvm.training.predict import class_probabilities
 
 EXPERIMENT = "catalogue"
 
@@ -50,34 +47,6 @@ class Recipe:
     max_train: int
     """Training galaxies of a regression at most."""
     seed: int
-
-
-class TrainedClassifier:
-    """A multitask model, asked for class probabilities.
-
-    Parameters
-    ----------
-    weights
-        Of the training.
-    n_orientations, zooms
-        Views of each galaxy that probabilities are averaged over.
-    """
-
-    def __init__(
-        self, weights: str | os.PathLike, n_orientations: int, zooms: Sequence[float]
-    ) -> None:
-        model, card = load_multitask(weights)
-        trained = MultitaskRun.model_validate(card["settings"])
-        accelerator = make_accelerator(trained.multitask.optim.precision)
-        self.model = model.to(accelerator.device)
-        self.class_names = tuple(card["classes"])
-        self.strategy = trained.strategy
-        self._views = trained.classification.view_side_pix, n_orientations, list(zooms)
-        self._how = {"device": accelerator.device, "autocast": accelerator.autocast}
-
-    def __call__(self, images: np.ndarray | CropImages) -> np.ndarray:
-        """Return probabilities (N, n_classes) of crops (N, H, W, 3) uint8, as the model has it."""
-        return class_probabilities(self.model, images, *self._views, **self._how)
 
 
 @dataclass

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.duplicates import copies_across, copies_by_position, shared_positions
-from galaxy_lvm.survey.position_columns import position_columns
 from galaxy_lvm.survey.splits_table import Splits
 from galaxy_lvm.survey.store import CutoutStore
 
@@ -40,13 +40,9 @@ class _Dataset:
     def __init__(self, files: PoolFiles) -> None:
         self.crops = CropStore(files.crops)
         with CutoutStore(files.cutouts) as store:
-            table = store.catalogue().iloc[self.crops.column("cutout_index")]
-        places = position_columns(list(table), files.cutouts)
-        self.sky = np.full((len(self.crops), 2), np.nan)
-        if places:
-            sky = table[[places["ra"], places["dec"]]].to_numpy(np.float64)
-            foreign = shared_positions(self.crops, *sky.T)
-            self.sky = np.where(foreign[:, None], np.nan, sky)
+            ra, dec = store.positions(self.crops.column("cutout_index"))
+        foreign = shared_positions(self.crops, ra, dec)
+        self.sky = np.where(foreign[:, None], np.nan, np.column_stack([ra, dec]))
         self.splits = None if files.splits is None else Splits(files.splits)
 
     def rows_to_learn(self) -> np.ndarray:
@@ -55,12 +51,18 @@ class _Dataset:
             return np.arange(len(self.crops))
         return self.splits.pretraining_rows()
 
+    @cached_property
     def rows_to_judge(self) -> np.ndarray:
-        """Return the rows that models are chosen or scored by."""
+        """The rows that models are chosen or scored by."""
         if self.splits is None:
             return np.empty(0, np.int64)
         judges = self.splits.table["split"].isin(JUDGES)
         return self.splits.table["index"].to_numpy(np.int64)[judges]
+
+    @cached_property
+    def judging_crops(self) -> np.ndarray:
+        """The crops of `rows_to_judge`, read once for all datasets of a pool."""
+        return self.crops.take(self.rows_to_judge)
 
 
 def gather_pool(
@@ -96,7 +98,7 @@ def gather_pool(
         part = pd.DataFrame({"dataset": name, "index": rows, "id": datasets[name].crops.ids[rows]})
         copies = pd.Series("", index=range(len(datasets[name].crops)))
         for other, judge in datasets.items():
-            if other != name and len(judge.rows_to_judge()):
+            if other != name and len(judge.rows_to_judge):
                 copies.update(_copies(datasets[name], judge, other, radius_arcsec))
         part["copy_of"] = copies[rows].to_numpy()
         n_copies = int((part["copy_of"] != "").sum())
@@ -116,8 +118,8 @@ def gather_pool(
 
 def _copies(pool: _Dataset, judge: _Dataset, name: str, radius_arcsec: float) -> pd.Series:
     """Return `name:id` of the judging galaxy by the row of its copy in the pool."""
-    rows = judge.rows_to_judge()
-    pairs = copies_across(judge.crops.take(rows), pool.crops)
+    rows = judge.rows_to_judge
+    pairs = copies_across(judge.judging_crops, pool.crops)
     if radius_arcsec > 0:
         sky = np.concatenate([judge.sky[rows], pool.sky])
         near = np.sort(copies_by_position(*sky.T, radius_arcsec), axis=1)

@@ -128,20 +128,23 @@ class Sampler:
         first = step * self.batch_size
         wanted = np.arange(first, first + self.batch_size)
         epochs, offsets = np.divmod(wanted, self.n_items)
+        items = np.empty(self.batch_size, dtype=np.int64)
+        for epoch in np.unique(epochs).tolist():
+            here = epochs == epoch
+            items[here] = self._items_at(epoch, offsets[here])
+        return items
+
+    def _items_at(self, epoch: int, places: np.ndarray) -> np.ndarray:
         if self.n_items > KEPT_ORDERS_UP_TO:
-            items = np.empty(self.batch_size, dtype=np.int64)
-            for epoch in np.unique(epochs):
-                here = epochs == epoch
-                seed = derive_seed(self.seed, "epoch", int(epoch))
-                items[here] = shuffled_positions(offsets[here], self.n_items, seed)
-            return items
-        return np.array([self._shuffled(e)[o] for e, o in zip(epochs, offsets, strict=True)])
+            seed = derive_seed(self.seed, "epoch", epoch)
+            return shuffled_positions(places, self.n_items, seed)
+        return self._shuffled(epoch)[places]
 
     def _shuffled(self, epoch: int) -> np.ndarray:
         if epoch not in self._cache:
             if len(self._cache) > 2:
                 self._cache.clear()
-            rng = np.random.default_rng([self.seed, int(epoch)])
+            rng = np.random.default_rng([self.seed, epoch])
             self._cache[epoch] = rng.permutation(self.n_items)
         return self._cache[epoch]
 

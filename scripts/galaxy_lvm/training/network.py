@@ -262,7 +262,10 @@ class NetworkTrainer:
         return {"device": self.accelerator.device, "autocast": self.accelerator.autocast}
 
 
-def cross_entropy(shares: np.ndarray, labels: np.ndarray) -> float:
-    """Return the mean cross-entropy of class probabilities (N, n_classes) with labels (N,)."""
+def cross_entropy(shares: np.ndarray, labels: np.ndarray, smallest: float = 1e-12) -> float:
+    """Return the mean cross-entropy of class probabilities (N, n_classes) with labels (N,).
+
+    Probabilities below `smallest` count as that: 0 has no logarithm.
+    """
     right = shares[np.arange(len(labels)), labels].astype(float)
-    return float(-np.log(np.maximum(right, 1e-12)).mean())
+    return float(-np.log(np.maximum(right, smallest)).mean())

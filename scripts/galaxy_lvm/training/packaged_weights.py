@@ -35,13 +35,13 @@ def load_in_order(network: nn.Module, state: dict[str, Tensor]) -> None:
     ValueError
         If number or shapes differ.
     """
-    own = [name for name in network.state_dict() if not name.endswith(_COUNTERS)]
-    given = [value for name, value in state.items() if not name.endswith(_COUNTERS)]
-    target = network.state_dict()
-    shapes = [tuple(target[name].shape) for name in own]
-    if shapes != [tuple(value.shape) for value in given]:
+    own, given = (
+        {name: value for name, value in tensors.items() if not name.endswith(_COUNTERS)}
+        for tensors in (network.state_dict(), state)
+    )
+    if [value.shape for value in own.values()] != [value.shape for value in given.values()]:
         raise ValueError(f"{len(given)} tensors do not fit the {len(own)} of the network")
-    network.load_state_dict(dict(zip(own, given, strict=True)), strict=False)
+    network.load_state_dict(dict(zip(own, given.values(), strict=True)), strict=False)
 
 
 def load_packaged(network: nn.Module, path: Path) -> None:
