@@ -12,6 +12,7 @@ from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.training.model_specs import model_specs, reference_specs
 from galaxy_lvm.core.config import part_of, resolve
 from galaxy_lvm.core.config.profile import check_profile, profiles_of
+from galaxy_lvm.core.config.user_data import missing_data, user_file
 
 try:
     if workflow.is_main_process:
@@ -24,6 +25,9 @@ try:
     REFERENCE_SPECS = {s.label: s for s in reference_specs(config["reference"]["models"])}
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
+# Snakemake names the first file that it misses; all of them are worth one look.
+if workflow.is_main_process and (missing := missing_data(config, Path.cwd())):
+    logger.warning(missing)
 
 RUN = f"results/{config['run']}"
 LOGS = f"logs/{config['run']}"
@@ -120,9 +124,8 @@ def training_seed(wildcards):
 
 def cutouts_path(name):
     """Return the cutout store of a dataset: made by a rule, or a user's file read in place."""
-    dataset = config["datasets"][name]
-    if dataset["source"] == "ssl_legacysurvey":
-        return dataset["path"]
+    if config["datasets"][name]["source"] == "ssl_legacysurvey":
+        return str(user_file(config, name))
     return f"{RUN}/data/{name}/cutouts.h5"
 
 

@@ -22,9 +22,8 @@ def dataset_folder(wildcards):
 
 
 def dataset_table(wildcards):
-    """Return the user's table of a dataset of source `folder`."""
-    dataset = config["datasets"][wildcards.dataset]
-    return str(Path(dataset_folder(wildcards) or "") / dataset["table"])
+    """Return the user's table of a dataset of source `folder` or `legacysurvey`."""
+    return str(user_file(config, wildcards.dataset))
 
 
 def folder_images(wildcards):

@@ -295,7 +295,6 @@ def test_paper_config_plans_the_papers_run(papers_data):
 )
 def test_an_overlay_on_a_profile_keeps_the_profiles_size(papers_data, arguments, run):
     """Snakemake replaces a profile's config files by those of the command line."""
-    pytest.importorskip("snakemake_executor_plugin_slurm")
     mine = papers_data / "mine.yaml"
     mine.write_text("{run: mine, seed: 5}")
     arguments = [str(mine) if argument == "mine.yaml" else argument for argument in arguments]
@@ -306,8 +305,25 @@ def test_an_overlay_on_a_profile_keeps_the_profiles_size(papers_data, arguments,
     assert f"results/{run}/data/lens_fields/fields.h5" in text and "import_fields" in text
 
 
+def test_a_fresh_clone_is_told_every_file_that_the_papers_run_lacks(papers_data):
+    """All of them, not the first that Snakemake stumbles on; none where all are there."""
+    arguments = ["--profile", "slurm", "--dry-run"]
+    _, text = snakemake(papers_data, *arguments)
+    assert "Not on disk yet" not in text and "pretrain_lvm" in text
+    shutil.rmtree(papers_data / "data")
+    code, text = snakemake(papers_data, *arguments, check=False)
+    assert code != 0
+    for path in (
+        "galaxy_zoo_2/labels.csv", "galaxy_zoo_decals/galaxies.csv",
+        "bright_galaxies/positions.csv", "ssl_legacysurvey/images.h5",
+    ):  # fmt: skip
+        assert re.search(rf"^  data/{path}: .*datasets\.\w+", text, re.MULTILINE), path
+    assert f"from {papers_data}" in text
+    _, text = snakemake(papers_data, *arguments, "--", "fig1")
+    assert "rule draw_lvm" in text, "what reads no data waits for none"
+
+
 def test_a_size_that_the_command_line_replaces_is_asked_for(papers_data):
-    pytest.importorskip("snakemake_executor_plugin_slurm")
     mine = papers_data / "mine.yaml"
     mine.write_text("{run: mine}")
     arguments = ["--profile", "slurm", "--configfile", str(mine), "--config", "seed=3", "-n"]

@@ -62,6 +62,13 @@ def test_conda_environments_have_the_same_pins(name):
     assert environment["dependencies"][-1]["pip"] == pins()
 
 
+@pytest.mark.parametrize("name", ["gpu.txt", "dev.txt"])
+def test_every_environment_can_run_the_slurm_profile(name):
+    """Without its executor, `--profile slurm` is refused as an invalid choice."""
+    assert "snakemake-executor-plugin-slurm" in pinned_names()
+    assert "-r cpu.txt" in (ROOT / "envs" / name).read_text().splitlines()
+
+
 def test_every_import_is_pinned():
     """The tests' own tools bring packages that a user's environment lacks."""
     distributions = metadata.packages_distributions()
