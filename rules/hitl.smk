@@ -7,7 +7,7 @@ Steps: simulate_hitl, simulate_discovery, train_resnet18; one rule for every fig
 
 from galaxy_lvm.core.config import part_of
 from galaxy_lvm.core.config.fewshot import NetworkSections
-from galaxy_lvm.core.config.hitl import Sizes
+from galaxy_lvm.core.config.hitl import ImageSets, Module, Searches, Sizes, TrainingSets
 
 
 rule simulate_hitl:
@@ -30,7 +30,7 @@ rule simulate_hitl:
         mem_mb=2000,
         runtime=240,
     params:
-        settings=config["hitl"],
+        settings=part_of(TrainingSets, config["hitl"]),
         state_root=f"{STATE}/simulate_hitl",
         seed=config["seed"],
         recipe_version=1,
@@ -58,7 +58,7 @@ rule train_resnet18:
         runtime=config["resources"]["fewshot_runtime_min"],
         gpu=min(1, config["gpus"]),
     params:
-        settings={name: config["hitl"][name] for name in ("targets", "comparison")},
+        settings=part_of(ImageSets, config["hitl"]),
         sections=part_of(NetworkSections, config),
         state_root=f"{STATE}/train_resnet18",
         seed=config["seed"],
@@ -94,7 +94,7 @@ rule simulate_discovery:
         mem_mb=2000,
         runtime=480,
     params:
-        settings=config["hitl"],
+        settings=part_of(Searches, config["hitl"]),
         state_root=f"{STATE}/simulate_discovery",
         seed=config["seed"],
         recipe_version=1,
@@ -154,7 +154,7 @@ rule draw_hitl_module:
         runtime=20,
     params:
         lvm=LVM_SHAPE,
-        settings={key: config["hitl"][key] for key in ("alpha", "lower", "n_recommended", "ranker")},
+        settings=part_of(Module, config["hitl"]),
         code=code_of("draw_hitl_module"),
     script:
         "../scripts/draw_hitl_module.py"

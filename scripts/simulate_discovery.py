@@ -4,7 +4,7 @@ import shutil
 
 import pandas as pd
 from galaxy_lvm.core.config import section
-from galaxy_lvm.core.config.hitl import Hitl
+from galaxy_lvm.core.config.hitl import Searches
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import job_log, progress
 from galaxy_lvm.core.seeds import derive_seed
@@ -27,7 +27,7 @@ def main(
     targets: str,
     state_root: str,
     recipe_version: int,
-    settings: Hitl,
+    settings: Searches,
     seed: int,
     threads: int = 1,
 ) -> None:
@@ -44,7 +44,7 @@ def main(
     state_root, recipe_version
         Folder for finished searches; the version of the rule that it belongs to.
     settings
-        The config's section `hitl`.
+        Of the config's section `hitl`.
     seed, threads
         The run's seed; CPU threads.
     """
@@ -62,8 +62,8 @@ def main(
         for name in searched:
             search = open_search(features, galaxies, name, settings, derive_seed(seed, "rare"))
             runs = list(search_runs(settings.discovery, search.votes is not None))
-            for rule, annotator, number in progress(runs, desc=name, unit="searches"):
-                rows += search_rows(search, rule, annotator, number, settings, state, seed)
+            for run in progress(runs, desc=name, unit="searches"):
+                rows += search_rows(search, run, settings, state, seed)
             shown.append(shown_galaxies(search, settings, seed))
     write_results(metrics, rows)
     save_table(recommended, pd.concat(shown))
@@ -71,9 +71,10 @@ def main(
 
 
 def search_rows(
-    search: Search, rule: str, annotator: str, number: int, settings: Hitl, state: str, seed: int
+    search: Search, run: tuple[str, str, int], settings: Searches, state: str, seed: int
 ) -> list[dict]:
-    """Return the rows of one search: a condition for every round."""
+    """Return the rows of one search (rule, annotator, number): a condition for every round."""
+    rule, annotator, number = run
     discovery, its_seed = settings.discovery, derive_seed(seed, "discovery", number)
 
     def make() -> list[dict[str, float]]:
@@ -84,21 +85,20 @@ def search_rows(
             search.whitening,
         )  # fmt: skip
 
-    rounds = kept_result(state, [search.name, rule, annotator, number], make)
-    rows = []
+    rows, rounds = [], kept_result(state, [search.name, *run], make)
     for count, values in enumerate(rounds):
         condition = f"annotator={annotator} round={count}"
         rows += long_rows("discovery", search.name, rule, condition, number, values)
     return rows
 
 
-def shown_galaxies(search: Search, settings: Hitl, seed: int) -> pd.DataFrame:
+def shown_galaxies(search: Search, settings: Searches, seed: int) -> pd.DataFrame:
     """Return figure 7's galaxies of one target: the first search of the alpha rule."""
     n_rounds = settings.targets[search.name].n_rounds_shown
+    discovery, its_seed = settings.discovery, derive_seed(seed, "discovery", 0)
     table = recommend(
-        search.pool, search.truth, settings_from(settings), settings.discovery.n_prompts,
-        n_rounds, settings.n_recommended, settings.discovery.n_shown,
-        derive_seed(seed, "discovery", 0), search.whitening,
+        search.pool, search.truth, settings_from(settings), discovery.n_prompts, n_rounds,
+        settings.n_recommended, discovery.n_shown, its_seed, search.whitening,
     )  # fmt: skip
     return table.assign(target=search.name, n_rounds=n_rounds)
 
@@ -114,7 +114,7 @@ if __name__ == "__main__":
             targets=snakemake.output.targets,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
             recipe_version=snakemake.params.recipe_version,  # noqa: F821
-            settings=section(Hitl, snakemake.params.settings, "hitl"),  # noqa: F821
+            settings=section(Searches, snakemake.params.settings, "hitl"),  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821
         )

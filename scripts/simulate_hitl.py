@@ -4,7 +4,7 @@ import logging
 import shutil
 
 from galaxy_lvm.core.config import section
-from galaxy_lvm.core.config.hitl import Comparison, Hitl
+from galaxy_lvm.core.config.hitl import OnFeatures, TrainingSets
 from galaxy_lvm.core.logs import job_log, progress
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import state_folder
@@ -24,7 +24,7 @@ def main(
     metrics: str,
     state_root: str,
     recipe_version: int,
-    settings: Hitl,
+    settings: TrainingSets,
     seed: int,
     threads: int = 1,
 ) -> None:
@@ -41,7 +41,7 @@ def main(
     state_root, recipe_version
         Folder for finished repetitions; the version of the rule that it belongs to.
     settings
-        The config's section `hitl`.
+        Of the config's section `hitl`.
     seed, threads
         The run's seed; CPU threads.
     """
@@ -59,7 +59,7 @@ def main(
 
 
 def comparison_rows(
-    task: Task, session: SessionSettings, comparison: Comparison, state: str, seed: int
+    task: Task, session: SessionSettings, comparison: OnFeatures, state: str, seed: int
 ) -> list[dict]:
     """Return the rows of experiment `hitl`."""
     rows, target = [], comparison.target
@@ -81,7 +81,7 @@ def comparison_rows(
 
 
 def sweep_rows(
-    task: Task, session: SessionSettings, settings: Hitl, state: str, seed: int
+    task: Task, session: SessionSettings, settings: TrainingSets, state: str, seed: int
 ) -> list[dict]:
     """Return the rows of experiment `alpha`: one model for each reading of lower scores."""
     rows, comparison, sweep = [], settings.comparison, settings.sweep
@@ -114,7 +114,7 @@ if __name__ == "__main__":
             metrics=snakemake.output.metrics,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
             recipe_version=snakemake.params.recipe_version,  # noqa: F821
-            settings=section(Hitl, snakemake.params.settings, "hitl"),  # noqa: F821
+            settings=section(TrainingSets, snakemake.params.settings, "hitl"),  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821
         )

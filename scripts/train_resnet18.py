@@ -3,6 +3,7 @@
 import torch
 from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.fewshot import NetworkSections
+from galaxy_lvm.core.config.hitl import ImageSets
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.hitl.resnet18 import train_resnet18
 from galaxy_lvm.training.job import NetworkFiles
@@ -15,7 +16,7 @@ def main(
     metrics: str,
     state_root: str,
     recipe_version: int,
-    settings: dict,
+    settings: ImageSets,
     sections: NetworkSections,
     seed: int,
     threads: int = 1,
@@ -31,7 +32,7 @@ def main(
     state_root, recipe_version
         Folder for checkpoints and finished trainings; the version of the rule that it belongs to.
     settings
-        Of the config's section `hitl`: targets and comparison.
+        Of the config's section `hitl`.
     sections
         The protocol of networks.
     seed, threads
@@ -51,7 +52,7 @@ if __name__ == "__main__":
             metrics=snakemake.output.metrics,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
             recipe_version=snakemake.params.recipe_version,  # noqa: F821
-            settings=snakemake.params.settings,  # noqa: F821
+            settings=section(ImageSets, snakemake.params.settings, "hitl"),  # noqa: F821
             sections=section(NetworkSections, snakemake.params.sections),  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821

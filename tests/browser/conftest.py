@@ -12,14 +12,24 @@ from pathlib import Path
 import pytest
 from made_run import make_run
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+    NoSuchElementException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 ROOT = Path(__file__).parents[2]
 # Two slow cores that others use as well.
-PATIENCE_S = 90
+PATIENCE_S = 180
+# The page makes tiles anew at any moment: what was found may be gone, covered or not there yet.
+NOT_YET = (
+    StaleElementReferenceException, ElementNotInteractableException,
+    ElementClickInterceptedException, NoSuchElementException,
+)  # fmt: skip
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
@@ -102,11 +112,11 @@ class Page:
         self.one("#token").send_keys(self.server.token)
         self.one("#name").clear()
         self.one("#name").send_keys(name)
-        self.one("form button").click()
+        self.push("form button")
         self.until(lambda: self.state("typeof state === 'object' && 'n_pool' in state"))
         if self.state("state.n_positive") == 0:
             self.go("begin")
-            self.one("#by-class button").click()
+            self.push("#by-class button")
             self.until(lambda: "labelled positive" in self.one("#told").text)
             self.go("round")
         self.until(lambda: len(self.tiles()) == n_tiles)
@@ -122,22 +132,18 @@ class Page:
         return self.driver.find_elements(By.CSS_SELECTOR, f"#grid-{grid} .tile")
 
     def click(self, name, grid="round"):
-        """Click on a galaxy's tile, on the one made anew where it was replaced just now."""
+        """Click on a galaxy's tile."""
+        self.push(f'#grid-{grid} .tile[data-id="{name}"] .face')
 
-        def clicked():
-            try:
-                self.tiles(grid)[self.ids(grid).index(name)].click()
-            except StaleElementReferenceException:
-                return False
-            return True
-
-        self.until(clicked)
+    def push(self, css):
+        """Click on what the page shows, on the one made anew where it was replaced just now."""
+        self.until(lambda: self.one(css).click() or True)
 
     def text(self, name, grid="round"):
         """Return what stands on a galaxy's tile, in one call."""
-        script = "return [...document.querySelectorAll(arguments[0])][arguments[1]].textContent"
-        place = self.ids(grid).index(name)
-        return self.driver.execute_script(script, f"#grid-{grid} .tile", place)
+        return self.state(
+            f"""document.querySelector('#grid-{grid} [data-id="{name}"]').textContent"""
+        )
 
     def values(self, grid="round"):
         return self._of_tiles(grid, "value")
@@ -157,7 +163,7 @@ class Page:
         return self.state(f"grids.{grid}.map((tile) => tile.galaxy.id)")
 
     def go(self, part):
-        self.one(f'nav button[data-part="{part}"]').click()
+        self.push(f'nav button[data-part="{part}"]')
         self.until(lambda: self.one(f"#part-{part}").is_displayed())
 
     def press(self, *keys):
@@ -165,7 +171,8 @@ class Page:
             ActionChains(self.driver, duration=20).send_keys(key).perform()
 
     def until(self, condition):
-        return WebDriverWait(self.driver, PATIENCE_S, 0.05).until(lambda _: condition())
+        waiting = WebDriverWait(self.driver, PATIENCE_S, 0.05, ignored_exceptions=NOT_YET)
+        return waiting.until(lambda _: condition())
 
     def until_kept(self):
         """Wait until the page says that all labels of the round are on disk."""

@@ -54,13 +54,13 @@ def test_a_round_by_mouse_and_an_undo(server, page):
         page.click(name)
     page.until_kept()
     assert page.values() == ["positive"] * 4
-    page.one("#undo").click()
+    page.push("#undo")
     page.until(lambda: page.values() == ["positive"] * 3 + [""])
     labels, back = stored(server, "mouse")
     assert [name for name, _ in labels if name in ids] == ids and back == ids[3:]
-    page.one("#next").click()
+    page.push("#next")
     page.until(lambda: "1 of this round have no label" in page.one("#alarm").text)
-    page.one("#rest").click()
+    page.push("#rest")
     page.until(lambda: page.state("state.round") == 2)
     assert dict(stored(server, "mouse")[0])[ids[3]] == "negative"
 
@@ -132,7 +132,7 @@ def test_two_browsers_at_once_get_different_galaxies_and_settle_a_dispute(server
     one.go("gallery")
     one.one("#filter-value").send_keys("disputed")
     one.until(lambda: one.ids("gallery") == [name])
-    one.driver.find_element("xpath", "//div[@class='settle']/button[text()='negative']").click()
+    one.push(f'#grid-gallery [data-id="{name}"] .settle [data-value="negative"]')
     one.until(lambda: one.ids("gallery") == [])
     assert stored(server, "settled by one")[0] == [(name, "negative")]
     two.go("round")
@@ -182,7 +182,7 @@ def test_what_is_exported_is_read_by_the_folder_source(server, page, tmp_path):
     page.press("1", "2", "2", "3", "4")
     page.until_kept()
     page.go("export")
-    page.one("#training").click()
+    page.push("#training")
     page.until(lambda: "go on with" in page.one("#trained").text)
     folder = Path(page.one("#trained p").text.split(" images in ")[1].split(" (")[0])
     assert page.one("#trained pre").text.endswith(f"data_dir={folder}")

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from galaxy_lvm.core.config.hitl import Targets
 from galaxy_lvm.core.config.schemes import Condition
 from galaxy_lvm.core.tables import load_table, save_table
 from galaxy_lvm.features.neighbour_figures import draw_map, draw_similar, thumbnail_rows
@@ -135,11 +136,10 @@ def test_sheets_and_lists_show_labels_ids_and_notes():
 def test_targets_of_any_name_are_searched_shown_and_read_again(tmp_path):
     """Labels 0, 1, 2 ended in a TypeError, `nan` and `None` vanished from figures."""
     galaxies = pd.DataFrame({"id": range(6 * N), "label": LABELS * 6, "split": "train"})
-    section = {"targets": None, "comparison": {"target": None}}
-    resolved = resolve_targets(section, galaxies)
-    assert set(resolved["targets"]) == set(LABELS)
+    resolved = resolve_targets(Targets(targets=None), galaxies)
+    assert set(resolved.targets) == set(LABELS)
     assert all(truth_of(galaxies, resolved, name).sum() == 6 for name in LABELS)
-    table = targets_table(galaxies, resolved["targets"], 2, 0)
+    table = targets_table(galaxies, resolved.targets, 2, 0)
     assert table["searched"].all() and table["target"].tolist() == sorted(LABELS)
     rows = [
         row

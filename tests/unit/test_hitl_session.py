@@ -280,15 +280,13 @@ def test_targets_and_rarity():
             rows
         )
     assert len(rare_rows(truth, None, 0)) == 1000
-    made = resolve_targets({"targets": None, "comparison": {"target": None}}, table)
-    assert list(made["targets"]) == ["a", "b"] and made["comparison"]["target"] == "a"
     typed = Hitl(targets=None, comparison=Comparison(target=None))
     resolved = resolve_targets(typed, table)
     assert list(resolved.targets) == ["a", "b"] and resolved.comparison.target == "a"
-    for settings, name in ((typed, "b"), (made, "a")):
-        of_labels = truth_of(table, resolve_targets(settings, table), name)
+    for name in ("a", "b"):
+        of_labels = truth_of(table, resolved, name)
         assert of_labels.tolist() == (table["label"] == name).tolist()
     with pytest.raises(DataError, match="needs labels"):
         resolve_targets(typed, table.assign(label=""))
     with pytest.raises(ConfigError, match="'c' is none of"):
-        resolve_targets({"targets": None, "comparison": {"target": "c"}}, table)
+        resolve_targets(Hitl(targets=None, comparison=Comparison(target="c")), table)

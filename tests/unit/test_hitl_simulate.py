@@ -1,12 +1,9 @@
 """Simulated annotators and experiments, and the tables and figures made of them."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
-from galaxy_lvm.core.config import load_config
-from galaxy_lvm.core.config.hitl import Comparison, Discovery, Hitl, Target
+from galaxy_lvm.core.config.hitl import Comparison, Discovery, Hitl, Module, Target
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.features.store import write_features
 from galaxy_lvm.hitl.annotators import noisy, perfect, voting
@@ -39,7 +36,6 @@ from galaxy_lvm.hitl.tables import (
 from galaxy_lvm.report.results import long_rows
 from galaxy_lvm.report.verdicts import FAILS, HOLDS, NOT_EVALUATED
 
-DEMO = Path(__file__).parents[2] / "config" / "demo.yaml"
 SETTINGS = SessionSettings(ranker=RankerSettings(hidden_dim=32, steps=10, n_components=6))
 SIZES = Sizes(few_per_class=3, more_per_class=6, small_per_class=10, n_recommended=4, n_big=60)
 IDS = [f"g{i}" for i in range(400)]
@@ -322,9 +318,8 @@ def test_figure7_frames_what_is_right(task):
 
 
 def test_figure8_tells_what_was_built():
-    settings = load_config(DEMO)["hitl"]
     parts = ModuleParts.of(6, RankerSettings(hidden_dim=50))
-    canvas = module_canvas(parts, {**settings, "alpha": 0.3})
+    canvas = module_canvas(parts, Module(alpha=0.3))
     text = " ".join(t.get_text() for _, texts in canvas.framed for t in texts)
     n_weights = 6 * 50 + 50 + 50 + 1
     assert f"6 → 6 → 50 → 1 {n_weights} weights" in text and "α = 0.3" in text

@@ -1,12 +1,11 @@
 """Figure 8: the human in the loop, drawn from the config and the built ranker."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from galaxy_lvm.core.config.hitl import Module
 from galaxy_lvm.hitl.ranker import Ranker, RankerSettings, Whitening
 from galaxy_lvm.hitl.selection import MIX, RULES
 from galaxy_lvm.hitl.store import LABEL_COLUMNS, VALUES
@@ -42,7 +41,7 @@ class ModuleParts:
         return cls(feature_dim, n_components, settings.hidden_dim, n_weights)
 
 
-def draw_module(parts: ModuleParts, settings: Mapping[str, Any]) -> Figure:
+def draw_module(parts: ModuleParts, settings: Module) -> Figure:
     """Return figure 8.
 
     Parameters
@@ -50,12 +49,12 @@ def draw_module(parts: ModuleParts, settings: Mapping[str, Any]) -> Figure:
     parts
         Sizes.
     settings
-        Of the config's section `hitl`: alpha, lower and n_recommended.
+        Of the config's section `hitl`.
     """
     return module_canvas(parts, settings).figure
 
 
-def module_canvas(parts: ModuleParts, settings: Mapping[str, Any]) -> Canvas:
+def module_canvas(parts: ModuleParts, settings: Module) -> Canvas:
     """Draw figure 8; see `draw_module`."""
     canvas = Canvas(PAGE_WIDTH_INCH, _HEIGHT)
     ranker, scores = _backend(canvas, parts)
@@ -94,12 +93,12 @@ def _backend(canvas: Canvas, parts: ModuleParts) -> tuple[Box, Box]:
     return ranker, scores
 
 
-def _frontend(canvas: Canvas, scores: Box, settings: Mapping[str, Any]) -> Box:
+def _frontend(canvas: Canvas, scores: Box, settings: Module) -> Box:
     """Draw the way from the scores to the labels; return the box of the store."""
     selection = canvas.box(
         Box(5.1, _BOTTOM, 1.85, _BOX_HEIGHT), "Selection",
-        [f"P/N ≤ α = {settings['alpha']:g}: highest scores", f"P/N > α: {_lower(settings)}",
-         f"{settings['n_recommended']} galaxies a round", f"or {_other_rules()}"], _BACK,
+        [f"P/N ≤ α = {settings.alpha:g}: highest scores", f"P/N > α: {_lower(settings)}",
+         f"{settings.n_recommended} galaxies a round", f"or {_other_rules()}"], _BACK,
     )  # fmt: skip
     people = canvas.box(
         Box(2.75, _BOTTOM, 1.75, _BOX_HEIGHT), "People",
@@ -126,8 +125,8 @@ def _feedback(canvas: Canvas, store: Box, ranker: Box) -> None:
     canvas.text((store.top[0] + x) / 2, middle + 0.09, "labels of all annotators", color=FAINT)
 
 
-def _lower(settings: Mapping[str, Any]) -> str:
-    return {"below_boundary": "just below 0.5", "lowest": "lowest scores"}[settings["lower"]]
+def _lower(settings: Module) -> str:
+    return {"below_boundary": "just below 0.5", "lowest": "lowest scores"}[settings.lower]
 
 
 def _other_rules() -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.core.config.hitl import Discovery, Hitl
+from galaxy_lvm.core.config.hitl import Discovery, Searches
 from galaxy_lvm.core.config.hitl import Target as TargetSettings
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.hitl.annotators import Annotator, noisy, perfect, voting
@@ -90,7 +90,7 @@ def open_search(
     features: str | os.PathLike,
     galaxies: pd.DataFrame,
     name: str,
-    settings: Hitl,
+    settings: Searches,
     seed: int,
 ) -> Search:
     """Return the pool of a target, as rare as the config's section `hitl` asks for."""

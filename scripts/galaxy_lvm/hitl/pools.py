@@ -4,12 +4,12 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.core.config.hitl import Hitl
+from galaxy_lvm.core.config.hitl import Compared, Targets
 from galaxy_lvm.core.config.hitl import Target as TargetSettings
 from galaxy_lvm.core.config.schemes import Condition
 from galaxy_lvm.core.errors import ConfigError, DataError
@@ -20,6 +20,8 @@ from galaxy_lvm.hitl.ranker import Features
 from galaxy_lvm.survey.classes import class_order, holds
 from galaxy_lvm.survey.splits_table import COLUMNS, Splits
 from galaxy_lvm.survey.store import CutoutStore
+
+AnyTargets = TypeVar("AnyTargets", bound=Targets)
 
 
 @dataclass(frozen=True)
@@ -154,17 +156,14 @@ class Target:
         return np.logical_and.reduce([holds(c, catalogue) for c in self.where])
 
 
-def resolve_targets(
-    settings: Hitl | Mapping[str, Any], galaxies: pd.DataFrame
-) -> Hitl | dict[str, Any]:
-    """Return the config's section `hitl` with targets and the comparison's target named.
+def resolve_targets(settings: AnyTargets, galaxies: pd.DataFrame) -> AnyTargets:
+    """Return what a rule reads of the config's section `hitl`, with targets named.
 
     Parameters
     ----------
     settings
-        `targets` None stands for every class of the labels, `comparison.target` None for the first
-        target. A mapping is what a rule hands on that reads `targets` and `comparison` alone; it
-        comes back as one.
+        `targets` None stands for every class of the labels, and `comparison.target` None, where
+        there is a comparison, for the first target.
     galaxies
         With `label`.
 
@@ -175,18 +174,12 @@ def resolve_targets(
     DataError
         If targets shall follow from labels and there are none.
     """
-    if isinstance(settings, Hitl):
-        targets = settings.targets or _classes_as_targets(galaxies)
+    targets = settings.targets or _classes_as_targets(galaxies)
+    found: dict[str, Any] = {"targets": targets}
+    if isinstance(settings, Compared):
         chosen = _chosen(targets, settings.comparison.target)
-        comparison = settings.comparison.model_copy(update={"target": chosen})
-        return settings.model_copy(update={"targets": targets, "comparison": comparison})
-    targets = settings["targets"]
-    if targets is None:
-        made = _classes_as_targets(galaxies)
-        targets = {name: target.model_dump(mode="json") for name, target in made.items()}
-    chosen = _chosen(targets, settings["comparison"]["target"])
-    comparison = {**settings["comparison"], "target": chosen}
-    return {**settings, "targets": targets, "comparison": comparison}
+        found["comparison"] = settings.comparison.model_copy(update={"target": chosen})
+    return settings.model_copy(update=found)
 
 
 def _classes_as_targets(galaxies: pd.DataFrame) -> dict[str, TargetSettings]:
@@ -233,11 +226,9 @@ def read_galaxies(splits: str | os.PathLike, cutouts: str | os.PathLike) -> pd.D
     return pd.concat([table, catalogue.drop(columns=list(COLUMNS), errors="ignore")], axis=1)
 
 
-def truth_of(galaxies: pd.DataFrame, settings: Hitl | Mapping[str, Any], name: str) -> np.ndarray:
+def truth_of(galaxies: pd.DataFrame, settings: Targets, name: str) -> np.ndarray:
     """Return which galaxies are a target (N,), by the config's section `hitl`, resolved."""
-    targets = settings.targets if isinstance(settings, Hitl) else settings["targets"]
-    where = TargetSettings.model_validate(targets[name]).where
-    return Target.of(name, where).truth(galaxies)
+    return Target.of(name, settings.targets[name].where).truth(galaxies)
 
 
 def rare_rows(truth: np.ndarray, positive_fraction: float | None, seed: int) -> np.ndarray:

@@ -1,19 +1,18 @@
 """ResNet18 trained on images, from scratch, with figure 10's two larger training sets."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from galaxy_lvm.core.config.fewshot import NetworkSections
+from galaxy_lvm.core.config.hitl import ImageSets, OnImages
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.hitl.measures import comparison_metrics
 from galaxy_lvm.hitl.pools import read_galaxies, resolve_targets, truth_of
-from galaxy_lvm.hitl.settings import sizes_from
 from galaxy_lvm.hitl.simulate import POOL_SPLITS, kept_result, training_sets
 from galaxy_lvm.report.results import long_rows, write_results
 from galaxy_lvm.survey.splits_table import Galaxies
@@ -29,7 +28,7 @@ SPEC = model_specs([{"model": MODEL}])[0]
 def train_resnet18(
     files: NetworkFiles,
     cutouts_path: str,
-    settings: Mapping[str, Any],
+    settings: ImageSets,
     sections: NetworkSections,
     seed: int,
     metrics_path: str,
@@ -56,11 +55,13 @@ def train_resnet18(
     """
     table = read_galaxies(files.splits, cutouts_path)
     settings = resolve_targets(settings, table)
-    galaxies, target = labelled(table, settings), settings["comparison"]["target"]
+    galaxies, target = labelled(table, settings), settings.comparison.target
     trainer = NetworkTrainer(SPEC, files.crops, None, protocol_of(sections), galaxies["test"], 2)
-    state = files.state([settings, sections.model_dump(), seed], [cutouts_path])
+    state = files.state(
+        [settings.model_dump(mode="json"), sections.model_dump(), seed], [cutouts_path]
+    )
     rows = []
-    for number, condition, chosen in repetitions(galaxies["train"], settings["comparison"], seed):
+    for number, condition, chosen in repetitions(galaxies["train"], settings.comparison, seed):
         train, folder = galaxies["train"].take(chosen), state / f"{number}_{condition}"
         its_seed = derive_seed(seed, "hitl", number)
 
@@ -76,17 +77,16 @@ def train_resnet18(
 
 
 def repetitions(
-    train: Galaxies, comparison: Mapping[str, Any], seed: int
+    train: Galaxies, comparison: OnImages, seed: int
 ) -> Iterator[tuple[int, str, np.ndarray]]:
     """Yield number, condition and training set of every training; tell which are left out."""
-    sizes = sizes_from(comparison)
     n_seeds = {
-        sizes.n_big: comparison["n_resnet18_big_seeds"],
-        2 * sizes.small_per_class: comparison["n_resnet18_seeds"],
+        comparison.n_big: comparison.n_resnet18_big_seeds,
+        2 * comparison.small_per_class: comparison.n_resnet18_seeds,
     }
     for number in range(max(n_seeds.values())):
         its_seed = derive_seed(seed, "hitl", number)
-        sets, skipped = training_sets(train.labels == 1, sizes, its_seed)
+        sets, skipped = training_sets(train.labels == 1, comparison, its_seed)
         for n_labels in [count for count, seeds in n_seeds.items() if number < seeds]:
             condition = f"train={n_labels}"
             if condition in skipped:
@@ -95,9 +95,9 @@ def repetitions(
                 yield number, condition, sets[condition]
 
 
-def labelled(galaxies: pd.DataFrame, settings: dict) -> dict[str, Galaxies]:
+def labelled(galaxies: pd.DataFrame, settings: ImageSets) -> dict[str, Galaxies]:
     """Return training, validation and test galaxies with label 1 for the target, 0 for the rest."""
-    truth = truth_of(galaxies, settings, settings["comparison"]["target"])
+    truth = truth_of(galaxies, settings, settings.comparison.target)
     index = galaxies["index"].to_numpy(np.int64)
     parts = {"train": POOL_SPLITS, "val": ("val",), "test": ("test",)}
     chosen = {part: galaxies["split"].isin(names).to_numpy() for part, names in parts.items()}

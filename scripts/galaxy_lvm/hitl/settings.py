@@ -5,8 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from galaxy_lvm.core.config.handed import part_of, section
-from galaxy_lvm.core.config.hitl import Loop, Sizes
+from galaxy_lvm.core.config.hitl import Loop
 from galaxy_lvm.core.config.mistakes import mistakes
 from galaxy_lvm.core.errors import ConfigError
 
@@ -56,8 +55,3 @@ def settings_of_store(kept: Mapping[str, Any], path: str) -> SessionSettings:
 def settings_from(loop: Loop) -> SessionSettings:
     """Return the settings of a session that the config's section `hitl` describes."""
     return SessionSettings(**{key: getattr(loop, key) for key in Loop.model_fields})
-
-
-def sizes_from(given: Mapping[str, Any]) -> Sizes:
-    """Return the training sets that the config's section `hitl.comparison` describes."""
-    return section(Sizes, part_of(Sizes, given), "hitl.comparison")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.core.config.hitl import Hitl, Sizes
+from galaxy_lvm.core.config.hitl import Sizes, TrainingSets
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import atomic_path, config_hash
@@ -49,7 +49,7 @@ class Task:
     whitening: Whitening
 
 
-def open_task(features: str | os.PathLike, galaxies: pd.DataFrame, settings: Hitl) -> Task:
+def open_task(features: str | os.PathLike, galaxies: pd.DataFrame, settings: TrainingSets) -> Task:
     """Return the galaxies to label from and those to score on, for the comparison's target.
 
     Parameters
@@ -59,7 +59,7 @@ def open_task(features: str | os.PathLike, galaxies: pd.DataFrame, settings: Hit
     galaxies
         Of `read_galaxies`.
     settings
-        The config's section `hitl`, resolved.
+        Of the config's section `hitl`, resolved.
     """
     truth = truth_of(galaxies, settings, settings.comparison.target)
     inside = galaxies["split"].isin(POOL_SPLITS).to_numpy()

@@ -42,10 +42,15 @@ class Sizes(Section):
         return f"initial={2 * self.few_per_class} rounds=1 recommended={self.n_recommended}"
 
 
-class Comparison(Sizes):
-    """Figure 10."""
+class ComparedTarget(Sizes):
+    """Figure 10's training sets and what they are labelled for."""
 
     target: str | None = Field("face_on_spiral", description="key of targets; null takes the first")
+
+
+class OnFeatures(ComparedTarget):
+    """Figure 10 on the LVM's features."""
+
     rules: Annotated[
         tuple[Literal["top_score", "uncertainty", "random", "k_centre", "mix"], ...], UNIQUE
     ] = Field(
@@ -53,12 +58,21 @@ class Comparison(Sizes):
         description="further selection rules for the one step",
     )
     n_seeds: int = Field(20, ge=1, description="repetitions of what works on features")
+
+
+class OnImages(ComparedTarget):
+    """Figure 10 with ResNet18."""
+
     n_resnet18_seeds: int = Field(
         10, ge=1, description="repetitions of ResNet18 on images with the small training set"
     )
     n_resnet18_big_seeds: int = Field(
         3, ge=1, description="the same with the big one, whose training takes longer"
     )
+
+
+class Comparison(OnFeatures, OnImages):
+    """Figure 10."""
 
 
 class Sweep(Section):
@@ -134,8 +148,32 @@ def _own_targets() -> dict[str, Target]:
     }
 
 
-class Loop(Section):
-    """What a session of the loop is run with."""
+class Targets(Section):
+    """What is looked for."""
+
+    targets: Annotated[dict[Name, Target], Field(min_length=1)] | None = Field(
+        default_factory=_own_targets,
+        description=(
+            "what is looked for, by columns of the catalogue; a target that the pool lacks is "
+            "listed and left out; null looks for every class of the labels"
+        ),
+    )
+
+
+class Compared(Targets):
+    """What figure 10 looks for."""
+
+    comparison: ComparedTarget = part(ComparedTarget)
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Yield a comparison of what is not looked for."""
+        target = self.comparison.target
+        if self.targets is not None and target not in (None, *self.targets):
+            yield "comparison.target", f"{target!r} is none of {sorted(self.targets)}"
+
+
+class Selection(Section):
+    """How galaxies are ranked and chosen."""
 
     alpha: float = Field(
         0.5, ge=0, le=1, description="threshold on positives over negatives of the latest round"
@@ -147,6 +185,12 @@ class Loop(Section):
             "all"
         ),
     )
+    ranker: RankerSettings = part(RankerSettings)
+
+
+class Loop(Selection):
+    """What a session of the loop is run with."""
+
     assumed_negatives: int = Field(
         100, ge=1, description="galaxies of the pool that stand in for negatives"
     )
@@ -158,10 +202,34 @@ class Loop(Section):
             " negative is labelled"
         ),
     )
-    ranker: RankerSettings = part(RankerSettings)
 
 
-class Hitl(Loop):
+class Module(Selection):
+    """What figure 8 names."""
+
+    n_recommended: int = Field(10, ge=1, description="galaxies asked about in a round")
+
+
+class ImageSets(Compared):
+    """Figure 10 with ResNet18."""
+
+    comparison: OnImages = part(OnImages)
+
+
+class TrainingSets(Loop, Module, Compared):
+    """Figure 10 on features, and the sweep over alpha."""
+
+    comparison: OnFeatures = part(OnFeatures)
+    sweep: Sweep = part(Sweep)
+
+
+class Searches(Loop, Module, Targets):
+    """Figure 7 and the searches in a pool."""
+
+    discovery: Discovery = part(Discovery)
+
+
+class Hitl(TrainingSets, Searches):
     """The human in the loop (paper V, figures 7, 8 and 10)."""
 
     comparison_dataset: str | None = Field(
@@ -174,20 +242,4 @@ class Hitl(Loop):
     discovery_dataset: str | None = Field(
         None, description="pool of figure 7 and of the searches; null takes the tasks' dataset"
     )
-    n_recommended: int = Field(10, ge=1, description="galaxies asked about in a round")
-    targets: Annotated[dict[Name, Target], Field(min_length=1)] | None = Field(
-        default_factory=_own_targets,
-        description=(
-            "what is looked for, by columns of the catalogue; a target that the pool lacks is "
-            "listed and left out; null looks for every class of the labels"
-        ),
-    )
     comparison: Comparison = part(Comparison)
-    sweep: Sweep = part(Sweep)
-    discovery: Discovery = part(Discovery)
-
-    def contradictions(self) -> Iterator[Contradiction]:
-        """Yield a comparison of what is not looked for."""
-        target = self.comparison.target
-        if self.targets is not None and target not in (None, *self.targets):
-            yield "comparison.target", f"{target!r} is none of {sorted(self.targets)}"

@@ -154,6 +154,7 @@ function makeTile(galaxy, number, grid) {
   const look = element("button", { type: "button", className: "look", textContent: "⤢", tabIndex: -1 });
   look.setAttribute("aria-label", `Big view of galaxy ${galaxy.id}`);
   const box = element("div", { className: "tile" }, face, look);
+  box.dataset.id = galaxy.id;
   if (number <= 9) box.append(element("span", { className: "number", textContent: number, ariaHidden: "true" }));
   const tile = { galaxy, number, grid, box, face, sign };
   image.addEventListener("error", () => image.replaceWith(
@@ -172,6 +173,7 @@ function addOthers(tile) {
   const row = element("div", { className: "settle" }, "Settle:");
   for (const value of VALUES) {
     const button = element("button", { type: "button", textContent: value });
+    button.dataset.value = value;
     button.addEventListener("click", () => attempt(async () => {
       await ask("/api/settle", { id: tile.galaxy.id, value });
       await showGallery();
