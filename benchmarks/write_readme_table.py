@@ -1,0 +1,93 @@
+"""Write README's table of headline claims, and docs/demo_summary.md, from a finished demo.
+
+python benchmarks/write_readme_table.py results/demo
+
+Every number and verdict of README's table stands in docs/demo_summary.md, the page that the run
+wrote itself; a test compares the two.
+"""
+
+import argparse
+import re
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SUMMARY = ROOT / "docs" / "demo_summary.md"
+MARKS = ("<!-- results -->", "<!-- /results -->")
+HEAD = ("claim of the paper", "paper", "demo", "in the demo")
+
+# What is claimed; rows of the summary (item, models) and its claim.
+HEADLINES = (
+    ("multi_active classifies best: accuracy of multi_active, multi_uniform, pre_train",
+     "table 1", ("multi_active", "multi_uniform", "pre_train"), "multi_active classifies best"),
+    ("restoration: multi_active > multi_uniform > pre_train > blurred, PSNR [dB]",
+     "table 2", ("multi_active", "multi_uniform", "pre_train", "blurred"),
+     "restoration: multi_active > multi_uniform > pre_train > blurred"),
+    ("reconstruction: multi_active > multi_uniform > pre_train > masked, PSNR [dB]",
+     "table 3", ("multi_active", "multi_uniform", "pre_train", "masked"),
+     "reconstruction: multi_active > multi_uniform > pre_train > masked"),
+    ("10 labels a class: LVM fine-tuned above ResNet18 from scratch, accuracy",
+     "figure 5, 10 a class", ("lvm_finetuned", "resnet18"),
+     "10 labels a class: lvm_finetuned above ResNet18, from scratch"),
+    ("100 labels a class: the same",
+     "figure 5, 100 a class", ("lvm_finetuned", "resnet18"),
+     "100 labels a class: lvm_finetuned above ResNet18, from scratch"),
+    ("strong lenses: Mask R-CNN on the LVM above that on ResNet50, AP of boxes",
+     "figure 6, 300 fields", ("lvm", "resnet50"), "lenses: lvm above resnet50, AP of boxes"),
+    ("one step of the loop (20 labels) above 30 labels without, AUPR",
+     (("figure 10, 20 labels", "lvm_hitl"), ("figure 10, 30 labels", "lvm")), (),
+     "LVM + HITL above LVM, train=30"),
+    ("one step of the loop (20 labels) above ResNet18 with 100, AUPR",
+     (("figure 10, 20 labels", "lvm_hitl"), ("figure 10, 100 labels", "resnet18")), (),
+     "LVM + HITL above ResNet18, train=100"),
+)  # fmt: skip
+
+
+def cells(line: str) -> list[str]:
+    """Return the cells of a line of a Markdown table."""
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def read_summary(text: str) -> tuple[dict[tuple[str, str], list[str]], dict[str, str]]:
+    """Return (item, model) -> [metric, ours, interval, paper], and claim -> verdict."""
+    numbers, verdicts = {}, {}
+    for line in text.splitlines():
+        row = cells(line) if line.startswith("|") else []
+        if len(row) == 6:
+            numbers[tuple(row[:2])] = row[2:]
+        elif len(row) == 3:
+            verdicts[row[0]] = row[1]
+    return numbers, verdicts
+
+
+def headline(numbers: dict, verdicts: dict, about: tuple) -> tuple[str, ...]:
+    """Return one row of README's table."""
+    what, items, models, claim = about
+    places = [(items, model) for model in models] if models else items
+    found = [numbers[place] for place in places]
+    printed = [row[3] for row in found]
+    paper = "-" if set(printed) == {"-"} else ", ".join(printed)
+    return what, paper, ", ".join(row[1] for row in found), verdicts[claim]
+
+
+def main(run: Path) -> None:
+    """Write both."""
+    shutil.copyfile(run / "tables" / "summary.md", SUMMARY)
+    numbers, verdicts = read_summary(SUMMARY.read_text(encoding="utf-8"))
+    rows = [headline(numbers, verdicts, about) for about in HEADLINES]
+    lines = [HEAD, ("---",) * 4, *rows]
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    readme = ROOT / "README.md"
+    found = re.sub(
+        f"(?s){MARKS[0]}.*{MARKS[1]}",
+        lambda _: f"{MARKS[0]}\n{table}\n{MARKS[1]}",
+        readme.read_text(encoding="utf-8"),
+    )
+    readme.write_text(found, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    sys.exit(main(parser.parse_args().run))

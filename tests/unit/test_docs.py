@@ -1,0 +1,43 @@
+"""What is written for readers: links lead somewhere, README is short, its numbers are a run's."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(path for folder in (".", "docs", "weights") for path in (ROOT / folder).glob("*.md"))
+README_LINES = 120
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what a link may jump to: headings as the usual viewers name them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_links_lead_somewhere(page):
+    text = re.sub(r"^    .*$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith(("http://", "https://")):
+            continue
+        name, _, anchor = target.partition("#")
+        found = (page.parent / name).resolve() if name else page
+        assert found.exists(), f"{page.name}: {target}"
+        if anchor:
+            assert anchor in anchors(found), f"{page.name}: {target}"
+
+
+def test_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= README_LINES
+
+
+def test_a_dead_link_would_be_found(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# Some words\n\n[here](#some-words) [gone](gone.md)\n")
+    with pytest.raises(AssertionError, match=r"gone\.md"):
+        test_links_lead_somewhere(page)
+    page.write_text("[gone](#gone)\n")
+    with pytest.raises(AssertionError, match="#gone"):
+        test_links_lead_somewhere(page)
