@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(path for folder in (".", "docs", "weights") for path in (ROOT / folder).glob("*.md"))
+PAGES = sorted(
+    path for folder in (".", "config", "docs", "weights") for path in (ROOT / folder).glob("*.md")
+)
 README_LINES = 120
 
 
