@@ -138,6 +138,57 @@ def test_two_browsers_at_once_get_different_galaxies_and_settle_a_dispute(server
     two.go("round")
 
 
+FIRST_GALLERY_LATE = """
+const real = window.fetch;
+window.late = 0;
+window.fetch = async (...given) => {
+  const answer = await real(...given);
+  if (String(given[0]).startsWith("/api/gallery") && !window.late) {
+    window.late = 1;
+    while (window.late < 2) await new Promise((done) => setTimeout(done, 20));
+  }
+  return answer;
+};
+"""
+
+
+def test_an_answer_that_comes_late_does_not_replace_a_newer_one(page):
+    page.sign_in("late")
+    page.press("1", "2", "2")
+    page.until_kept()
+    first, second = page.ids()[:2]
+    page.driver.execute_script(FIRST_GALLERY_LATE)
+    page.go("gallery")
+    page.until(lambda: page.state("late === 1"))
+    page.driver.execute_script(
+        "const name = document.getElementById('filter-value'); name.value = 'negative';"
+        "name.dispatchEvent(new Event('change', { bubbles: true }));"
+    )
+    page.until(lambda: second in page.ids("gallery"))
+    assert first not in page.ids("gallery")
+    page.driver.execute_script("window.late = 2")
+    page.until(lambda: page.state("new Promise((done) => setTimeout(() => done(true), 200))"))
+    assert second in page.ids("gallery") and first not in page.ids("gallery")
+
+
+def test_a_label_given_while_the_gallery_loads_is_not_undone_on_the_page(page):
+    page.sign_in("meanwhile")
+    page.press("1")
+    page.until_kept()
+    name = page.ids()[0]
+    page.go("gallery")
+    page.until(lambda: name in page.ids("gallery"))
+    page.driver.execute_script(FIRST_GALLERY_LATE)
+    page.driver.execute_script("showGallery()")
+    page.until(lambda: page.state("late === 1"))
+    page.click(name, "gallery")
+    page.until_kept()
+    page.driver.execute_script("window.late = 2")
+    page.until(lambda: page.state("new Promise((done) => setTimeout(() => done(true), 200))"))
+    page.until(lambda: name in page.ids("gallery"))
+    assert dict(zip(page.ids("gallery"), page.values("gallery"), strict=True))[name] == "negative"
+
+
 def test_the_big_view_draws_the_fluxes(page):
     page.sign_in("view")
     page.press(" ")

@@ -48,6 +48,21 @@ async function attempt(work) {
   }
 }
 
+const numbers = {};
+
+// An answer that came late is older than what the page shows: only the latest question counts, and
+// it is asked again where something was labelled meanwhile.
+async function latest(what, path) {
+  numbers[what] = (numbers[what] || 0) + 1;
+  for (const mine = numbers[what]; ;) {
+    const before = edits;
+    const answer = await attempt(() => ask(path));
+    if (mine !== numbers[what]) return undefined;
+    if (!answer || before === edits) return answer;
+    await saved();
+  }
+}
+
 // Saving
 
 let queue = JSON.parse(localStorage.getItem(QUEUE) || "[]");
@@ -344,7 +359,7 @@ async function showGallery() {
     value: at("filter-value").value, annotator: at("filter-annotator").value,
     text: at("filter-text").value, page: galleryPage,
   });
-  const answer = await attempt(() => ask(`/api/gallery?${query}`));
+  const answer = await latest("gallery", `/api/gallery?${query}`);
   if (!answer) return;
   fill("gallery", answer.galaxies);
   at("gallery-title").textContent = `${answer.total} galaxies`;
@@ -368,7 +383,7 @@ async function showProgress() {
 async function moreLike(galaxy) {
   if (View.dialog.open) View.dialog.close();
   likeOf = galaxy;
-  const answer = await attempt(() => ask(`/api/like?row=${galaxy.row}`));
+  const answer = await latest("like", `/api/like?row=${galaxy.row}`);
   if (!answer) return;
   await go("like");
   at("like-title").textContent = `More like ${galaxy.id}`;
