@@ -107,6 +107,8 @@ class Page:
 
     def sign_in(self, name: str, n_tiles: int = 4) -> "Page":
         """Come in as an annotator with no round yet, and with examples where none are there."""
+        # The page that is open asks for news every few seconds: it is left before it is signed out.
+        self.driver.get(f"{self.server.base}/login")
         self.driver.delete_all_cookies()
         self.driver.get(f"{self.server.base}/login")
         self.one("#token").send_keys(self.server.token)
