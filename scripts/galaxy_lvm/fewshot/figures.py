@@ -1,5 +1,6 @@
 """Figure 5 and its companions: scores by number of labels, confusion, calibration."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -123,7 +124,8 @@ def draw_confusions(
                 (predictions["model"] == model) & (predictions["n_per_class"] == size)
             ]
             _confusion(axis, chosen, class_names)
-            axis.set_title(f"{name}\n{size} per class" if row == 0 else f"{size} per class", size=6)
+            above = f"{_title(name)}\n" if row == 0 else ""
+            axis.set_title(f"{above}{size} per class", size=6)
             if column == 0:
                 axis.set_ylabel("True class")
             else:
@@ -133,6 +135,11 @@ def draw_confusions(
             else:
                 axis.set_xticklabels([])
     return fig
+
+
+def _title(name: str) -> str:
+    """Return a model's name in lines no wider than one of five columns."""
+    return "\n".join(textwrap.wrap(name, 24))
 
 
 def _confusion(axes: Axes, predictions: pd.DataFrame, class_names: Sequence[str]) -> None:
@@ -184,7 +191,7 @@ def draw_reliability(
             axis.text(0.97, 0.05 + 0.1 * (len(sizes) - 1 - number),
                       f"error {calibration_error(table):.2f}", fontsize=6, ha="right",
                       transform=axis.transAxes, color=look_of(number)["color"])  # fmt: skip
-        axis.set(title=name, xlim=(0, 1), ylim=(0, 1.02))
+        axis.set(title=_title(name), xlim=(0, 1), ylim=(0, 1.02))
         axis.title.set_size(6)
     fig.supxlabel("Probability of the predicted class", size=8)
     fig.supylabel("Share that is right", size=8)

@@ -109,4 +109,5 @@ def draw_gallery(
 
 
 def _note(label: str, predicted: str, names: dict[str, str]) -> str:
-    return predicted if not label else f"{names[label]} → {predicted}"
+    right = not label or names[label] == predicted
+    return predicted if right else f"{names[label]} → {predicted}"

@@ -147,7 +147,7 @@ def _task(
 def _classifier_lines(model: MultitaskModel) -> list[str]:
     _, first, _, dropout, last = model.classifier.layers
     return [
-        "map mean, two linear layers",
+        "feature vector, two linear layers",
         f"{first.in_features} → {first.out_features} → {last.out_features}"
         + (f", dropout {dropout.p:g}" if dropout.p else ""),
         f"{readable(count_parameters(model.classifier))} weights",

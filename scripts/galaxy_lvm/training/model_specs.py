@@ -25,7 +25,9 @@ _DISPLAY = {
     "resnet18": "ResNet18",
     "resnet50": "ResNet50",
     "hog_logistic": "HOG + logistic regression",
+    "timm:tf_efficientnet_lite0": "EfficientNet-Lite0",
 }
+_STARTS = {NO_WEIGHTS: "from scratch", IMAGENET: "ImageNet"}
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,8 @@ class ModelSpec:
         name = _DISPLAY.get(self.model, self.model.removeprefix(TIMM_PREFIX))
         if self.is_lvm or not self.is_network:
             return name
-        start = self.weights if self.weights in (NO_WEIGHTS, IMAGENET) else "own weights"
         kind = ", frozen + head" if self.frozen else ""
-        return f"{name}, {'from scratch' if start == NO_WEIGHTS else start}{kind}"
+        return f"{name}, {_STARTS.get(self.weights, 'own weights')}{kind}"
 
 
 def model_specs(
