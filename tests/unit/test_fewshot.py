@@ -334,7 +334,7 @@ def test_confusion_shows_the_smallest_and_the_largest_set():
 
 
 def reference(data, folder):
-    optim = {"steps": 24, "precision": "float32", "weight_decay": 0.0, "checkpoint_seconds": 1e-9}
+    optim = {"steps": 40, "precision": "float32", "weight_decay": 0.0, "checkpoint_seconds": 1e-9}
     train_reference(
         reference_specs([{"model": "resnet18"}])[0], files_in(data, folder / "state"),
         protocol_of(settings(optim=optim, learning_rates=(1e-3, 1e-5))), 1,
