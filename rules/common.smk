@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import get_args
 
 # The library lies beside the scripts; rules need its config check and class list.
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
@@ -12,6 +13,7 @@ from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.training.model_specs import model_specs, reference_specs
 from galaxy_lvm.core.config import part_of, resolve
 from galaxy_lvm.core.config.profile import check_profile, profiles_of
+from galaxy_lvm.core.config.training import Objective
 from galaxy_lvm.core.config.user_data import missing_data, user_file
 
 try:
@@ -104,7 +106,7 @@ SEARCH_DATASET = config["extensions"]["search_dataset"] or config["tasks_dataset
 
 wildcard_constraints:
     dataset="[a-z0-9_]+",
-    variant="(reconstruct|masked|contrastive)_(skips|noskips)",
+    variant="(" + "|".join(get_args(Objective)) + ")_(skips|noskips)",
     strategy="|".join(STRATEGIES),
     model="[a-z0-9_]+",
     backbone="[a-z0-9_]+",

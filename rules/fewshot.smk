@@ -44,7 +44,17 @@ def fewshot_seeds(wildcards):
 
 def features_model(wildcards):
     """Return the entry of the model whose features are wanted; `lvm` is the run's own encoder."""
+    if wildcards.model == TEACHER:
+        keys = ("model", "weights", "view_side_pix", "pooling")
+        return {"frozen": True, **{key: config["pretrain"]["teacher"][key] for key in keys}}
     return {"model": "lvm_frozen"} if wildcards.model == "lvm" else fewshot_model(wildcards)
+
+
+def features_settings(wildcards):
+    """Return the config's section `features`; a teacher has orientations of its own."""
+    if wildcards.model != TEACHER:
+        return config["features"]
+    return {**config["features"], "n_orientations": config["pretrain"]["teacher"]["n_orientations"]}
 
 
 def features_sources(wildcards):
@@ -75,7 +85,7 @@ rule extract_features:
         gpu=config["gpus"],
     params:
         model=features_model,
-        settings=config["features"],
+        settings=features_settings,
         state_root=f"{STATE}/extract_features",
         n_gpus=config["gpus"],
         recipe_version=2,

@@ -49,6 +49,17 @@ def pretrain_settings(wildcards):
     return {**settings, "objective": wildcards.variant.split("_")[0]}
 
 
+# Name of the teacher's features; of a model of the few-shot comparison it would be taken for that.
+TEACHER = "teacher"
+
+
+def teacher_features(wildcards):
+    """Return the teacher's features of every pretraining dataset, where one teaches."""
+    if not wildcards.variant.startswith("distilled_"):
+        return []
+    return [f"{RUN}/features/{name}/{TEACHER}.npy" for name in config["pretrain_datasets"]]
+
+
 def scores_there(wildcards):
     """Return the scores of frozen features that this run has: the card of a release quotes them."""
     names = ["objectives", "fewshot", "similarity"]
@@ -88,6 +99,7 @@ rule pretrain_lvm:
     input:
         pool=f"{RUN}/data/pretraining_pool.parquet",
         crops=expand(f"{RUN}/data/{{name}}/crops.h5", name=config["pretrain_datasets"]),
+        teacher=teacher_features,
     output:
         weights=f"{RUN}/models/pretrain/{{variant}}/lvm.safetensors",
         card=f"{RUN}/models/pretrain/{{variant}}/lvm.json",

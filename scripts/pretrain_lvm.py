@@ -24,6 +24,7 @@ def main(
     seed: int,
     threads: int = 1,
     n_gpus: int = 0,
+    teacher: Sequence[str] = (),
 ) -> None:
     """Train and write the weights with their card.
 
@@ -43,9 +44,12 @@ def main(
         The run's seed.
     threads, n_gpus
         What the job may use.
+    teacher
+        Objective `distilled`: the teacher's features of every dataset, in the order of `names`.
     """
     rows = rows_by_dataset(pool)
     crops_of = dict(zip(names, crops, strict=True))
+    teacher_of = dict(zip(names, teacher, strict=True)) if teacher else {}
     launch(
         pretrain,
         n_gpus,
@@ -55,6 +59,7 @@ def main(
         settings=settings,
         seed=seed,
         files=JobFiles(state_root, recipe_version, weights, history),
+        teacher_paths=[teacher_of[name] for name in names if name in rows and teacher_of],
     )
 
 
@@ -73,4 +78,5 @@ if __name__ == "__main__":
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821
             n_gpus=snakemake.params.n_gpus,  # noqa: F821
+            teacher=list(snakemake.input.teacher),  # noqa: F821
         )

@@ -1,9 +1,11 @@
 """`galaxy-lvm similar`, `outliers`, `classify` and `detect`: what they find in a folder."""
 
 import json
+import shutil
 from dataclasses import asdict
 
 import cv2
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,12 +15,14 @@ from galaxy_lvm.cli.main import main
 from galaxy_lvm.core.config.tasks import MultitaskRun
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.tables import load_table
+from galaxy_lvm.features.images import Reading, folder_images
 from galaxy_lvm.features.label_classes import classes_from_labels
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.lenses.detect import detector_of_run
 from galaxy_lvm.lenses.detector import DetectorConfig, LensDetector, save_detector
 from galaxy_lvm.lvm.model import LVM, PRESETS
 from galaxy_lvm.lvm.weights import save_weights
+from galaxy_lvm.multitask.calibration import fit_temperature, log_loss, tempered
 from galaxy_lvm.multitask.train import build_model
 from galaxy_lvm.survey.rejected import read_rejected
 from small_images import galaxy, write_encoder
@@ -218,6 +222,33 @@ def test_a_run_classifies_by_the_mean_of_its_trainings(tmp_path):
     np.testing.assert_allclose(table["p_round"] + table["p_thin"], 1, atol=1e-5)
     assert table["p_round"].nunique() > 6
     assert len(FeatureStore.open(tmp_path / "out" / "features.npy")) == 12
+
+
+def test_probabilities_of_a_run_are_calibrated_on_its_validation_galaxies(tmp_path, place):
+    plain = last_line(call("classify", tmp_path, "--run", "mine", encoder=False))
+    assert "probabilities not calibrated" in plain
+    given = tables(tmp_path, "classify")
+    run = place / "results" / "told"
+    shutil.copytree(place / "results" / "mine" / "models", run / "models")
+    source = folder_images(place / "images", Reading())
+    crops = np.concatenate([chunk.images for chunk in source.chunks()])
+    names = [f"g{i:02d}" for i in range(12)]
+    # Labels by chance: such networks cannot be trusted, and probabilities move towards each other.
+    labels = ["round", "thin"] * 6
+    table = {"index": range(12), "id": names, "split": "val", "label": labels}
+    (run / "data" / "galaxies").mkdir(parents=True)
+    pd.DataFrame(table).to_parquet(run / "data" / "galaxies" / "splits.parquet")
+    with h5py.File(run / "data" / "galaxies" / "crops.h5", "w") as file:
+        file["images"], file["id"] = crops, names
+    line = last_line(call("classify", tmp_path, "--run", "told", encoder=False))
+    assert "probabilities calibrated on 12 validation galaxies" in line
+    found = tables(tmp_path, "classify")
+    assert (found["class"] == given["class"]).all()
+    shares = [table[["p_round", "p_thin"]].to_numpy() for table in (given, found)]
+    numbers = np.array([0, 1] * 6)
+    temperature = fit_temperature(numbers, shares[0])
+    np.testing.assert_allclose(shares[1], tempered(shares[0], temperature), atol=2e-3)
+    assert log_loss(numbers, shares[1]) <= log_loss(numbers, shares[0]) + 1e-6
 
 
 def test_what_classes_are_asked_for_has_to_be_said(tmp_path):

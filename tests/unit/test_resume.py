@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 from galaxy_lvm.core.config.training import Optim
-from galaxy_lvm.training.loop import TrainingLoop
+from galaxy_lvm.training.loop import TrainingLoop, make_accelerator
 from torch import nn
 
 STEPS, KILLED_AFTER = 9, 5
@@ -132,3 +132,13 @@ def test_batches_arrive_on_the_device_of_the_accelerator(tmp_path, monkeypatch):
     nested = {"targets": [torch.zeros(2), torch.zeros(3)]}
     loop.run(lambda step: {"task": "a", "images": torch.zeros(2, 3), "parts": nested})
     assert module.seen == [("a", "meta")] * 6
+
+
+@pytest.mark.parametrize("order", [("float32", "bfloat16"), ("bfloat16", "float32")])
+def test_one_process_may_compute_in_two_precisions_in_turn(order):
+    """On a CPU with bfloat16 `auto` is another precision than a section's float32."""
+    made = {precision: make_accelerator(precision) for precision in order}
+    layer, values = nn.Linear(2, 2), torch.ones(1, 2)
+    for precision, accelerator in made.items():
+        with accelerator.autocast():
+            assert layer(values).dtype == getattr(torch, precision)

@@ -66,3 +66,23 @@ def test_diagrams_need_no_data(planned):
 
 def test_similar_galaxies_need_no_parameters_outliers_or_map(planned):
     assert not {"estimate_parameters", "find_outliers", "map_features"} & set(planned["similar"])
+
+
+def test_a_teacher_looks_at_every_pretraining_dataset_first(tmp_path):
+    """Its vectors are made once, in front of the training that they teach."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--directory", str(tmp_path), "--dag", "--configfile"]
+    command += [
+        str(ROOT / "config" / "release.yaml"),
+        "--config",
+        "pretrain={objective: distilled}",
+    ]
+    target = "results/release/models/pretrain/distilled_noskips/lvm.safetensors"
+    for name in ("galaxies", "unlabelled", "decals"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        (tmp_path / "data" / name / "labels.csv").write_text("id,file,label\n")
+    result = subprocess.run([*command, "--", target], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    jobs = Counter(re.findall(r'\[label = "(\w+)', result.stdout))
+    assert jobs["extract_features"] == 4
+    assert jobs["pretrain_lvm"] == 1

@@ -7,9 +7,11 @@ import skimage.data
 import timm
 import torch
 from galaxy_lvm.core.config.fewshot import Features
+from galaxy_lvm.core.encoder_files import released_weights
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.features import extract
 from galaxy_lvm.features.extract import extract_features
+from galaxy_lvm.lvm.weights import load_encoder_of
 from galaxy_lvm.training.augment import resize, to_float
 from galaxy_lvm.training.backbones import build_encoder, feature_dim
 from galaxy_lvm.training.model_specs import model_specs
@@ -61,6 +63,30 @@ def test_an_encoder_from_the_package_is_pretrained_and_keeps_its_maps():
     assert torch.equal(*weights)
     assert feature_dim(plain, 64) == 1280
     assert feature_dim(staged, 64) == 2 * (24 + 40 + 112 + 320)
+
+
+def test_the_released_encoder_stands_beside_the_runs_own():
+    frozen, own = model_specs(
+        [{"model": "lvm_frozen", "weights": "released"}, {"model": "lvm_frozen"}]
+    )
+    assert (frozen.label, own.label) == ("lvm_frozen_released", "lvm_frozen")
+    assert frozen.weights_path("of_the_run") == str(released_weights())
+    assert own.weights_path("of_the_run") == "of_the_run"
+    assert frozen.features_label not in ("lvm", own.features_label)
+    assert "released" in frozen.display_name and frozen.pretrained
+    encoder = build_encoder(frozen, 64, frozen.weights_path("of_the_run"))
+    kept = load_encoder_of(released_weights()).state_dict()
+    assert all(
+        torch.equal(value, kept[name]) for name, value in encoder.encoder.state_dict().items()
+    )
+    with pytest.raises(ConfigError, match="released weights are those of an LVM; resnet18"):
+        model_specs([{"model": "resnet18", "weights": "released"}])
+
+
+def test_names_of_features_of_the_run_are_no_models():
+    for name in ("lvm", "teacher"):
+        with pytest.raises(ConfigError, match=f"name '{name}' is that of"):
+            model_specs([{"model": "lvm_frozen", "name": name}])
 
 
 def test_what_only_frozen_encoders_know_is_refused_for_others():

@@ -41,7 +41,10 @@ def by_run(
     )  # fmt: skip
     table = class_table(embedded.table, networks.names, np.concatenate(parts))
     counts = _counts(table, networks.names)
-    return Classified(table, source, embedded, f"{counts} by {strategy} of {run}")
+    n = networks.n_calibration
+    how = f"calibrated on {n} validation galaxies" if n else "not calibrated (see the log)"
+    sentence = f"{counts} by {strategy} of {run}, probabilities {how}"
+    return Classified(table, source, embedded, sentence)
 
 
 def by_labels(

@@ -36,6 +36,11 @@ _LOSS_NAMES = {
     "reconstruct": "squared error",
     "masked": "squared error where hidden",
     "contrastive": "cross-entropy",
+    "hybrid": "cross-entropy and squared error",
+    "momentum": "cross-entropy",
+    "byol": "squared distance",
+    "vicreg": "three terms",
+    "distilled": "squared error and cross-entropy",
 }
 
 
@@ -217,7 +222,7 @@ def _draw_losses(
         axes.plot(history["step"], smooth, color=colour,
                   linestyle="-" if variant.endswith("_skips") else "--",
                   label=variant_label(variant).split(", ")[1])  # fmt: skip
-    if objective != "contrastive":
+    if objective in ("reconstruct", "masked"):
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_minor_locator(NullLocator())

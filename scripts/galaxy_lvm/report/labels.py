@@ -24,6 +24,11 @@ OBJECTIVE_NAMES = {
     "reconstruct": "Reconstruct",
     "masked": "Masked",
     "contrastive": "Contrastive",
+    "hybrid": "Masked and contrastive",
+    "momentum": "Momentum contrast",
+    "byol": "BYOL",
+    "vicreg": "VICReg",
+    "distilled": "Distilled and contrastive",
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, send_to_device, set_seed
 from torch import Tensor, nn
 
@@ -27,12 +28,28 @@ Losses = dict[str, Tensor]
 STEPS_PER_FETCH = 16
 
 
+class _Accelerator(Accelerator):
+    """An Accelerator that keeps its own precision where another is made after it."""
+
+    def autocast(self, *_: Any) -> torch.autocast:
+        """Compute in bfloat16 within, where this one does."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.native_amp)
+
+
 def make_accelerator(precision: str = "auto") -> Accelerator:
-    """Return an Accelerator for the device at hand and the wished precision."""
+    """Return an Accelerator for the device at hand and the wished precision.
+
+    One process may have several of different precisions, one behind the other or in turn.
+    """
     if precision == "auto":
         precision = "bfloat16" if _computes_in_bfloat16() else "float32"
-    return Accelerator(
-        mixed_precision="bf16" if precision == "bfloat16" else "no",
+    mixed = "bf16" if precision == "bfloat16" else "no"
+    known = AcceleratorState._shared_state
+    if known.get("_mixed_precision", mixed) != mixed:
+        # Accelerate keeps one precision a process and refuses another; who is who stays known.
+        AcceleratorState._reset_state()
+    return _Accelerator(
+        mixed_precision=mixed,
         # A multitask step leaves the other tasks' heads without gradient. Buffers are averaged
         # behind every step (`_average_buffers`), not overwritten by those of the main process.
         kwargs_handlers=[

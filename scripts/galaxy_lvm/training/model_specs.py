@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from galaxy_lvm.core.encoder_files import RELEASED, released_weights
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.report.names import MODEL_NAMES
 
@@ -28,6 +29,8 @@ _DISPLAY = {
     "timm:tf_efficientnet_lite0": "EfficientNet-Lite0",
 }
 _STARTS = {NO_WEIGHTS: "from scratch", IMAGENET: "ImageNet"}
+# Files of features that are no model of the comparison.
+_FEATURES_OF_THE_RUN = {"lvm": "the run's own", "teacher": "pretrain.teacher's"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class ModelSpec:
     model
         A name of KNOWN_MODELS, or `timm:` and the name of a timm model.
     weights
-        `none`, `imagenet` or a path; for the LVM `none` stands for the run's own weights.
+        `none`, `imagenet` or a path; for the LVM `none` stands for the run's own weights, and
+        `released` for those that the project comes with.
     frozen
         True: features are extracted once and only a head is trained on them.
     label
@@ -77,11 +81,19 @@ class ModelSpec:
 
     def weights_path(self, run_weights: str) -> str:
         """Return the weights file of an LVM: its own, or else the run's."""
-        return run_weights if self.weights == NO_WEIGHTS else self.weights
+        return run_weights if self.weights == NO_WEIGHTS else self.weights_file
 
     @property
     def weights_file(self) -> str | None:
-        """Weights file that the config names; None for none, ImageNet's and the run's own."""
+        """Weights file that the config names; None for none, ImageNet's and the run's own.
+
+        Raises
+        ------
+        DataError
+            If it names the released weights, and this version comes without them.
+        """
+        if self.weights == RELEASED:
+            return str(released_weights())
         return None if self.weights in (NO_WEIGHTS, IMAGENET) else self.weights
 
     @property
@@ -94,6 +106,8 @@ class ModelSpec:
     def display_name(self) -> str:
         """Name for figures and tables."""
         name = _DISPLAY.get(self.model, self.model.removeprefix(TIMM_PREFIX))
+        if self.is_lvm and self.weights == RELEASED:
+            return f"{name}, released weights"
         if self.is_lvm or not self.is_network:
             return name
         kind = ", frozen + head" if self.frozen else ""
@@ -183,10 +197,15 @@ def _spec(entry: Mapping[str, Any], section: str) -> ModelSpec:
     frozen = bool(entry.get("frozen", False)) or model == "lvm_frozen"
     if weights != NO_WEIGHTS and model in ("lvm_scratch", *CLASSICAL_MODELS):
         raise ConfigError(f"{section}: {model} takes no weights, found {weights!r}")
+    if weights == RELEASED and model not in LVM_MODELS:
+        raise ConfigError(
+            f"{section}: the released weights are those of an LVM; {model} takes none, imagenet or "
+            "a path"
+        )
     if weights == IMAGENET and model in LVM_MODELS:
         raise ConfigError(
             f"{section}: {model} has no ImageNet weights; give 'none' (the weights of this "
-            "run) or the path of an lvm.safetensors"
+            "run), 'released' or the path of an lvm.safetensors"
         )
     if frozen and model in ("lvm_finetuned", "lvm_scratch", *CLASSICAL_MODELS):
         raise ConfigError(f"{section}: {model} cannot be frozen")
@@ -200,8 +219,10 @@ def _spec(entry: Mapping[str, Any], section: str) -> ModelSpec:
         raise ConfigError(
             f"{section}: name {label!r} becomes a file name; use a-z, 0-9 and _ alone"
         )
-    if label == "lvm":
-        raise ConfigError(f"{section}: the name 'lvm' is that of the run's own features")
+    if label in _FEATURES_OF_THE_RUN:
+        raise ConfigError(
+            f"{section}: the name {label!r} is that of {_FEATURES_OF_THE_RUN[label]} features"
+        )
     rates = tuple(entry.get("learning_rates") or ())
     return ModelSpec(model, weights, frozen, label, rates, side, pooling)
 
@@ -209,7 +230,7 @@ def _spec(entry: Mapping[str, Any], section: str) -> ModelSpec:
 def _label(model: str, weights: str, frozen: bool) -> str:
     parts = [re.sub(r"[^a-z0-9]+", "_", model.lower()).strip("_")]
     if weights != NO_WEIGHTS:
-        parts.append("imagenet" if weights == IMAGENET else "own_weights")
+        parts.append(weights if weights in (IMAGENET, RELEASED) else "own_weights")
     if frozen and model != "lvm_frozen":
         parts.append("frozen")
     return "_".join(parts)

@@ -1,4 +1,6 @@
-"""What the LVM is pretrained on: reconstruct (the paper's), masked or contrastive."""
+"""What the LVM is pretrained on: the paper's reconstruction and its alternatives."""
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -7,6 +9,7 @@ from torch.nn import functional
 
 from galaxy_lvm.core.config.training import Pretraining
 from galaxy_lvm.lvm.model import LVM
+from galaxy_lvm.training.siamese import Byol, Momentum, Vicreg, projector
 
 
 class Reconstruct(nn.Module):
@@ -59,8 +62,13 @@ class Masked(nn.Module):
         # Nothing else is seen in this training, so the statistics are measured here; those of
         # clean images take their place at its end (`norms.calibrate`).
         output = self.lvm(image * ~hidden, domain="clean")
-        error = (output.float() - image).square() * hidden
-        return {"loss": error.sum() / (3 * hidden.sum())}
+        return {"loss": hidden_error(output, image, hidden)}
+
+
+def hidden_error(output: Tensor, image: Tensor, hidden: Tensor) -> Tensor:
+    """Return the mean squared error of images (B, 3, H, W) over hidden pixels (B, 1, H, W)."""
+    error = (output.float() - image).square() * hidden
+    return error.sum() / (3 * hidden.sum())
 
 
 class Contrastive(nn.Module):
@@ -83,20 +91,94 @@ class Contrastive(nn.Module):
     def __init__(self, lvm: LVM, temperature: float, projection_dim: int = 128) -> None:
         super().__init__()
         self.lvm, self.temperature = lvm, temperature
-        hidden = lvm.config.dims[-1]
-        self.projector = nn.Sequential(
-            nn.Linear(lvm.encoder.feature_dim, hidden),
-            nn.BatchNorm1d(hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, projection_dim),
-        )
+        self.projector = projector(lvm.encoder.feature_dim, lvm.config.dims[-1], projection_dim)
 
     def forward(self, views: list[Tensor], seed: int) -> dict[str, Tensor]:
         """Return the loss of two views (B, 3, H, W) each of the same galaxies."""
-        features = self.lvm.encoder.pooled(torch.cat(views))
+        return self.contrast(self.lvm.encoder.pooled(torch.cat(views)))
+
+    def contrast(self, features: Tensor) -> dict[str, Tensor]:
+        """Return the loss of feature vectors (2 B, D), those of the first view first."""
         vectors = functional.normalize(self.projector(features).float(), dim=1)
         loss, accuracy = nt_xent(*vectors.chunk(2), self.temperature)
         return {"loss": loss, "matched": accuracy}
+
+
+class Hybrid(Contrastive):
+    """Contrast of a whole view with one whose squares are hidden, and what is hidden filled in.
+
+    One pass through the encoder serves both: masked and contrastive together for the price of
+    the decoder on half of the views.
+
+    Parameters
+    ----------
+    lvm
+        Model to train.
+    temperature
+        As `Contrastive`.
+    fraction, patch_pix
+        As `Masked`.
+    mask_weight
+        Weight of the mean squared error over the hidden pixels.
+    """
+
+    def __init__(
+        self, lvm: LVM, temperature: float, fraction: float, patch_pix: int, mask_weight: float
+    ) -> None:
+        super().__init__(lvm, temperature)
+        self.fraction, self.patch_pix, self.mask_weight = fraction, patch_pix, mask_weight
+
+    def forward(self, views: list[Tensor], seed: int) -> dict[str, Tensor]:
+        """Return the loss of two views (B, 3, H, W); `seed` draws the masks of the second."""
+        whole, image = views
+        hidden = square_mask(len(image), image.shape[-1], self.patch_pix, self.fraction, seed)
+        hidden = hidden.to(image.device)
+        seen = image * ~hidden
+        encoder = self.lvm.encoder
+        maps = encoder(torch.cat([whole, seen]))
+        output = self.lvm.decoder([one[len(whole) :] for one in maps], seen)
+        filled = hidden_error(output, image, hidden)
+        losses = self.contrast(encoder.pool(maps))
+        return {**losses, "loss": losses["loss"] + self.mask_weight * filled, "filled": filled}
+
+
+class Distilled(Contrastive):
+    """Predict a teacher's vector of the galaxy from every view, beside the contrast.
+
+    The teacher saw the whole galaxy; a view, turned and changed, has to tell its vector all the
+    same. What the teacher knows (of ImageNet's labels, say) is handed on: this is no
+    self-supervised objective.
+
+    Parameters
+    ----------
+    lvm
+        Model whose encoder is trained.
+    target_dim
+        Length of the teacher's vectors, at least 1.
+    temperature
+        As `Contrastive`.
+    contrast_weight
+        Weight of the contrastive loss; 0 leaves it out, and one view a galaxy is drawn.
+    """
+
+    def __init__(
+        self, lvm: LVM, target_dim: int, temperature: float, contrast_weight: float
+    ) -> None:
+        super().__init__(lvm, temperature)
+        self.contrast_weight = contrast_weight
+        self.n_views = 2 if contrast_weight else 1
+        self.pupil = projector(lvm.encoder.feature_dim, lvm.config.dims[-1], target_dim)
+
+    def forward(self, views: list[Tensor], seed: int, targets: Tensor) -> dict[str, Tensor]:
+        """Return the loss of views (B, 3, H, W); `targets` (B, K) have unit variance over all."""
+        features = self.lvm.encoder.pooled(torch.cat(views))
+        told = self.pupil(features).float()
+        taught = functional.mse_loss(told, targets.repeat(len(views), 1))
+        if not self.contrast_weight:
+            return {"loss": taught, "taught": taught}
+        losses = self.contrast(features)
+        loss = taught + self.contrast_weight * losses["loss"]
+        return {**losses, "loss": loss, "taught": taught}
 
 
 def nt_xent(first: Tensor, second: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
@@ -128,10 +210,31 @@ def square_mask(n: int, side_pix: int, patch_pix: int, fraction: float, seed: in
     return torch.from_numpy(hidden[:, None, :side_pix, :side_pix])
 
 
-def build_objective(lvm: LVM, settings: Pretraining) -> Reconstruct | Masked | Contrastive:
-    """Return the module to train."""
-    if settings.objective == "reconstruct":
-        return Reconstruct(lvm)
-    if settings.objective == "masked":
-        return Masked(lvm, settings.mask_fraction, settings.mask_patch_pix)
-    return Contrastive(lvm, settings.temperature)
+def build_objective(lvm: LVM, settings: Pretraining, target_dim: int = 0) -> nn.Module:
+    """Return the module to train; its `n_views` says how many views a galaxy needs.
+
+    Parameters
+    ----------
+    lvm
+        Model to train.
+    settings
+        Which objective, and its keys.
+    target_dim
+        Length of a teacher's vectors, for the objective `distilled`.
+    """
+    masks = settings.mask_fraction, settings.mask_patch_pix
+    makers: dict[str, Callable[[], nn.Module]] = {
+        "reconstruct": lambda: Reconstruct(lvm),
+        "masked": lambda: Masked(lvm, *masks),
+        "contrastive": lambda: Contrastive(lvm, settings.temperature),
+        "hybrid": lambda: Hybrid(lvm, settings.temperature, *masks, settings.mask_weight),
+        "momentum": lambda: Momentum(
+            lvm, settings.temperature, settings.target_decay, settings.queue_size
+        ),
+        "byol": lambda: Byol(lvm, settings.target_decay),
+        "vicreg": lambda: Vicreg(lvm),
+        "distilled": lambda: Distilled(
+            lvm, target_dim, settings.temperature, settings.teacher.contrast_weight
+        ),
+    }
+    return makers[settings.objective]()

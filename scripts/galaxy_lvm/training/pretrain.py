@@ -18,6 +18,7 @@ from galaxy_lvm.training.augment import random_views, reduced_for_views, resize,
 from galaxy_lvm.training.feed import CropImages, JoinedCrops, Sampler, local_share
 from galaxy_lvm.training.job import JobFiles, TrainingJob
 from galaxy_lvm.training.objectives import build_objective
+from galaxy_lvm.training.teacher import TeacherVectors
 
 log = logging.getLogger("galaxy_lvm")
 
@@ -36,11 +37,13 @@ class PretrainFeed:
     settings
         How views are drawn; galaxies of one step, over all processes.
     n_views
-        Views per galaxy, 2 for the contrastive objective.
+        Views per galaxy, 2 for objectives that compare views.
     seed
         Seed of everything drawn.
     rank, world_size
         This process among all.
+    teacher
+        Vectors of the same galaxies that the objective is told as `targets`; None for none.
     """
 
     def __init__(
@@ -51,7 +54,9 @@ class PretrainFeed:
         seed: int,
         rank: int = 0,
         world_size: int = 1,
+        teacher: TeacherVectors | None = None,
     ) -> None:
+        self.teacher = teacher
         self.crops, self.settings, self.n_views, self.seed = crops, settings, n_views, seed
         self.rank, self.world_size = rank, world_size
         self.sampler = Sampler(len(crops), settings.batch_size, derive_seed(seed, "sampler"))
@@ -65,7 +70,10 @@ class PretrainFeed:
         how, side = self.settings.views, self.settings.side_at(step)
         images = reduced_for_views(images, side)
         views = [random_views(images, how, side, generator) for _ in range(self.n_views)]
-        return {"views": views, "seed": seed}
+        batch = {"views": views, "seed": seed}
+        if self.teacher is not None:
+            batch["targets"] = torch.from_numpy(self.teacher.take(positions)).to(device)
+        return batch
 
     def clean(self, step: int, device: torch.device | str = "cpu") -> Tensor:
         """Return whole crops (B, 3, side, side), reduced to the side of a view."""
@@ -79,6 +87,7 @@ def pretrain(
     settings: Pretraining,
     seed: int,
     files: JobFiles,
+    teacher_paths: Sequence[str | os.PathLike] = (),
 ) -> None:
     """Train an LVM and write it; go on where an earlier run with the same settings was killed.
 
@@ -92,28 +101,44 @@ def pretrain(
         The run's seed.
     files
         What to write, and where the unfinished lies.
+    teacher_paths
+        Objective `distilled`: the teacher's features (`.npy`) of each pretraining dataset.
     """
+    teacher = _teacher(parts, settings, teacher_paths)
     job = TrainingJob(settings.optim, derive_seed(seed, "pretrain"), files)
     lvm = LVM(build_config(shape))
-    objective = build_objective(lvm, settings)
+    objective = build_objective(lvm, settings, teacher.dim if teacher else 0)
     # Which rows, not how many: another split of the same size is another training.
     chosen = [
         None if rows is None else np.asarray(rows, dtype=np.int64).tolist() for _, rows in parts
     ]
     about = [shape.model_dump(), settings.model_dump(), job.seed, chosen]
-    job.prepare(objective, about, [path for path, _ in parts])
+    job.prepare(objective, about, [*(path for path, _ in parts), *teacher_paths])
     crops = JoinedCrops(parts)
-    feed = PretrainFeed(crops, settings, objective.n_views, job.seed, **job.place)
+    feed = PretrainFeed(crops, settings, objective.n_views, job.seed, **job.place, teacher=teacher)
     steps, size = settings.optim.steps, settings.batch_size
     log.info("pretraining (%s) on %d crops: %d steps of %d, %.1f epochs", settings.objective,
              len(crops), steps, size, steps * size / len(crops))  # fmt: skip
     job.run(feed.batch, "pretraining")
     with job.accelerator.autocast():
         calibrate(lvm.encoder, (feed.clean(k, job.device) for k in range(N_CALIBRATION)))
+    # A card that names a teacher says that one has taught.
+    unused = set() if teacher else {"teacher"}
     card = {
-        "pretrain": settings.model_dump(),
+        "pretrain": settings.model_dump(exclude=unused),
         "seed": job.seed,
         "crops": [str(path) for path, _ in parts],
     }
     final = {"n_crops": len(crops), "final_loss": job.loop.history[-1]["loss"]}
     job.write(save_lvm, lvm, card | final)
+
+
+def _teacher(
+    parts: Sequence[tuple[str | os.PathLike, Sequence[int] | None]],
+    settings: Pretraining,
+    paths: Sequence[str | os.PathLike],
+) -> TeacherVectors | None:
+    if settings.objective != "distilled":
+        return None
+    joined = [(path, rows) for path, (_, rows) in zip(paths, parts, strict=True)]
+    return TeacherVectors(joined, settings.teacher.n_components)

@@ -69,7 +69,7 @@ class FewShotNetwork(Network):
         min_length=1,
         description=(
             "none, imagenet (from a package on this machine, or downloaded), or the path of a "
-            "weights file; for the LVM none means this run's"
+            "weights file; for the LVM none means this run's, and released those of the project"
         ),
     )
     frozen: bool = Field(

@@ -7,6 +7,10 @@ from pydantic import Field
 
 from galaxy_lvm.core.config.base import UNIQUE, Contradiction, Section, order, part
 
+Objective = Literal[
+    "reconstruct", "masked", "contrastive", "hybrid", "momentum", "byol", "vicreg", "distilled"
+]
+
 
 class LvmShape(Section):
     """What the large vision model is built of."""
@@ -150,11 +154,50 @@ class Optim(Section):
             yield "weight_decay", f"{self.weight_decay} needs optimizer 'adamw'; 0?"
 
 
+class Teacher(Section):
+    """Network whose vectors the objective distilled hands on."""
+
+    model: str = Field(
+        "timm:tf_efficientnet_lite0", pattern="^timm:.", description="any model of timm"
+    )
+    weights: str = Field(
+        "imagenet",
+        min_length=1,
+        description=(
+            "imagenet (from a package on this machine, or downloaded), or the path of a weights "
+            "file"
+        ),
+    )
+    view_side_pix: int = Field(128, ge=16, description="side to which crops are resized for it")
+    pooling: Literal["mean", "mean_std", "stages"] | None = Field(
+        "stages",
+        description=(
+            "what is kept of its last four maps (see lvm.pooling); null takes the vector in front "
+            "of the classes"
+        ),
+    )
+    n_orientations: int = Field(
+        1, ge=1, le=8, description="orientations over which its vectors are averaged"
+    )
+    n_components: int = Field(
+        128, ge=1, description="principal components of its vectors that are taught"
+    )
+    contrast_weight: float = Field(
+        1.0, ge=0, description="weight of the contrastive loss beside it; 0 teaches alone"
+    )
+
+
 class Pretraining(Section):
     """One pretraining without labels."""
 
-    objective: Literal["reconstruct", "masked", "contrastive"] = Field(
-        "reconstruct", description="reconstruct (the paper's), masked or contrastive"
+    objective: Objective = Field(
+        "reconstruct",
+        description=(
+            "reconstruct (the paper's), masked (hidden squares filled in), contrastive (NT-Xent), "
+            "hybrid (masked and contrastive), momentum (contrast with an averaged network, MoCo), "
+            "byol (an averaged network predicted, without contrast), vicreg (equal views, "
+            "independent numbers), or distilled (a teacher's vectors beside the contrast)"
+        ),
     )
     batch_size: int = Field(128, ge=2, description="galaxies per step, over all GPUs")
     view_side_pix: int = Field(
@@ -177,9 +220,25 @@ class Pretraining(Section):
         0.6, gt=0, lt=1, description="masked - share of squares that is hidden"
     )
     mask_patch_pix: int = Field(8, ge=2, description="masked - side of a hidden square")
-    temperature: float = Field(
-        0.2, gt=0, description="contrastive - softmax temperature on cosine similarities"
+    mask_weight: float = Field(
+        10.0, ge=0, description="hybrid - weight of the squared error over hidden pixels"
     )
+    temperature: float = Field(
+        0.2,
+        gt=0,
+        description=(
+            "contrastive, hybrid, momentum, distilled - softmax temperature on cosine similarities"
+        ),
+    )
+    target_decay: float = Field(
+        0.99, ge=0, lt=1, description="momentum, byol - decay of the averaged network"
+    )
+    queue_size: int = Field(
+        0,
+        ge=0,
+        description="momentum - vectors of earlier steps that galaxies are told apart from too",
+    )
+    teacher: Teacher = part(Teacher)
     views: Views = part(Views)
     optim: Optim = part(Optim)
 
@@ -205,6 +264,11 @@ class Pretrain(Pretraining):
                 "masked_skips",
                 "masked_noskips",
                 "contrastive_noskips",
+                "hybrid_noskips",
+                "momentum_noskips",
+                "byol_noskips",
+                "vicreg_noskips",
+                "distilled_noskips",
             ],
             ...,
         ],
