@@ -31,9 +31,11 @@ STEPS_PER_FETCH = 16
 class _Accelerator(Accelerator):
     """An Accelerator that keeps its own precision where another is made after it."""
 
-    def autocast(self, *_: Any) -> torch.autocast:
+    def autocast(self, *_: Any) -> contextlib.AbstractContextManager:
         """Compute in bfloat16 within, where this one does."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.native_amp)
+        if not self.native_amp:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
 
 
 def make_accelerator(precision: str = "auto") -> Accelerator:
