@@ -73,7 +73,7 @@ def test_the_released_encoder_stands_beside_the_runs_own():
     assert frozen.weights_path("of_the_run") == str(released_weights())
     assert own.weights_path("of_the_run") == "of_the_run"
     assert frozen.features_label not in ("lvm", own.features_label)
-    assert "released" in frozen.display_name and frozen.pretrained
+    assert frozen.display_name.startswith("Released") and frozen.pretrained
     encoder = build_encoder(frozen, 64, frozen.weights_path("of_the_run"))
     kept = load_encoder_of(released_weights()).state_dict()
     assert all(

@@ -107,7 +107,7 @@ class ModelSpec:
         """Name for figures and tables."""
         name = _DISPLAY.get(self.model, self.model.removeprefix(TIMM_PREFIX))
         if self.is_lvm and self.weights == RELEASED:
-            return f"{name}, released weights"
+            return f"Released {name}"
         if self.is_lvm or not self.is_network:
             return name
         kind = ", frozen + head" if self.frozen else ""
