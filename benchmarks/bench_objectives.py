@@ -195,7 +195,7 @@ def main() -> None:
         kept.write_text(json.dumps(references(scores, config)))
     rows = json.loads(kept.read_text())
     for name in arguments.variants:
-        path = arguments.work / f"{name.replace(' ', '_')}.json"
+        path = arguments.work / f"scores of {name}.json"
         if not path.exists():
             weights = trained(
                 arguments.results_dir, arguments.work, config, name, arguments.seconds
