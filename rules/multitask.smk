@@ -3,12 +3,14 @@
 Inputs: crops and splits of the labelled dataset, pretrained weights.
 Outputs: models/multitask/{strategy}_{part}.safetensors (+ .json card), metrics/multitask.csv,
 metrics/baselines.csv, metrics/reference/{model}_{part}.csv.
-Steps: train_multitask and evaluate_multitask per strategy and repetition (`multitask.n_seeds`, side
-by side), gather_multitask, evaluate_baselines, and train_reference per network of
-`reference.models` and repetition. All repetitions start from one pretrained encoder.
+Steps: render_noise_free (simulated galaxies), train_multitask and evaluate_multitask per strategy
+and repetition (`multitask.n_seeds`, side by side), gather_multitask, evaluate_baselines, and
+train_reference per network of `reference.models` and repetition. All repetitions start from one
+pretrained encoder.
 """
 
 from galaxy_lvm.core.config import part_of
+from galaxy_lvm.core.config.survey import Mock
 from galaxy_lvm.core.config.tasks import ReferenceSections, TaskSections
 
 # Not all that the sections hold: more repetitions or test images leave finished trainings alone.
@@ -52,8 +54,40 @@ def reference_sources(wildcards):
     return own_weights(REFERENCE_SPECS[wildcards.model])
 
 
+def noise_free_galaxies(wildcards):
+    """Return the test galaxies without noise, as an input, where the survey is simulated."""
+    simulated = config["datasets"][config["tasks_dataset"]]["source"] == "mock"
+    return {"noise_free": f"{TASKS_DATA}/noise_free.h5"} if simulated else {}
+
+
 localrules:
     gather_multitask,
+
+
+rule render_noise_free:
+    """Render the simulated test galaxies of the image tasks without noise, to score against."""
+    input:
+        crops=f"{TASKS_DATA}/crops.h5",
+        splits=f"{TASKS_DATA}/splits.parquet",
+    output:
+        noise_free=f"{TASKS_DATA}/noise_free.h5",
+    log:
+        f"{LOGS}/render_noise_free.log",
+    benchmark:
+        f"{RUN}/benchmarks/render_noise_free.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        settings=part_of(Mock, config["mock"]),
+        n_images=config["multitask"]["n_test_images"],
+        seed=config["seed"],
+        code=code_of("render_noise_free"),
+    script:
+        "../scripts/render_noise_free.py"
 
 
 rule train_multitask:
@@ -83,7 +117,7 @@ rule train_multitask:
         state_root=f"{STATE}/train_multitask",
         seed=training_seed,
         n_gpus=config["gpus"],
-        recipe_version=4,
+        recipe_version=5,
     script:
         "../scripts/train_multitask.py"
 
@@ -91,6 +125,7 @@ rule train_multitask:
 rule evaluate_multitask:
     """Score one training on the test split."""
     input:
+        unpack(noise_free_galaxies),
         crops=f"{TASKS_DATA}/crops.h5",
         splits=f"{TASKS_DATA}/splits.parquet",
         weights=f"{RUN}/models/multitask/{{strategy}}_{{part}}.safetensors",
@@ -113,7 +148,7 @@ rule evaluate_multitask:
         n_orientations=config["multitask"]["n_orientations"],
         zooms=config["multitask"]["zooms"],
         seed=config["seed"],
-        recipe_version=2,
+        recipe_version=3,
     script:
         "../scripts/evaluate_multitask.py"
 
@@ -159,6 +194,7 @@ rule gather_multitask:
 rule evaluate_baselines:
     """Score the inputs themselves and classical methods on the same test images."""
     input:
+        unpack(noise_free_galaxies),
         crops=f"{TASKS_DATA}/crops.h5",
         splits=f"{TASKS_DATA}/splits.parquet",
     output:
@@ -180,7 +216,7 @@ rule evaluate_baselines:
         baselines=config["baselines"],
         n_image_test=config["multitask"]["n_test_images"],
         seed=config["seed"],
-        recipe_version=2,
+        recipe_version=3,
     script:
         "../scripts/evaluate_baselines.py"
 

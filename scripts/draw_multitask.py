@@ -31,7 +31,9 @@ def main(splits: str, shape: LvmShape, sections: TaskSections, figure: str) -> N
         hidden_dim=sections.classification.hidden_dim,
         dropout=sections.classification.dropout,
         skip_connections=sections.multitask.skip_connections,
-        residual=sections.multitask.residual,
+        image_output=sections.multitask.image_output,
+        image_loss=sections.multitask.image_loss,
+        fine_layers=sections.multitask.fine_layers,
         label_smoothing=sections.classification.label_smoothing,
     )
     save(draw_multitask(model, sections), figure)

@@ -9,7 +9,7 @@ from galaxy_lvm.multitask.baselines import (
     reconstruction_baselines,
     restoration_baselines,
 )
-from galaxy_lvm.multitask.tasks import image_galaxies
+from galaxy_lvm.multitask.tasks import image_galaxies, noise_free_images
 from galaxy_lvm.report.results import (
     long_rows,
     per_galaxy_rows,
@@ -30,6 +30,7 @@ def main(
     reconstruction: Mask,
     baselines: Baselines,
     seed: int,
+    noise_free: str | None = None,
 ) -> None:
     """Tune on the validation split, score on the test split, write both kinds of table.
 
@@ -45,6 +46,8 @@ def main(
         Degradations, and what the baselines may choose from.
     seed
         The run's seed.
+    noise_free
+        Simulated galaxies without noise, written by render_noise_free; None for real ones.
     """
     cv2.setNumThreads(1)
     table = Splits(splits)
@@ -56,9 +59,10 @@ def main(
         labelled = [(store.of(g), g.labels, g.ids) for g in known.values()]
     second = known["test"].second_labels
     ids = scored_on.ids.tolist()
+    clean = noise_free_images(noise_free, scored_on)
     scored = [
         classification_baseline(*labelled, len(table.class_names), baselines, seed, second),
-        *restoration_baselines(val, test, ids, restoration, baselines, seed),
+        *restoration_baselines(val, test, ids, restoration, baselines, seed, clean),
         *reconstruction_baselines(val, test, ids, reconstruction, baselines, seed),
     ]
     rows, tables = [], []
@@ -82,4 +86,5 @@ if __name__ == "__main__":
             reconstruction=section(Mask, given.reconstruction, "reconstruction"),
             baselines=section(Baselines, given.baselines, "baselines"),
             seed=given.seed,
+            noise_free=snakemake.input.get("noise_free"),  # noqa: F821
         )

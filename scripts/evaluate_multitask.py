@@ -19,6 +19,7 @@ def main(
     zooms: list[float],
     seed: int,
     threads: int = 1,
+    noise_free: str | None = None,
 ) -> None:
     """Write the long-format metrics and the class probabilities of every test galaxy.
 
@@ -39,9 +40,11 @@ def main(
         Magnifications, 1 or more, over which they are averaged as well.
     seed, threads
         The run's seed; CPU threads.
+    noise_free
+        Simulated galaxies without noise, written by render_noise_free; None for real ones.
     """
     torch.set_num_threads(threads)
-    test = TestSplit.read(crops, splits, n_images, seed)
+    test = TestSplit.read(crops, splits, n_images, seed, noise_free)
     scores = evaluate_multitask(weights, test, n_orientations, zooms, seed)
     write_results(metrics, scores.rows)
     write_per_galaxy(per_galaxy, scores.galaxies)
@@ -62,4 +65,5 @@ if __name__ == "__main__":
             zooms=snakemake.params.zooms,  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821
+            noise_free=snakemake.input.get("noise_free"),  # noqa: F821
         )

@@ -108,6 +108,24 @@ def test_tuning_takes_the_best_of_its_choices_and_applies_it(sharp):
         assert tuned.apply(known).dtype == np.float32
 
 
+def test_a_psf_of_mean_width_is_right_where_all_are_of_one_width(sharp):
+    one_width = Blur(fwhm_min_pix=4, fwhm_max_pix=4)
+    blurred, table = blur_images(sharp, one_width, seed=5)
+    known = BlurredSet.from_table(blurred, table, one_width)
+    guessed = BlurredSet.of_mean_width(blurred, table, one_width)
+    np.testing.assert_allclose(guessed.transfer, known.transfer, atol=1e-5)
+    many = Blur()
+    blurred, table = blur_images(sharp, many, seed=5)
+    known = BlurredSet.from_table(blurred, table, many)
+    guessed = BlurredSet.of_mean_width(blurred, table, many)
+    assert np.array_equal(guessed.sigma, known.sigma)
+    of_known = tune_wiener(sharp, known, SMALL)
+    of_mean = tune_wiener(sharp, guessed, SMALL, "wiener_mean_psf")
+    assert of_mean.name == "wiener_mean_psf"
+    # Knowing the PSF helps; guessing it still does more good than harm.
+    assert mean_psnr(sharp, blurred) < of_mean.score_val < of_known.score_val
+
+
 @pytest.mark.parametrize("method", ["telea", "navier_stokes", "biharmonic"])
 def test_inpainting_keeps_what_is_seen_and_fills_what_is_not(sharp, method):
     masked, mask, _ = mask_images(
@@ -215,7 +233,9 @@ def test_evaluation_writes_every_model_with_intervals(dataset, tmp_path):
     table, galaxies_table = read_results(paths[0]), read_per_galaxy([paths[1]])
     models = table.groupby("task")["model"].unique().map(set)
     assert models["classification"] == {"hog_logistic"}
-    assert models["restoration"] == {"blurred", "richardson_lucy", "wiener"}
+    assert models["restoration"] == {
+        "blurred", "richardson_lucy", "wiener", "wiener_mean_psf",
+    }  # fmt: skip
     filling = next(m for m in models["reconstruction"] if m.startswith("inpainting_"))
     assert models["reconstruction"] == {"masked", filling}
     values = table.set_index(["model", "condition", "metric"])["value"]

@@ -113,7 +113,7 @@ def test_multitask_starts_as_the_identity_and_freezes_the_encoder():
 
 def test_task_decoders_start_from_the_pretrained_decoder():
     lvm = micro()
-    model = MultitaskModel(lvm, n_classes=2, residual=False)
+    model = MultitaskModel(lvm, n_classes=2, image_output="image")
     image = torch.rand(1, 3, 64, 64)
     lvm.eval(), model.eval()
     assert torch.equal(model.restore("reconstruction", image), lvm(image))

@@ -164,7 +164,7 @@ def test_window_groups_are_those_that_timm_masks():
 
 
 def test_the_multitask_diagram_follows_model_and_config():
-    model = build_empty_multitask(SMALL, n_classes=7, hidden_dim=32, residual=False)
+    model = build_empty_multitask(SMALL, n_classes=7, hidden_dim=32, image_output="image")
     canvas = multitask_canvas(model, SECTIONS)
     found = "\n".join(texts(canvas))
     assert "64 → 32 → 7" in found and "7 class" in found

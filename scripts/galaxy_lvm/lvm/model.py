@@ -1,5 +1,6 @@
 """The large vision model: a Swin-Transformer U-Net (paper II.A, figure 1)."""
 
+import itertools
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -156,9 +157,18 @@ class Decoder(nn.Module):
     ----------
     config
         Shape of the model; `skip_connections` decides what it may look at.
+    n_seen
+        Channels at full resolution that the last layers see beside the features (skip
+        connections only): 3 for the image alone.
+    n_out
+        Channels that it puts out.
+    fine_layers
+        3 x 3 convolutions at full resolution before the one that puts out.
     """
 
-    def __init__(self, config: LVMConfig) -> None:
+    def __init__(
+        self, config: LVMConfig, n_seen: int = 3, n_out: int = 3, fine_layers: int = 1
+    ) -> None:
         super().__init__()
         self.skip = config.skip_connections
         self.ups = nn.ModuleList()
@@ -173,13 +183,23 @@ class Decoder(nn.Module):
         self.norm = nn.LayerNorm(config.embed_dim)
         out_dim = config.embed_dim // 2
         self.last_up = DualUpSample(config.embed_dim, out_dim, scale=PATCH_PIX)
-        self.fine = nn.Sequential(
-            nn.Conv2d(out_dim + (3 if self.skip else 0), out_dim, 3, padding=1), nn.GELU()
-        )
-        self.output = nn.Conv2d(out_dim, 3, 3, padding=1)
+        widths = [out_dim + (n_seen if self.skip else 0)] + fine_layers * [out_dim]
+        fine: list[nn.Module] = []
+        for width, following in itertools.pairwise(widths):
+            fine += [nn.Conv2d(width, following, 3, padding=1), nn.GELU()]
+        self.fine = nn.Sequential(*fine)
+        self.output = nn.Conv2d(out_dim, n_out, 3, padding=1)
 
-    def forward(self, features: list[Tensor], image: Tensor) -> Tensor:
-        """Map encoder features, and the image they came from, to an image (B, 3, H, W)."""
+    def forward(self, features: list[Tensor], seen: Tensor) -> Tensor:
+        """Map encoder features, and what is seen at full resolution, to (B, n_out, H, W).
+
+        Parameters
+        ----------
+        features
+            Maps of the encoder.
+        seen
+            (B, n_seen, H, W): the image that they came from, and what else is known of it.
+        """
         x = features[-1]
         for up, join, stage, feature in zip(
             self.ups, self.joins, self.stages, reversed(features[:-1]), strict=True
@@ -187,7 +207,7 @@ class Decoder(nn.Module):
             x = up(x)
             x = stage(join(torch.cat([x, feature], dim=-1) if self.skip else x))
         x = self.last_up(self.norm(x)).permute(0, 3, 1, 2)
-        return self.output(self.fine(torch.cat([x, image], dim=1) if self.skip else x))
+        return self.output(self.fine(torch.cat([x, seen], dim=1) if self.skip else x))
 
 
 class LVM(nn.Module):

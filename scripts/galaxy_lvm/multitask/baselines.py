@@ -24,6 +24,7 @@ from galaxy_lvm.report.metrics import (
     classification_scores,
     image_metrics,
     image_scores,
+    noise_free_scores,
     right_or_wrong,
     second_scores,
 )
@@ -101,8 +102,9 @@ def restoration_baselines(
     recipe: Blur,
     settings: Baselines,
     seed: int,
+    noise_free: np.ndarray | None = None,
 ) -> Iterator[Scored]:
-    """Yield the scores of the blurred images and of the two deconvolutions.
+    """Yield the scores of the blurred images and of three deconvolutions.
 
     Parameters
     ----------
@@ -114,17 +116,28 @@ def restoration_baselines(
         Degradation; what to choose from.
     seed
         The run's seed.
+    noise_free
+        The test images without noise, float32 in [0, 1]; None where nobody knows them.
     """
-    sharp_val, blurred_val, table = restoration_test_set(val, recipe, seed, "val")
-    known_val = BlurredSet.from_table(blurred_val, table, recipe)
+    sharp_val, blurred_val, table_val = restoration_test_set(val, recipe, seed, "val")
+    known_val = BlurredSet.from_table(blurred_val, table_val, recipe)
+    guessed_val = BlurredSet.of_mean_width(blurred_val, table_val, recipe)
     sharp, blurred, table = restoration_test_set(test, recipe, seed, "test")
     known = BlurredSet.from_table(blurred, table, recipe)
-    yield _score("restoration", "blurred", "", sharp, blurred, ids, seed)
+    guessed = BlurredSet.of_mean_width(blurred, table, recipe)
+    scores = noise_free_scores(noise_free, blurred, seed)
+    yield _score("restoration", "blurred", "", sharp, blurred, ids, seed, scores)
     wiener = tune_wiener(sharp_val, known_val, settings)
     offset = wiener.chosen["sky_offset"]
-    for tuned in (tune_richardson_lucy(sharp_val, known_val, settings, offset), wiener):
-        choice = _choice(tuned, "psnr_val")
-        yield _score("restoration", tuned.name, "", sharp, tuned.apply(known), ids, seed, choice)
+    methods = (
+        (tune_wiener(sharp_val, guessed_val, settings, "wiener_mean_psf"), guessed),
+        (tune_richardson_lucy(sharp_val, known_val, settings, offset), known),
+        (wiener, known),
+    )
+    for tuned, given in methods:
+        restored = tuned.apply(given)
+        extra = noise_free_scores(noise_free, restored, seed) | _choice(tuned, "psnr_val")
+        yield _score("restoration", tuned.name, "", sharp, restored, ids, seed, extra)
 
 
 def reconstruction_baselines(

@@ -144,6 +144,12 @@ class BlurredSet:
         sigma = (table["noise_sigma"].to_numpy() / LARGEST_8_BIT_VALUE).astype(np.float32)
         return cls(images, psf_transfer(psf, *images.shape[1:3]), sigma)
 
+    @classmethod
+    def of_mean_width(cls, images: np.ndarray, table: pd.DataFrame, recipe: Blur) -> "BlurredSet":
+        """Take every PSF to be of the recipe's mean width: what is known without a star nearby."""
+        mean = (recipe.fwhm_min_pix + recipe.fwhm_max_pix) / 2
+        return cls.from_table(images, table.assign(fwhm_pix=mean), recipe)
+
     def batches(self) -> Iterator["BlurredSet"]:
         """Yield pieces that fit the processor's cache."""
         for first in range(0, len(self.images), _BATCH):
@@ -220,7 +226,9 @@ def richardson_lucy(blurred: BlurredSet, iterations: Sequence[int]) -> dict[int,
     return {n: np.concatenate(parts) for n, parts in looks.items()}
 
 
-def tune_wiener(reference: np.ndarray, blurred: BlurredSet, settings: Baselines) -> Tuned:
+def tune_wiener(
+    reference: np.ndarray, blurred: BlurredSet, settings: Baselines, name: str = "wiener"
+) -> Tuned:
     """Choose the Wiener filter's strength and sky offset by the PSNR of validation images."""
     power = signal_power(reference)
     trials = []
@@ -230,7 +238,7 @@ def tune_wiener(reference: np.ndarray, blurred: BlurredSet, settings: Baselines)
             trials.append((mean_psnr(reference, image), strength, offset))
     psnr, strength, offset = max(trials)
     return Tuned(
-        "wiener",
+        name,
         lambda other: wiener_filter(other, power, strength, offset),
         psnr,
         {"wiener_strength": strength, "sky_offset": offset},

@@ -22,6 +22,14 @@ _HEAD = (2.98, 1.62)
 _OUTPUT_X, _LOSS = 4.87, (5.76, 1.22)
 _ICON_PIX = 96
 _SMALLEST_LABELLED_SHARE = 0.12
+_OUTPUT_LINES = {
+    "image": "puts out the image",
+    "correction": "adds a correction to its input",
+    "filling": "adds a correction to its input",
+    "guided": "sees smooth copies, adds a correction",
+    "mixture": "mixes smooth copies, adds a correction",
+}
+_LOSS_NAMES = {"mse": "Mean squared error", "psnr": "PSNR of each image"}
 
 
 @dataclass(frozen=True)
@@ -140,7 +148,7 @@ def _task(
         canvas.box(loss, "Cross-entropy", note, COLOURS["purple"])
     else:
         canvas.picture(icons.galaxy, picture.x, picture.y, picture.width)
-        canvas.box(loss, "Mean squared error", ["against the original"], COLOURS["purple"])
+        canvas.box(loss, _LOSS_NAMES[model.image_loss], ["against the original"], COLOURS["purple"])
     canvas.arrow((picture.x + picture.width + 0.03, y), loss.left, colour=colour)
 
 
@@ -158,7 +166,7 @@ def _decoder_lines(model: MultitaskModel, task: str) -> list[str]:
     decoder = model.decoders[task]
     return [
         "with skip connections" if decoder.skip else "without skip connections",
-        "adds a correction to its input" if model.residual else "puts out the image",
+        _OUTPUT_LINES[model.image_output],
         f"{readable(count_parameters(decoder))} weights",
     ]
 

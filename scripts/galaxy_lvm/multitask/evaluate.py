@@ -8,12 +8,17 @@ import pandas as pd
 
 from galaxy_lvm.core.config.tasks import MultitaskRun
 from galaxy_lvm.multitask.heads import restored_images
-from galaxy_lvm.multitask.tasks import image_galaxies, image_test_sets
+from galaxy_lvm.multitask.tasks import (
+    image_galaxies,
+    image_test_sets,
+    noise_free_images,
+)
 from galaxy_lvm.multitask.train import load_multitask
 from galaxy_lvm.report.metrics import (
     classification_scores,
     image_metrics,
     image_scores,
+    noise_free_scores,
     right_or_wrong,
     second_scores,
 )
@@ -40,17 +45,26 @@ class TestSplit:
     """Their crops."""
     class_names: tuple[str, ...]
     """Names in the order of the class numbers."""
+    noise_free: np.ndarray | None = None
+    """The drawn ones without noise, float32 in [0, 1]; None for real galaxies."""
 
     @classmethod
     def read(
-        cls, crops: str | os.PathLike, splits: str | os.PathLike, n_images: int, seed: int
+        cls,
+        crops: str | os.PathLike,
+        splits: str | os.PathLike,
+        n_images: int,
+        seed: int,
+        noise_free: str | os.PathLike | None = None,
     ) -> "TestSplit":
         """Read the test split; `n_images` galaxies serve the image tasks, drawn by `seed`."""
         table = Splits(splits)
         labelled = table.labelled("test")
         drawn = image_galaxies(table, "test", n_images, seed)
+        clean = noise_free_images(noise_free, drawn)
         with CropStore(crops) as store:
-            return cls(labelled, store.of(labelled), drawn, store.of(drawn), table.class_names)
+            images, drawn_images = store.of(labelled), store.of(drawn)
+        return cls(labelled, images, drawn, drawn_images, table.class_names, clean)
 
 
 @dataclass
@@ -110,6 +124,10 @@ def evaluate_multitask(
     add("classification", "", known.ids, scores, right_or_wrong(known.labels, predicted))
     sets = image_test_sets(test.drawn_images, settings.restoration, settings.reconstruction, seed)
     for task, condition, reference, degraded in sets:
-        result = image_metrics(reference, restored_images(model, task, degraded, autocast=autocast))
-        add(task, condition, test.drawn.ids, image_scores(result, seed), result)
+        made = restored_images(model, task, degraded, autocast=autocast)
+        result = image_metrics(reference, made)
+        scores = image_scores(result, seed)
+        if task == "restoration":
+            scores |= noise_free_scores(test.noise_free, made, seed)
+        add(task, condition, test.drawn.ids, scores, result)
     return found

@@ -1,6 +1,5 @@
 """Task heads on one encoder (paper III.A, figure 3)."""
 
-import copy
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from galaxy_lvm.lvm.model import LVM, Decoder, LVMConfig
+from galaxy_lvm.multitask.outputs import compose, look_at, n_out, n_seen
+from galaxy_lvm.report.metrics import MSE_FLOOR
 from galaxy_lvm.training.predict import predict_in_batches
 
 IMAGE_TASKS = ("restoration", "reconstruction")
@@ -60,8 +61,12 @@ class MultitaskModel(nn.Module):
         The classifier's.
     skip_connections
         Whether the image decoders see the encoder's finer features.
-    residual
-        Whether the image decoders predict a correction to their input instead of the image.
+    image_output
+        What the image decoders put out; see `outputs`.
+    image_loss
+        What they learn from: "mse", or "psnr" (see `image_loss`).
+    fine_layers
+        Convolutions at full resolution in an image decoder, before the last one.
     frozen_encoder
         True for the strategy `pre_train`: only the heads learn.
     label_smoothing
@@ -75,7 +80,9 @@ class MultitaskModel(nn.Module):
         hidden_dim: int = 256,
         dropout: float = 0.0,
         skip_connections: bool = True,
-        residual: bool = True,
+        image_output: str = "correction",
+        image_loss: str = "mse",
+        fine_layers: int = 1,
         frozen_encoder: bool = False,
         label_smoothing: float = 0.0,
     ) -> None:
@@ -84,15 +91,16 @@ class MultitaskModel(nn.Module):
         self.frozen_encoder = frozen_encoder
         self.encoder.requires_grad_(not frozen_encoder)
         self.classifier = ClassifierHead(lvm.encoder.feature_dim, hidden_dim, n_classes, dropout)
+        shape = (n_seen(image_output), n_out(image_output), fine_layers)
         self.decoders = nn.ModuleDict(
-            {task: _decoder_like(lvm, skip_connections) for task in IMAGE_TASKS}
+            {task: _decoder_like(lvm, skip_connections, shape) for task in IMAGE_TASKS}
         )
-        if residual:
+        if image_output != "image":
             for decoder in self.decoders.values():
-                # The correction starts at nothing: the first output is the input itself.
+                # The correction starts at nothing: restoration's first output is the input itself.
                 nn.init.zeros_(decoder.output.weight)
                 nn.init.zeros_(decoder.output.bias)
-        self.residual = residual
+        self.image_output, self.image_loss = image_output, image_loss
         self.label_smoothing = label_smoothing
 
     def train(self, mode: bool = True) -> "MultitaskModel":
@@ -118,7 +126,7 @@ class MultitaskModel(nn.Module):
             scores = self.classify(images).float()
             loss = functional.cross_entropy(scores, target, label_smoothing=self.label_smoothing)
         else:
-            loss = functional.mse_loss(self.restore(task, images).float(), target)
+            loss = image_loss(self.restore(task, images), target, self.image_loss)
         return {"loss": loss}
 
     def classify(self, images: Tensor) -> Tensor:
@@ -127,15 +135,35 @@ class MultitaskModel(nn.Module):
 
     def restore(self, task: str, images: Tensor) -> Tensor:
         """Return the image (B, 3, H, W) that an image task makes of its input."""
-        output = self.decoders[task](self.encoder(images, DOMAIN_OF[task]), images)
-        return images + output if self.residual else output
+        given = look_at(task, images, self.image_output)
+        features = self.encoder(images, DOMAIN_OF[task])
+        return compose(task, given, self.decoders[task](features, given.seen), self.image_output)
 
 
-def _decoder_like(lvm: LVM, skip_connections: bool) -> Decoder:
-    """Return a decoder that starts from the pretrained one where the shapes agree."""
-    if skip_connections == lvm.config.skip_connections:
-        return copy.deepcopy(lvm.decoder)
-    decoder = Decoder(replace(lvm.config, skip_connections=skip_connections))
+def image_loss(image: Tensor, target: Tensor, kind: str) -> Tensor:
+    """Return how far images (B, 3, H, W) are from their targets.
+
+    Parameters
+    ----------
+    image, target
+        Grey levels in [0, 1].
+    kind
+        "mse": mean squared error, which the worst images rule. "psnr": mean over images of its
+        logarithm, as PSNR is averaged: halving an error counts alike in every image, and the
+        gradient is of the size of a cross-entropy's.
+    """
+    error = (image.float() - target).square()
+    if kind == "mse":
+        return error.mean()
+    return (error.mean(dim=(1, 2, 3)) + MSE_FLOOR).log().mean()
+
+
+def _decoder_like(lvm: LVM, skip_connections: bool, shape: tuple[int, int, int]) -> Decoder:
+    """Return a decoder (n_seen, n_out, fine_layers) that starts from the pretrained one.
+
+    As far as the names and shapes of the weights agree.
+    """
+    decoder = Decoder(replace(lvm.config, skip_connections=skip_connections), *shape)
     state, own = lvm.decoder.state_dict(), decoder.state_dict()
     same = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
     decoder.load_state_dict({**own, **same})

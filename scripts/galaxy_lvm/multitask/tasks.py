@@ -1,5 +1,6 @@
 """The evaluation sets that every model is scored on: the same galaxies, the same degradations."""
 
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,6 +14,7 @@ from galaxy_lvm.multitask.degrade import (
     blur_images,
     mask_images,
 )
+from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.splits_table import Galaxies, Splits
 
 
@@ -100,3 +102,20 @@ def image_test_sets(
     yield "restoration", "", reference, blurred
     for condition, (reference, masked, *_) in reconstruction_test_sets(images, mask, seed).items():
         yield "reconstruction", condition, reference, masked
+
+
+def noise_free_images(path: str | os.PathLike | None, galaxies: Galaxies) -> np.ndarray | None:
+    """Return the noise-free crops of simulated galaxies as float32 in [0, 1].
+
+    Parameters
+    ----------
+    path
+        File of the rule render_noise_free; None where the galaxies are real, and the result too.
+    galaxies
+        The test galaxies of the image tasks.
+    """
+    if path is None:
+        return None
+    with CropStore(path) as store:
+        found = store.by_id(galaxies.ids.tolist())
+    return as_float(np.stack(list(found.values())))

@@ -44,7 +44,9 @@ def build_model(lvm: LVM, n_classes: int, settings: MultitaskRun) -> MultitaskMo
         hidden_dim=settings.classification.hidden_dim,
         dropout=settings.classification.dropout,
         skip_connections=settings.multitask.skip_connections,
-        residual=settings.multitask.residual,
+        image_output=settings.multitask.image_output,
+        image_loss=settings.multitask.image_loss,
+        fine_layers=settings.multitask.fine_layers,
         frozen_encoder=settings.strategy == "pre_train",
         label_smoothing=settings.classification.label_smoothing,
     )

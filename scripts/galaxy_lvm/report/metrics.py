@@ -13,6 +13,8 @@ CLASSIFICATION_METRICS = ("accuracy", "precision", "recall", "f1")
 # Against a second label, where the galaxies have one.
 SECOND_METRICS = ("accuracy_second", "f1_second")
 IMAGE_METRICS = ("mse", "psnr", "ssim")
+# Of restored images against noise-free ones, where a simulation knows these.
+NOISE_FREE_METRICS = ("psnr_noise_free", "ssim_noise_free")
 
 # An 8-bit reference is only known to within its rounding, variance 1/12 of a step squared. Smaller
 # differences mean nothing; without this floor one exact copy would make a mean PSNR infinite.
@@ -264,3 +266,30 @@ def image_scores(table: pd.DataFrame, seed: int) -> dict[str, float]:
         low, high = bootstrap_interval(values, np.mean, seed)
         scores |= {metric: float(values.mean()), f"{metric}_low95": low, f"{metric}_high95": high}
     return scores
+
+
+def noise_free_scores(
+    noise_free: np.ndarray | None, image: np.ndarray, seed: int
+) -> dict[str, float]:
+    """Return scores against noise-free images, and their intervals; {} where there are none.
+
+    A reference with noise of its own stops every method at that noise: against it the PSNR tells
+    little of what was restored.
+
+    Parameters
+    ----------
+    noise_free
+        (N, H, W, C) in [0, 1], or None.
+    image
+        Images of the same galaxies.
+    seed
+        The run's seed.
+    """
+    if noise_free is None:
+        return {}
+    scores = image_scores(image_metrics(noise_free, image), seed)
+    return {
+        f"{name}{end}": scores[f"{name.removesuffix('_noise_free')}{end}"]
+        for name in NOISE_FREE_METRICS
+        for end in ("", "_low95", "_high95")
+    }

@@ -4,6 +4,7 @@ MODEL_NAMES = {
     "blurred": "blurred images (input)",
     "masked": "masked images (input)",
     "hog_logistic": "HOG + logistic regression",
+    "wiener_mean_psf": "Wiener filter, PSF of mean width",
     "richardson_lucy": "Richardson-Lucy, known PSF",
     "wiener": "Wiener filter, known PSF and noise",
     "inpainting_telea": "inpainting (Telea)",

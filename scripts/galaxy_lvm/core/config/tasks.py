@@ -43,8 +43,27 @@ class MultitaskTraining(Section):
         True,
         description="whether the tasks' image decoders see the encoder's finer maps and the image",
     )
-    residual: bool = Field(
-        True, description="whether the image decoders predict a correction to their input"
+    image_output: Literal["image", "correction", "filling", "guided", "mixture"] = Field(
+        "correction",
+        description=(
+            "what the image decoders put out - image (the paper's), a correction to their input, "
+            "filling (a correction, and visible pixels are kept), guided (as filling, and smoothed"
+            " copies of the input are seen) or mixture (as guided, and these are mixed at every "
+            "pixel - a hybrid that starts at an inpainting without a network)"
+        ),
+    )
+    image_loss: Literal["mse", "psnr"] = Field(
+        "mse",
+        description=(
+            "what the image tasks minimise - mse (mean squared error) or psnr (the mean over "
+            "images of its logarithm: every image counts alike)"
+        ),
+    )
+    fine_layers: int = Field(
+        1,
+        ge=1,
+        le=8,
+        description="3 x 3 convolutions at full resolution before an image decoder's last one",
     )
     drop_path: float = Field(
         0.1, ge=0, le=0.8, description="stochastic-depth rate of the deepest encoder layer"
