@@ -8,10 +8,11 @@ TARGET ?= spiral
 RUN_PYTHON := .venv/bin/python
 DETECTRON2 := .venv-detectron2
 
-.PHONY: unlock help demo label test test-detectron2 lint docs benchmark clean
+.PHONY: unlock help demo study label test test-detectron2 lint docs benchmark clean
 
 help:
 	@echo "make demo       set up .venv, run the demo on $(CORES) cores, write results/demo/report.html"
+	@echo "make study      the same with three trainings of every network (hours), results/study/report.html"
 	@echo "make label      label the demo's galaxies on a page in your browser (TARGET=$(TARGET))"
 	@echo "make unlock     free the folder after a run that was killed (only while no other run is at work in it)"
 	@echo "make test       set up .venv, run linters, unit tests and the whole workflow in miniature"
@@ -26,8 +27,8 @@ help:
 	@$(RUN_PYTHON) -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-demo: .venv/installed-cpu
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" PYTHON=$(RUN_PYTHON) CORES=$(CORES) bash scripts/run_demo.sh
+demo study: .venv/installed-cpu
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" PYTHON=$(RUN_PYTHON) CORES=$(CORES) bash scripts/run_to_report.sh $@
 
 label: .venv/installed-cpu
 	@PYTHONPATH=scripts $(RUN_PYTHON) -m galaxy_lvm.ui --run $(RUN) --target $(TARGET)

@@ -108,9 +108,9 @@ def test_every_size_says_what_it_stands_on():
     assert all("base" in read(path) for path in sizes().values())
 
 
-def test_variations_of_the_demo_differ_where_they_say_so_alone():
-    for name in ("lenses", "fewshot", "discovery", "test"):
-        expected = read(ROOT / "config" / "demo.yaml")
+def test_variations_of_the_study_differ_where_they_say_so_alone():
+    for name in ("demo", "lenses", "fewshot", "discovery", "test"):
+        expected = read(ROOT / "config" / "study.yaml")
         merge(expected, read(ROOT / "config" / f"{name}.yaml"))
         assert load_config(ROOT / "config" / f"{name}.yaml") == resolve({**expected, "base": None})
 
