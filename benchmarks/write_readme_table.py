@@ -85,13 +85,17 @@ def headline(numbers: dict, verdicts: dict, about: tuple) -> tuple[str, ...]:
     return what, paper, ", ".join(row[1] for row in found), verdicts[claim]
 
 
+def table_of(summary: str) -> str:
+    """Return README's table, of the page that a run wrote of itself."""
+    numbers, verdicts = read_summary(summary)
+    rows = [headline(numbers, verdicts, about) for about in HEADLINES]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (HEAD, ("---",) * 4, *rows))
+
+
 def main(run: Path) -> None:
     """Write both."""
     shutil.copyfile(run / "tables" / "summary.md", SUMMARY)
-    numbers, verdicts = read_summary(SUMMARY.read_text(encoding="utf-8"))
-    rows = [headline(numbers, verdicts, about) for about in HEADLINES]
-    lines = [HEAD, ("---",) * 4, *rows]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    table = table_of(SUMMARY.read_text(encoding="utf-8"))
     readme = ROOT / "README.md"
     found = re.sub(
         f"(?s){MARKS[0]}.*{MARKS[1]}",

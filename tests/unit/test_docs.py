@@ -1,5 +1,6 @@
 """What is written for readers: links lead somewhere, README is short, its numbers are a run's."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -33,6 +34,17 @@ def test_links_lead_somewhere(page):
 
 def test_readme_is_short():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= README_LINES
+
+
+def test_the_table_of_readme_follows_from_the_summary_of_a_run():
+    path = ROOT / "benchmarks" / "write_readme_table.py"
+    spec = importlib.util.spec_from_file_location("write_readme_table", path)
+    written = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(written)
+    table = written.table_of(written.SUMMARY.read_text(encoding="utf-8"))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    begin, end = (readme.index(mark) for mark in written.MARKS)
+    assert readme[begin + len(written.MARKS[0]) : end].strip() == table
 
 
 def test_a_dead_link_would_be_found(tmp_path):
