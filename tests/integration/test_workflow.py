@@ -56,6 +56,18 @@ def finished_run(tmp_path_factory):
     return directory
 
 
+def test_every_file_is_described(finished_run):
+    """docs/outputs.md names every file of a run, and nothing that no run has."""
+    page = (ROOT / "docs" / "outputs.md").read_text(encoding="utf-8")
+    told = re.findall(r"`([\w*]+(?:/[\w*.]+)+)`", page)
+    run = finished_run / "results" / "test"
+    files = [path.relative_to(run) for path in run.rglob("*") if path.is_file()]
+    files = [name for name in files if len(name.parts) > 1]  # a report may lie above
+    unknown = [str(name) for name in files if not any(name.match(part) for part in told)]
+    assert unknown == []
+    assert [part for part in told if not any(name.match(part) for name in files)] == []
+
+
 def test_every_table_and_figure_is_there(finished_run):
     run = finished_run / "results" / "test"
     tables = {path.stem for path in (run / "tables").glob("*.csv")}

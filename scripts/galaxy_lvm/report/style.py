@@ -51,7 +51,8 @@ CLASS_NAMES = {
 COLUMN_WIDTH_INCH = 3.4
 PAGE_WIDTH_INCH = 7.0
 GOLDEN = 0.618
-DPI = 200
+# Of the PNG beside each PDF: legible on a page and a screen, and a report of all below 25 MB.
+DPI = 150
 
 STYLE = {
     "font.size": 8.0,
