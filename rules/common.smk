@@ -67,6 +67,7 @@ FIGURES = {
     "fewshot_reliability": f"{RUN}/figures/few_shot_reliability.pdf",
     "fig7": f"{RUN}/figures/fig07_hitl_targets.pdf",
     "fig8": f"{RUN}/figures/fig08_hitl_module.pdf",
+    "fig9": f"{RUN}/figures/fig09_interfaces.pdf",
     "fig10": f"{RUN}/figures/fig10_hitl.pdf",
     "hitl_discovery": f"{RUN}/figures/hitl_discovery.pdf",
     "hitl_alpha": f"{RUN}/figures/hitl_alpha.pdf",

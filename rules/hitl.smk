@@ -1,13 +1,13 @@
-"""The human in the loop (paper V): figures 7, 8 and 10, searches in a pool, the sweep over alpha.
+"""The human in the loop (paper V): figures 7 to 10, searches in a pool, the sweep over alpha.
 
 Inputs: features of the LVM, splits, catalogues; crops for figure 7 and for ResNet18.
-Outputs: metrics/hitl*.csv, tables/fig10_hitl.csv, tables/hitl_*.csv, figures 7, 8 and 10.
+Outputs: metrics/hitl*.csv, tables/fig10_hitl.csv, tables/hitl_*.csv, figures 7 to 10.
 Steps: simulate_hitl, simulate_discovery, train_resnet18; one rule for every figure.
 """
 
 from galaxy_lvm.core.config import part_of
 from galaxy_lvm.core.config.fewshot import NetworkSections
-from galaxy_lvm.core.config.hitl import ImageSets, Module, Searches, Sizes, TrainingSets
+from galaxy_lvm.core.config.hitl import ImageSets, Module, Place, Searches, Sizes, TrainingSets
 
 
 rule simulate_hitl:
@@ -158,6 +158,40 @@ rule draw_hitl_module:
         code=code_of("draw_hitl_module"),
     script:
         "../scripts/draw_hitl_module.py"
+
+
+rule plot_interfaces:
+    """Figure 9: the labelling page and the notebook's widget, drawn by a browser if there is one."""
+    input:
+        features=f"{RUN}/features/{HITL_DISCOVERY}/lvm.npy",
+        ids=f"{RUN}/features/{HITL_DISCOVERY}/lvm.parquet",
+        crops=f"{RUN}/data/{HITL_DISCOVERY}/crops.h5",
+        splits=f"{RUN}/data/{HITL_DISCOVERY}/splits.parquet",
+        kept=workflow.source_path("../docs/images/labelling_page.png"),
+    output:
+        figure=f"{RUN}/figures/fig09_interfaces.pdf",
+        png=report(
+            f"{RUN}/figures/fig09_interfaces.png",
+            caption="../report/fig09.rst",
+            category="8 Human in the loop",
+            labels={"what": "Figure 9: page and notebook"},
+        ),
+    log:
+        f"{LOGS}/plot_interfaces.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_interfaces.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=20,
+    params:
+        settings=part_of(Place, config["hitl"]),
+        run=config["run"],
+        code=code_of("plot_interfaces"),
+    script:
+        "../scripts/plot_interfaces.py"
 
 
 rule plot_hitl_comparison:

@@ -16,6 +16,7 @@ localrules:
     lenses,
     fig7,
     fig8,
+    fig9,
     fig10,
     extensions,
     survey,
@@ -126,6 +127,12 @@ rule fig8:
     """Figure 8: the human in the loop."""
     input:
         FIGURES["fig8"],
+
+
+rule fig9:
+    """Figure 9: the labelling page and the notebook's widget."""
+    input:
+        FIGURES["fig9"],
 
 
 rule fig10:

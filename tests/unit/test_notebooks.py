@@ -1,36 +1,61 @@
-"""The notebook for users: its cells run as they stand, and no output is kept in it."""
+"""The notebooks for users: their cells run as they stand, and no output is kept in them."""
 
 import json
 from pathlib import Path
 
 import pytest
 from galaxy_lvm.core import encoder_files
+from galaxy_lvm.core.tables import load_table
 from small_images import write_encoder, write_galaxies
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "own_images.ipynb"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
-def code_cells():
-    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+def code_cells(name):
+    cells = json.loads((NOTEBOOKS / name).read_text(encoding="utf-8"))["cells"]
     return [cell for cell in cells if cell["cell_type"] == "code"]
 
 
-def test_outputs_are_stripped():
-    assert len(code_cells()) >= 4
-    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code_cells())
+def run_cells(name):
+    """Execute a notebook's cells; return what its names stand for at the end."""
+    names: dict = {}
+    for number, cell in enumerate(code_cells(name)):
+        exec(compile("".join(cell["source"]), f"{name}, cell {number}", "exec"), names)
+    return names
 
 
-@pytest.mark.parametrize("own", [False, True], ids=["simulated images", "a folder of one's own"])
-def test_every_cell_runs(own, tmp_path, monkeypatch):
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder to work in, with small weights as the released ones."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(encoder_files, "_PLACES", (tmp_path / "weights",))
     write_encoder(tmp_path / "weights" / "released.safetensors")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", [path.name for path in sorted(NOTEBOOKS.glob("*.ipynb"))])
+def test_outputs_are_stripped(name):
+    cells = code_cells(name)
+    assert len(cells) >= 4
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells)
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["simulated images", "a folder of one's own"])
+def test_own_images(own, here):
     if own:
-        write_galaxies(tmp_path / "my_images", 6)
-    names: dict = {}
-    for number, cell in enumerate(code_cells()):
-        exec(compile("".join(cell["source"]), f"cell {number}", "exec"), names)
+        write_galaxies(here / "my_images", 6)
+    names = run_cells("own_images.ipynb")
     n = 6 if own else 12
     assert names["found"].features.shape == (n, names["encoder"].dim)
     assert names["found"].skipped.empty
     assert names["nearest"][0] == 0 and len(set(names["nearest"].tolist())) == 5
+
+
+def test_the_human_in_the_loop(here):
+    write_galaxies(here / "my_images", 12)
+    names = run_cells("hitl.ipynb")
+    table = load_table(here / "labels.csv")
+    assert list(table["id"]) == names["first"][:3]
+    assert list(table["label"]) == ["positive", "positive", "negative"]
+    assert names["made"]["n_images"] == 3 and len(names["first"]) == 8
+    assert (here / "galaxy-lvm-label" / "labels" / "spiral.sqlite").is_file()

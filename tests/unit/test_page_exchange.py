@@ -43,9 +43,10 @@ def read(labelling, tmp_path, content, words=None, name="given.csv"):
 
 
 @pytest.mark.parametrize("suffix", ["csv", "fits", "parquet"])
-def test_what_is_exported_is_read_back_with_all_annotators(labelling, tmp_path, suffix):
+@pytest.mark.parametrize("person", ["Zoë", "Łukasz \\ x41"])
+def test_what_is_exported_is_read_back_with_all_annotators(labelling, tmp_path, suffix, person):
     one, two = names(labelling, 0, 1)
-    labelling.label("Zoë", one, "positive")
+    labelling.label(person, one, "positive")
     labelling.label("bob", one, "negative")
     labelling.label("bob", two, "unsure")
     content = exported(label_table(labelling), suffix)
@@ -56,12 +57,12 @@ def test_what_is_exported_is_read_back_with_all_annotators(labelling, tmp_path, 
     assert float(table["ra"].iloc[0]) == pytest.approx(labelling.place.catalogue["ra"].iloc[0])
     given = read(labelling, tmp_path, content, name=f"in.{suffix}")
     assert given.rows == [
-        (one, "positive", "Zoë"), (one, "negative", "bob"), (two, "unsure", "bob"),
+        (one, "positive", person), (one, "negative", "bob"), (two, "unsure", "bob"),
     ]  # fmt: skip
     with_all = Labelling(labelling.place, tmp_path / "other.sqlite")
-    assert with_all.take_over(given.rows) == (3, 0)
-    assert with_all.take_over(given.rows) == (0, 3)
-    columns = ["id", "value", "annotator"]
+    assert with_all.take_over(given.rows, given.times) == (3, 0)
+    assert with_all.take_over(given.rows, given.times) == (0, 3)
+    columns = ["id", "value", "annotator", "time"]
     kept = with_all.current()[columns].sort_values(columns, ignore_index=True)
     was = labelling.current()[columns].sort_values(columns, ignore_index=True)
     pd.testing.assert_frame_equal(kept, was)
@@ -115,6 +116,20 @@ def test_classifications_as_zooniverse_exports_them(labelling, tmp_path):
     ]  # fmt: skip
     assert [text.split(":")[0] for text in given.problems] == ["line 5", "line 6"]
     assert "not one word" in given.problems[1] and "id of a galaxy" in given.problems[0]
+
+
+def test_times_of_labels_made_elsewhere_stay(labelling, tmp_path):
+    one, two = names(labelling, 8, 9)
+    rows = [f"{one},yes,ann,2023-05-01 12:34:56 UTC", f"{two},no,ann,2023-05-01T14:00:00+02:00",
+            f"{one},yes,bob,", f"{two},yes,bob,May 1st"]  # fmt: skip
+    given = read(labelling, tmp_path, "id,label,user_name,created_at\n" + "\n".join(rows) + "\n")
+    assert given.problems == ["line 5: time 'May 1st' is none; write it as 2026-01-31T12:00:00Z"]
+    before = labelling.store.clock().isoformat()
+    assert labelling.take_over(given.rows, given.times) == (3, 0)
+    kept = labelling.current().set_index(["id", "annotator"])["time"]
+    assert kept[one, "ann"] == "2023-05-01T12:34:56.000000+00:00"
+    assert kept[two, "ann"] == "2023-05-01T12:00:00.000000+00:00"
+    assert kept[one, "bob"] > before
 
 
 def test_positions_mean_the_galaxy_that_lies_there(labelling, tmp_path):

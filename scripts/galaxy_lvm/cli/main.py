@@ -13,6 +13,7 @@ COMMANDS = {
     "outliers": "galaxy_lvm.cli.outliers:outliers",
     "classify": "galaxy_lvm.cli.classify:classify",
     "detect": "galaxy_lvm.cli.detect:detect",
+    "label": "galaxy_lvm.cli.label:label",
 }
 
 
@@ -34,4 +35,4 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="galaxy-lvm")
 def main() -> None:
-    """Feature vectors, classes, similar and unusual galaxies, lenses in a folder of images."""
+    """Features, classes, similar and unusual galaxies, lenses, labels of a folder of images."""

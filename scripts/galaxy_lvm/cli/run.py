@@ -57,11 +57,18 @@ def embed_folder(
 
     `check` is called with the images before any is read: what was asked for has to be among them.
     """
-    encoder = load_encoder(which, reading=reading)
-    source = folder_images(folder, encoder.reading, kind, own=[out.folder])
+    encoder, source = encoder_and_images(folder, which, kind, out, reading)
     check(source)
     embedded = embed_files(encoder, source, out / "features.npy", out / "skipped.csv")
     return encoder, source, embedded
+
+
+def encoder_and_images(
+    folder: Path, which: str, kind: str | None, out: Output, reading: Reading
+) -> tuple[ImageEncoder, FileImages]:
+    """Return the encoder, and the images below a folder as they are read for it."""
+    encoder = load_encoder(which, reading=reading)
+    return encoder, folder_images(folder, encoder.reading, kind, own=[out.folder])
 
 
 def write_tables(out: Output, command: str, table: pd.DataFrame) -> None:

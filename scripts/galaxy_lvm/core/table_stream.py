@@ -13,6 +13,7 @@ from astropy.io import fits
 from pyarrow import csv
 
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.fits_text import CARD, CARD_COMMENT, encoded
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.state import atomic_path
 
@@ -85,7 +86,7 @@ def _survey(parts: Sequence[Path], schema: pa.Schema) -> tuple[dict[str, int], i
         n_rows += pq.read_metadata(path).num_rows
         for name in texts:
             values = table[name].to_pylist()
-            longest = max((len(_ascii(value)) for value in values), default=1)
+            longest = max((len(encoded(value)) for value in values), default=1)
             widths[name] = max(widths[name], longest)
             n_escaped += sum(not value.isascii() for value in values)
     if n_escaped:
@@ -103,10 +104,6 @@ def _with_gaps(table: pa.Table) -> pa.Table:
     return table
 
 
-def _ascii(text: str) -> bytes:
-    return text.encode("ascii", "backslashreplace")
-
-
 def _write_head(
     file,
     schema: pa.Schema,
@@ -118,12 +115,13 @@ def _write_head(
     columns = []
     for field in schema:
         form = f"{widths[field.name]}A" if field.name in widths else _FORMATS[field.type][0]
-        name = _ascii(field.name).decode()
+        name = encoded(field.name).decode()
         columns.append(fits.Column(name=name, format=form, unit=units.get(field.name)))
     header = fits.BinTableHDU.from_columns(columns, nrows=0).header
     header["NAXIS2"] = n_rows
+    header[CARD] = True, CARD_COMMENT
     for key, value in about.items():
-        header[f"HIERARCH {key}"] = _ascii(value).decode()
+        header[f"HIERARCH {key}"] = encoded(value).decode()
     # Headers alone: the rows follow part by part.
     file.write(fits.PrimaryHDU().header.tostring().encode("ascii"))
     file.write(header.tostring().encode("ascii"))
@@ -139,7 +137,7 @@ def _records(table: pa.Table, widths: Mapping[str, int]) -> np.ndarray:
     for number, field in enumerate(table.schema):
         values = table[field.name]
         if field.name in widths:
-            values = [_ascii(value) for value in values.to_pylist()]
+            values = [encoded(value) for value in values.to_pylist()]
         elif field.type == pa.bool_():
             values = np.where(values.to_numpy(), b"T", b"F")
         else:

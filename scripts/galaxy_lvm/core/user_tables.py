@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from galaxy_lvm.core import fits_text
 from galaxy_lvm.core.delimited import decoded, parse
 from galaxy_lvm.core.errors import DataError
 
@@ -171,7 +172,8 @@ def _from_fits(content: bytes) -> pd.DataFrame:
             tables = [number for number, hdu in enumerate(hdus) if isinstance(hdu, kinds)]
             if len(tables) != 1:
                 raise DataError(f"the FITS file holds {len(tables)} tables; save one that has one")
-            return _from_astropy(Table.read(hdus, hdu=tables[0]))
+            is_escaped = bool(hdus[tables[0]].header.get(fits_text.CARD, False))
+            return _from_astropy(Table.read(hdus, hdu=tables[0]), is_escaped)
 
 
 def _from_votable(content: bytes) -> pd.DataFrame:
@@ -194,7 +196,7 @@ def _units(table: object) -> dict[str, str]:
     return {name: unit.to_string() for name, unit in named.items() if unit is not None}
 
 
-def _from_astropy(table: object) -> pd.DataFrame:
+def _from_astropy(table: object, is_escaped: bool = False) -> pd.DataFrame:
     """Return the columns with one value a row; masked values are gaps."""
     columns, wide = {}, []
     for name in table.colnames:
@@ -202,7 +204,7 @@ def _from_astropy(table: object) -> pd.DataFrame:
         if np.ndim(column) != 1:
             wide.append(name)
             continue
-        columns[name] = _column(np.ma.asarray(column))
+        columns[name] = _column(np.ma.asarray(column), is_escaped)
     if wide:
         log.warning("columns of several values a row are left out: %s", ", ".join(wide))
     frame = pd.DataFrame(columns)
@@ -210,12 +212,12 @@ def _from_astropy(table: object) -> pd.DataFrame:
     return frame
 
 
-def _column(values: np.ma.MaskedArray) -> pd.Series:
+def _column(values: np.ma.MaskedArray, is_escaped: bool) -> pd.Series:
     plain, mask = values.data, np.ma.getmaskarray(values)
     if not plain.dtype.isnative:  # FITS: big-endian, which pandas does not take
         plain = plain.astype(plain.dtype.newbyteorder("="))
-    if plain.dtype.kind == "S":
-        plain = np.char.decode(plain, "utf-8")
+    if plain.dtype.kind == "S" or (plain.dtype.kind == "U" and is_escaped):
+        plain = fits_text.decoded(plain, is_escaped)
     if plain.dtype.kind in "OU":
         plain = plain.astype(object)
     series = pd.Series(plain)

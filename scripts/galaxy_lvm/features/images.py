@@ -96,6 +96,29 @@ class FileImages:
         folder = self.reading.folder.model_copy(update={"image_side_pix": side_pix})
         return FileImages(self.paths, self.skipped, replace(self.reading, folder=folder))
 
+    def only(self, names: Sequence[str]) -> "FileImages":
+        """Return some of the files, read as all are."""
+        kept = self.with_side(self.side_pix) if self.rgb else self
+        return FileImages({name: self.paths[name] for name in names}, [], kept.reading)
+
+    def frame(self, name: str) -> np.ndarray:
+        """Return the whole image of a file.
+
+        Returns
+        -------
+        numpy.ndarray
+            uint8 (H, W, 3) of JPEG and PNG; float32 (3, H, W), nanomaggies in g, r, z, of FITS.
+
+        Raises
+        ------
+        DataError
+            If the file cannot be read any more.
+        """
+        (found,) = read_images([self.paths[name]], self._read, 1)
+        if isinstance(found, DataError):
+            raise DataError(f"{self.paths[name]}: {found}") from found
+        return found.pixels
+
     def chunks(self, size: int = CHUNK_IMAGES) -> Iterator[Chunk]:
         """Yield the crops of all files in chunks of at most `size` files, in order."""
         names = list(self.paths)

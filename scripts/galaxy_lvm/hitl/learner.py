@@ -10,11 +10,14 @@ import pandas as pd
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import config_hash
+from galaxy_lvm.core.workers import available_cores
 from galaxy_lvm.hitl.pools import Pool
-from galaxy_lvm.hitl.ranker import BLOCK_ROWS, Features, Ranker, Whitening
+from galaxy_lvm.hitl.ranker import Features, Whitening
 from galaxy_lvm.hitl.selection import NEED_NO_SCORES
 from galaxy_lvm.hitl.settings import SessionSettings
 from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE
+from galaxy_lvm.hitl.trainer import Trainer, Trains
+from galaxy_lvm.hitl.trainer_process import TrainerProcess
 
 log = logging.getLogger("galaxy_lvm.hitl")
 
@@ -46,17 +49,21 @@ class Learner:
         Of the session.
     whitening
         Of the pool's features where it is known already; measured otherwise.
+    trainer
+        What trains, of the same pool and settings; one in this process where None.
     """
 
     def __init__(
-        self, pool: Pool, settings: SessionSettings, whitening: Whitening | None = None
+        self,
+        pool: Pool,
+        settings: SessionSettings,
+        whitening: Whitening | None = None,
+        trainer: Trains | None = None,
     ) -> None:
         self.pool, self.settings = pool, settings
-        self._whitening = whitening
-        self._ranker: Ranker | None = None
+        self.trainer = trainer or trainer_of(pool, settings, whitening)
         self._scores: np.ndarray | None = None
-        self._usable: np.ndarray | None = None
-        self._version = ""
+        self._version, self._told = "", False
         self._lock = threading.RLock()
 
     def version_of(self, table: pd.DataFrame) -> str:
@@ -92,10 +99,7 @@ class Learner:
                     "no galaxy is labelled positive: there is nothing to look for yet; label at "
                     "least one, or let the rule be one of " + ", ".join(NEED_NO_SCORES)
                 )
-            rows, labels, weights = self._training_set(table)
-            seed = derive_seed(self.settings.seed, "ranker")
-            ranker = Ranker(self.whitening, self.settings.ranker, seed)
-            self._ranker = ranker.fit(self.pool.features[rows], labels, weights)
+            self.trainer.fit(*self._training_set(table))
             self._scores, self._version = None, version
             return version
 
@@ -128,25 +132,23 @@ class Learner:
     @property
     def whitening(self) -> Whitening:
         """The map of the pool's features that the ranker looks through."""
-        with self._lock:
-            if self._whitening is None:
-                n_components = self.settings.ranker.n_components
-                self._whitening = Whitening.of(self.pool.features, n_components)
-            return self._whitening
+        return self.trainer.whitening
 
     def score(self, table: pd.DataFrame) -> Scores:
         """Return what the ranker of these labels says of the pool; parameters as for `fit`."""
         with self._lock:
             version = self.fit(table)
             if self._scores is None:
-                self._scores = self._ranker.score(self.pool.features)
-                self._keep_usable(np.isfinite(self._scores))
+                self._scores = self.trainer.scores()
             return Scores(version, self._scores)
 
     def score_of(self, features: Features) -> np.ndarray:
         """Return what the ranker that was trained last says of other galaxies (M,)."""
-        with self._lock:
-            return self._ranker.score(features)
+        return self.trainer.score_of(features)
+
+    def components_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the principal components (n, K) of galaxies of the pool."""
+        return self.trainer.components[rows]
 
     def none(self) -> Scores:
         """Return what stands for scores where a rule needs none: NaN for every galaxy."""
@@ -156,24 +158,32 @@ class Learner:
     @property
     def is_warm(self) -> bool:
         """Whether all that never changes was read, so that `usable` need not be waited for."""
-        return self._usable is not None and self._whitening is not None
+        return self.trainer.is_warm
 
     @property
     def usable(self) -> np.ndarray:
         """Whether the features of each galaxy are finite (N,); read once."""
-        if self._usable is None:
-            features, usable = self.pool.features, np.empty(len(self.pool), dtype=bool)
-            for first in range(0, len(usable), BLOCK_ROWS):
-                part = slice(first, first + BLOCK_ROWS)
-                usable[part] = np.isfinite(features[part]).all(axis=1)
-            self._keep_usable(usable)
-        return self._usable
-
-    def _keep_usable(self, usable: np.ndarray) -> None:
-        if self._usable is None and not usable.all():
+        usable = self.trainer.usable
+        if not self._told and not usable.all():
             lost = np.flatnonzero(~usable)
             log.warning(
                 "%d of %d galaxies have features that are not finite and are left out, first %s",
                 len(lost), len(usable), self.pool.ids_of(lost[:3]),
             )  # fmt: skip
-        self._usable = usable
+        self._told = True
+        return usable
+
+
+def trainer_of(
+    pool: Pool, settings: SessionSettings, whitening: Whitening | None = None
+) -> Trainer:
+    """Return what trains on a pool, in this process."""
+    seed = derive_seed(settings.seed, "ranker")
+    return Trainer(pool.features, settings.ranker, seed, whitening)
+
+
+def process_of(pool: Pool, settings: SessionSettings) -> TrainerProcess:
+    """Return what trains on a pool in a process of its own; one core is left to answer people."""
+    n_threads = max(1, available_cores() - 1)
+    seed = derive_seed(settings.seed, "ranker")
+    return TrainerProcess(pool.features, settings.ranker, seed, n_threads)

@@ -92,6 +92,22 @@ class Whitening:
             return (np.asarray(features, dtype=np.float32) - self.mean) @ self.projection
 
 
+@dataclass(frozen=True)
+class Whitened:
+    """Features through a whitening, made when they are read."""
+
+    features: Features
+    whitening: Whitening
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows and of components."""
+        return self.features.shape[0], self.whitening.projection.shape[1]
+
+    def __getitem__(self, key: slice | np.ndarray) -> np.ndarray:
+        return self.whitening.apply(self.features[key])
+
+
 class Ranker:
     """An MLP with one hidden layer that tells positives from negatives.
 
@@ -140,7 +156,12 @@ class Ranker:
         DataError
             If a class has no label or a feature is not finite.
         """
-        x = self.whitening.apply(features)
+        return self.fit_components(self.whitening.apply(features), labels, weights)
+
+    def fit_components(
+        self, x: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None
+    ) -> "Ranker":
+        """Train as `fit` does, on features (n, K) that went through the whitening."""
         y = np.asarray(labels, dtype=np.float32)
         if not (y == 1).any() or not (y == 0).any():
             raise DataError(
@@ -162,14 +183,18 @@ class Ranker:
         DataError
             If the ranker was not trained.
         """
+        return self.score_components(Whitened(features, self.whitening))
+
+    def score_components(self, components: Features) -> np.ndarray:
+        """Score as `score` does, features (N, K) that went through the whitening."""
         if self._weights is None:
             raise DataError("the ranker was not trained yet; label galaxies and call fit first")
         first, bias, second, offset = self._weights
-        n_rows = features.shape[0]
+        n_rows = components.shape[0]
         logits = np.empty(n_rows, dtype=np.float32)
         hidden = np.empty((min(BLOCK_ROWS, n_rows), first.shape[1]), dtype=np.float32)
         for start in range(0, n_rows, BLOCK_ROWS):
-            block = self.whitening.apply(features[start : start + BLOCK_ROWS])
+            block = components[start : start + BLOCK_ROWS]
             part = np.matmul(block, first, out=hidden[: len(block)])
             part += bias
             np.maximum(part, 0, out=part)

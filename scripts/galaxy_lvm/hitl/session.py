@@ -130,7 +130,9 @@ class Session:
 
     # Labels
 
-    def label(self, ids: Sequence[str], values: Sequence[str]) -> None:
+    def label(
+        self, ids: Sequence[str], values: Sequence[str], times: Sequence[str] | None = None
+    ) -> None:
         """Keep labels, all or none; they are on disk when this returns.
 
         Parameters
@@ -141,6 +143,8 @@ class Session:
         values
             "positive", "negative" or "unsure" for each. Unsure ones are not asked about again and
             teach nothing.
+        times
+            When each was given, as `store_file.time_of` writes it, where that was not now.
 
         Raises
         ------
@@ -152,7 +156,7 @@ class Session:
         if not finite.all():
             lost = ids[int(np.argmin(finite))]
             raise DataError(f"galaxy {lost!r} has features that are not finite; it cannot teach")
-        self.store.append([str(i) for i in ids], values, self.annotator, None)
+        self.store.append([str(i) for i in ids], values, self.annotator, None, times=times)
 
     def undo(self) -> str | None:
         """Take back this annotator's last label; return the galaxy's id, None if there is none."""
@@ -322,7 +326,7 @@ class Session:
             scores=scores.values,
             free=free,
             labelled=np.sort(labelled),
-            embed=lambda rows: self.whitening.apply(self.pool.features[rows]),
+            embed=self.learner.components_of,
             rng=np.random.default_rng(seed),
             n_positive=n_positive,
             n_negative=n_negative,

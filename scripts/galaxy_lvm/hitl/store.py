@@ -68,6 +68,7 @@ class LabelStore(StoreAbout):
     """
 
     known_values = (*VALUES, _RETRACTION)
+    _read_last: tuple[int, pd.DataFrame] | None = None
 
     @classmethod
     def of(cls, store: "LabelStore | str | os.PathLike", read_only: bool = False) -> "LabelStore":
@@ -93,6 +94,7 @@ class LabelStore(StoreAbout):
         annotator: str,
         round_number: int | None,
         model_version: str = "",
+        times: Sequence[str] | None = None,
     ) -> None:
         """Add labels, all or none of them.
 
@@ -109,6 +111,8 @@ class LabelStore(StoreAbout):
             annotator was asked last, and which ranker had asked; it is 0 where never.
         model_version
             Which ranker had asked.
+        times
+            When each was given, in the form of `time_of`, where that was not now.
 
         Raises
         ------
@@ -123,11 +127,11 @@ class LabelStore(StoreAbout):
             if value not in VALUES:
                 raise DataError(f"label {value!r} of {name!r} is none of {', '.join(VALUES)}")
         with self._transaction():
-            for name, value in zip(ids, values, strict=True):
-                asked = (round_number, model_version)
-                if round_number is None:
-                    asked = self._asked(str(name), annotator)
-                self._insert(name, value, annotator, *asked, None)
+            given = times or [None] * len(ids)
+            for name, value, time in zip(ids, values, given, strict=True):
+                known = (round_number, model_version)
+                asked = self._asked(str(name), annotator) if round_number is None else known
+                self._insert(name, value, annotator, *asked, None, time)
 
     def _asked(self, name: str, annotator: str) -> tuple[int, str]:
         """Return the last round in which an annotator was asked about a galaxy, and its ranker."""
@@ -162,13 +166,14 @@ class LabelStore(StoreAbout):
         round_number: int,
         model_version: str,
         retracts: int | None,
+        time: str | None = None,
     ) -> None:
         self._db.execute(
             "INSERT INTO labels (id, value, annotator, time, round, model_version, sequence, "
             "retracts) SELECT ?, ?, ?, ?, ?, ?, 1 + COALESCE(MAX(sequence), 0), ? FROM labels "
             "WHERE id = ? AND annotator = ?",
-            (str(name), value, annotator, self._now(), int(round_number), model_version, retracts,
-             str(name), annotator),
+            (str(name), value, annotator, time or self._now(), int(round_number), model_version,
+             retracts, str(name), annotator),
         )  # fmt: skip
 
     def history(self) -> pd.DataFrame:
@@ -183,6 +188,15 @@ class LabelStore(StoreAbout):
         DataFrame
             `LABEL_COLUMNS`, in the order in which they were given.
         """
+        # Rows are only ever added: the number of the last one says whether there are others.
+        last = self._rows("SELECT COALESCE(MAX(number), 0) FROM labels")[0][0]
+        if self._db.in_transaction:  # it may be rolled back, and the number given again
+            return self._read_current()
+        if self._read_last is None or self._read_last[0] != last:
+            self._read_last = last, self._read_current()
+        return self._read_last[1].copy()
+
+    def _read_current(self) -> pd.DataFrame:
         return self._table(
             f"SELECT {', '.join(LABEL_COLUMNS)} FROM labels WHERE number IN (SELECT MAX(number) "
             "FROM labels WHERE retracts IS NULL AND number NOT IN (SELECT retracts FROM labels "

@@ -331,8 +331,14 @@ class StoreFile:
         return datetime.datetime.now(datetime.UTC)
 
     def _now(self, minutes_ago: float = 0.0) -> str:
-        then = self.clock() - datetime.timedelta(minutes=minutes_ago)
-        return then.isoformat(timespec="microseconds")
+        return time_of(self.clock() - datetime.timedelta(minutes=minutes_ago))
+
+
+def time_of(moment: datetime.datetime) -> str:
+    """Return a moment as a store keeps it: UTC to the microsecond; without a zone it is UTC."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    return moment.astimezone(datetime.UTC).isoformat(timespec="microseconds")
 
 
 def _statements(script: str) -> Iterator[str]:

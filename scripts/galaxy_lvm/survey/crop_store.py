@@ -107,12 +107,7 @@ class CropStore:
             If there is no such row.
         """
         rows = np.asarray(rows, dtype=np.int64)
-        outside = rows[(rows < 0) | (rows >= len(self))]
-        if len(outside):
-            raise DataError(
-                f"row {outside[0]} of {self.path}, which has {len(self)} crops: it and the table "
-                "that names the row are not of the same run; make both again"
-            )
+        self._check_rows(rows)
         return self._images.take(rows)
 
     def of(self, galaxies: Galaxies) -> np.ndarray:
@@ -123,15 +118,33 @@ class CropStore:
         DataError
             If a row holds another galaxy: crops and splits are not of the same run.
         """
-        images = self.take(galaxies.index)
-        different = np.flatnonzero(self.ids[galaxies.index] != galaxies.ids)
+        self.check(galaxies.ids, galaxies.index, "the splits")
+        return self.take(galaxies.index)
+
+    def check(self, ids: Sequence[str], rows: np.ndarray, where: str) -> None:
+        """Refuse rows (n,) that hold other galaxies than `ids` (n,).
+
+        Raises
+        ------
+        DataError
+            Naming the first one, and `where` the rows were taken from.
+        """
+        self._check_rows(rows)
+        different = np.flatnonzero(self.ids[rows] != np.asarray(ids, dtype=object))
         if len(different):
-            row, name = galaxies.index[different[0]], galaxies.ids[different[0]]
+            row, name = rows[different[0]], ids[different[0]]
             raise DataError(
-                f"{self.path}: row {row} is galaxy {self.ids[row]!r}, in the splits {name!r}: "
+                f"{self.path}: row {row} is galaxy {self.ids[row]!r}, in {where} {name!r}: "
                 "the two are not of the same run; make both again"
             )
-        return images
+
+    def _check_rows(self, rows: np.ndarray) -> None:
+        outside = rows[(rows < 0) | (rows >= len(self))]
+        if len(outside):
+            raise DataError(
+                f"row {outside[0]} of {self.path}, which has {len(self)} crops: it and the table "
+                "that names the row are not of the same run; make both again"
+            )
 
     def by_id(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
         """Return id -> crop (side, side, 3) uint8.

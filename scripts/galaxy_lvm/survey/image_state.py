@@ -41,7 +41,7 @@ def images_state(folder: str, table: str = "", file_column: str = "") -> str:
     states = dict(_below(folder, {os.path.realpath(folder)}))
     if table and os.path.isfile(table):
         paths = [os.path.join(folder, name) for name in _outside_names(Path(table), file_column)]
-        states.update((path, _state_of(path)) for path in paths)
+        states.update((path, state_of(path)) for path in paths)
     text = "\0".join(f"{path}\0{state}" for path, state in sorted(states.items()))
     return hashlib.sha256(os.fsencode(text)).hexdigest()[:16]
 
@@ -61,7 +61,7 @@ def _below(folder: str, seen: set[str]) -> Iterator[tuple[str, str]]:
         return
     for entry in entries:
         if kind_of(entry):
-            yield entry.path, _state_of(entry)
+            yield entry.path, state_of(entry)
         if not entry.is_dir():
             continue
         real = os.path.realpath(entry.path)
@@ -70,7 +70,8 @@ def _below(folder: str, seen: set[str]) -> Iterator[tuple[str, str]]:
             yield from _below(entry.path, seen)
 
 
-def _state_of(path: str | os.DirEntry) -> str:
+def state_of(path: str | os.PathLike) -> str:
+    """Return what changes when a file is written anew: its size and time; "absent" without one."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):

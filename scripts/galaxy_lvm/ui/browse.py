@@ -1,20 +1,23 @@
 """What the page looks at beside the round: labelled galaxies, similar ones, and what comes next."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.hitl.majority import by_majority
-from galaxy_lvm.hitl.pools import Pool
-from galaxy_lvm.hitl.ranker import BLOCK_ROWS, Whitening
+from galaxy_lvm.hitl.ranker import BLOCK_ROWS, Features
 from galaxy_lvm.hitl.selection import NEED_NO_SCORES
+from galaxy_lvm.hitl.store import POSITIVE
 from galaxy_lvm.ui.labelling import Labelling
 
 GALLERY_PAGE = 60
 N_LIKE = 30
+MOST_BY_CLASS = 200
 
 
 class Neighbours:
@@ -22,14 +25,12 @@ class Neighbours:
 
     Parameters
     ----------
-    pool
-        Galaxies.
-    whitening
-        Of its features.
+    components
+        Of the features of all galaxies (N, K).
     """
 
-    def __init__(self, pool: Pool, whitening: Whitening) -> None:
-        self._features, self._whitening = pool.features, whitening
+    def __init__(self, components: Features) -> None:
+        self._components = components
         self._squares: np.ndarray | None = None
 
     def nearest(self, row: int, k: int) -> np.ndarray:
@@ -42,37 +43,32 @@ class Neighbours:
         DataError
             If the galaxy's own features are not finite.
         """
-        query = self._whitening.apply(self._features[np.array([row])])[0]
+        query = np.asarray(self._components[np.array([row])])[0]
         if not np.isfinite(query).all():
             raise DataError("the features of this galaxy are not finite; it has no neighbours")
         # |x|^2 - 2 x.q + |q|^2: one product with a vector once the squares are known.
-        direction = self._whitening.projection @ query
-        mean = float(self._whitening.mean @ direction)
-        distance = self.squares() - 2 * (self._product(direction) - mean)
+        distance = self.squares() - 2 * self._of_blocks(lambda block: block @ query)
         distance[row] = np.nan
         finite = np.flatnonzero(np.isfinite(distance))
-        order = np.argsort(distance[finite], kind="stable")[:k]
-        return finite[order]
+        k = min(k, len(finite))
+        first = np.argpartition(distance[finite], k - 1)[:k] if k else finite[:0]
+        rows = np.sort(finite[first])
+        return rows[np.argsort(distance[rows], kind="stable")]
 
     def squares(self) -> np.ndarray:
         """Return the squared length of every galaxy's components (N,); measured once."""
         if self._squares is None:
-            n_rows = self._features.shape[0]
-            squares = np.empty(n_rows, np.float32)
-            for first in range(0, n_rows, BLOCK_ROWS):
-                block = self._whitening.apply(self._features[first : first + BLOCK_ROWS])
-                squares[first : first + len(block)] = np.square(block).sum(axis=1)
-            self._squares = squares
+            self._squares = self._of_blocks(lambda block: np.square(block).sum(axis=1))
         return self._squares
 
-    def _product(self, direction: np.ndarray) -> np.ndarray:
-        n_rows = self._features.shape[0]
-        product = np.empty(n_rows, np.float32)
+    def _of_blocks(self, measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        n_rows = self._components.shape[0]
+        measured = np.empty(n_rows, np.float32)
         for first in range(0, n_rows, BLOCK_ROWS):
             part = slice(first, first + BLOCK_ROWS)
-            with np.errstate(invalid="ignore"):
-                product[part] = np.asarray(self._features[part]) @ direction
-        return product
+            with np.errstate(invalid="ignore", over="ignore"):
+                measured[part] = measure(np.asarray(self._components[part]))
+        return measured
 
 
 def like(labelling: Labelling, neighbours: Neighbours, row: int, annotator: str) -> list[dict]:
@@ -150,3 +146,25 @@ def _said(
         disputed, value = bool(table.loc[name, "disputed"]), str(table.loc[name, "value"])
         tiles.append({**about, "labels": labels, "disputed": disputed, "majority": value})
     return tiles
+
+
+def examples_of_class(labelling: Labelling, annotator: str, name: str, n: int) -> int:
+    """Label n galaxies of a class positive that have no label yet; return how many there were.
+
+    Raises
+    ------
+    DataError
+        If the class is unknown, has no galaxy left, or n is not allowed.
+    """
+    if not 1 <= n <= MOST_BY_CLASS:
+        raise DataError(f"{n} examples, expected 1 to {MOST_BY_CLASS}")
+    rows = labelling.place.rows_of_class(name)
+    known = labelling.pool.known_rows(labelling.current()["id"].unique())
+    rows = rows[labelling.learner.usable[rows] & ~np.isin(rows, known)]
+    if not len(rows):
+        classes = ", ".join(labelling.place.classes()) or "none"
+        raise DataError(f"no galaxy of class {name!r} is left without a label; classes: {classes}")
+    rng = np.random.default_rng(derive_seed(labelling.settings.seed, "examples", name, len(known)))
+    drawn = rng.permutation(rows)[:n]
+    ids = labelling.pool.ids_of(drawn)
+    return labelling.prompt(annotator, ids, POSITIVE)

@@ -1,18 +1,14 @@
 """Routes of the page beside the round: labelled galaxies, similar ones, progress, examples."""
 
-import numpy as np
 from flask import Flask, Response, jsonify, render_template, request, session
 
 from galaxy_lvm.core.errors import DataError
-from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.hitl.store import POSITIVE, VALUES
+from galaxy_lvm.hitl.store import VALUES
 from galaxy_lvm.ui.asked import field_of
-from galaxy_lvm.ui.browse import Neighbours, ahead, gallery, like
+from galaxy_lvm.ui.browse import Neighbours, ahead, examples_of_class, gallery, like
 from galaxy_lvm.ui.charts import bar_chart, line_chart
 from galaxy_lvm.ui.labelling import Labelling
 from galaxy_lvm.ui.progress import progress_of
-
-MOST_BY_CLASS = 200
 
 
 def add_browsing(app: Flask, labelling: Labelling) -> None:
@@ -42,7 +38,7 @@ def add_browsing(app: Flask, labelling: Labelling) -> None:
         if not row.isascii() or not row.isdigit():
             raise DataError(f"row {row!r} is no number")
         if not neighbours:
-            neighbours.append(Neighbours(labelling.pool, labelling.learner.whitening))
+            neighbours.append(Neighbours(labelling.learner.trainer.components))
         return jsonify(galaxies=like(labelling, neighbours[0], int(row), session["annotator"]))
 
     @app.get("/progress")
@@ -64,29 +60,8 @@ def _add_examples(app: Flask, labelling: Labelling) -> None:
     @app.post("/api/class")
     def by_class() -> Response:
         """Label galaxies of a class of the run, drawn at random, as examples."""
-        return jsonify(n_new=examples_of_class(labelling, field_of("name"), field_of("n", int)))
-
-
-def examples_of_class(labelling: Labelling, name: str, n: int) -> int:
-    """Label n galaxies of a class positive that have no label yet; return how many there were.
-
-    Raises
-    ------
-    DataError
-        If the class is unknown, has no galaxy left, or n is not allowed.
-    """
-    if not 1 <= n <= MOST_BY_CLASS:
-        raise DataError(f"{n} examples, expected 1 to {MOST_BY_CLASS}")
-    rows = labelling.place.rows_of_class(name)
-    known = labelling.pool.known_rows(labelling.current()["id"].unique())
-    rows = rows[labelling.learner.usable[rows] & ~np.isin(rows, known)]
-    if not len(rows):
-        classes = ", ".join(labelling.place.classes()) or "none"
-        raise DataError(f"no galaxy of class {name!r} is left without a label; classes: {classes}")
-    rng = np.random.default_rng(derive_seed(labelling.settings.seed, "examples", name, len(known)))
-    drawn = rng.permutation(rows)[:n]
-    ids = labelling.pool.ids_of(drawn)
-    return labelling.prompt(session["annotator"], ids, POSITIVE)
+        who, name, n = session["annotator"], field_of("name"), field_of("n", int)
+        return jsonify(n_new=examples_of_class(labelling, who, name, n))
 
 
 def _shown(labelling: Labelling) -> dict:

@@ -6,17 +6,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 from astropy.io import fits
 from astropy.table import Table
 
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.fits_text import CARD, CARD_COMMENT, encoded
 from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE
 from galaxy_lvm.survey.store import PIXEL_SCALE_ARCSEC
-from galaxy_lvm.ui.images import Images
+from galaxy_lvm.ui.images import Images, png_of
 from galaxy_lvm.ui.labelling import Labelling
 
 EXPORT_COLUMNS = (
@@ -51,7 +51,7 @@ def exported(table: pd.DataFrame, suffix: str) -> bytes:
         path = Path(folder) / f"labels.{suffix}"
         if suffix == "fits":
             columns = {name: _fits_column(table[name]) for name in table.columns}
-            Table(columns).write(path, format="fits")
+            Table(columns, meta={CARD: (True, CARD_COMMENT)}).write(path, format="fits")
         else:
             save_table(path, table)
         return path.read_bytes()
@@ -60,8 +60,7 @@ def exported(table: pd.DataFrame, suffix: str) -> bytes:
 def _fits_column(values: pd.Series) -> np.ndarray:
     if pd.api.types.is_numeric_dtype(values):
         return values.to_numpy()
-    # FITS tables hold bytes: what is not ASCII is kept as UTF-8, which our reader understands.
-    return np.array([str(value).encode() for value in values], dtype=bytes)
+    return np.array([encoded(str(value)) for value in values], dtype=bytes)
 
 
 def write_training_set(labelling: Labelling, images: Images, root: Path) -> dict[str, Any]:
@@ -136,10 +135,7 @@ def _write_image(
     image, bands = images.cutout(row)
     if bands[0] == "red":
         name = f"{number:06d}.png"
-        done, content = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-        if not done:
-            raise DataError(f"the image of galaxy {galaxy!r} cannot be encoded")
-        (folder / name).write_bytes(content.tobytes())
+        (folder / name).write_bytes(png_of(image))
         return name
     name = f"{number:06d}.fits"
     known = labelling.place.catalogue

@@ -36,7 +36,7 @@ def add_exchange(app: Flask, labelling: Labelling) -> None:
     def table() -> Response:
         given = _uploaded(labelling)
         _leave_out_unusable(given, labelling)
-        n_new, n_known = labelling.take_over(given.rows)
+        n_new, n_known = labelling.take_over(given.rows, given.times)
         return jsonify(
             n_rows=given.n_rows,
             n_new=n_new,
@@ -75,3 +75,4 @@ def _leave_out_unusable(given: Given, labelling: Labelling) -> None:
     lost = [row for row, good in zip(given.rows, usable, strict=True) if not good]
     given.problems += [f"galaxy {name!r}: its features are not finite" for name, _, _ in lost]
     given.rows = [row for row, good in zip(given.rows, usable, strict=True) if good]
+    given.times = [time for time, good in zip(given.times, usable, strict=True) if good]

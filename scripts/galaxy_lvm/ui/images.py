@@ -8,10 +8,16 @@ import numpy as np
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.survey.crop_store import CropStore
+from galaxy_lvm.survey.rejected import printable
 from galaxy_lvm.survey.store import BANDS, CutoutStore
 from galaxy_lvm.ui.workplace import Workplace
 
 log = logging.getLogger("galaxy_lvm.ui")
+
+
+COLOURS = ("red", "green", "blue")
+# Of zlib: tiles are read once, by a browser on a fast line.
+_QUICK = 1
 
 
 class Images:
@@ -27,6 +33,8 @@ class Images:
         self._place, self._lock = place, threading.Lock()
         self._crops = CropStore(place.crops)
         self._cutouts = None if place.cutouts is None else CutoutStore(place.cutouts)
+        # Files bear names that are no text; ids are what can be written of them.
+        self._names = {} if place.files is None else _names_of(place)
 
     def close(self) -> None:
         """Close the files."""
@@ -38,7 +46,7 @@ class Images:
     @property
     def has_cutouts(self) -> bool:
         """Whether there is more to see than the crops."""
-        return self._cutouts is not None
+        return self._cutouts is not None or self._place.files is not None
 
     def crop(self, row: int) -> np.ndarray:
         """Return the crop of a galaxy, uint8 (side, side, 3).
@@ -54,11 +62,7 @@ class Images:
 
     def png(self, row: int) -> bytes:
         """Return the crop of a galaxy as PNG; errors as for `crop`."""
-        image = cv2.cvtColor(self.crop(row), cv2.COLOR_RGB2BGR)
-        done, content = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-        if not done:
-            raise DataError(f"{self._place.crops}: the image of row {row} cannot be encoded")
-        return content.tobytes()
+        return png_of(self.crop(row), _QUICK)
 
     def cutout(self, row: int) -> tuple[np.ndarray, tuple[str, ...]]:
         """Return the image of a galaxy in full and what its channels are.
@@ -77,15 +81,45 @@ class Images:
             If there is no such row, or the image cannot be read.
         """
         self._check(row)
+        if self._place.files is not None:
+            return _with_bands(self._place.files.frame(self._names[row]))
         if self._cutouts is None:
-            return self.crop(row), ("red", "green", "blue")
+            return self.crop(row), COLOURS
         where = int(self._place.catalogue["cutout_index"].iloc[row])
         with self._lock:
             image = self._cutouts.images.take(np.array([where]))[0]
-        if self._cutouts.rgb:
-            return image, ("red", "green", "blue")
-        return np.ascontiguousarray(image, dtype="<f4"), BANDS
+        return _with_bands(image)
 
     def _check(self, row: int) -> None:
         if not 0 <= row < len(self._place.pool):
             raise DataError(f"no galaxy number {row} in a pool of {len(self._place.pool)}")
+
+
+def png_of(image: np.ndarray, compression: int | None = None) -> bytes:
+    """Return colours (H, W, 3) uint8 as the content of a PNG file.
+
+    Parameters
+    ----------
+    image
+        Red, green, blue.
+    compression
+        0 to 9 as in zlib; OpenCV's own where None.
+    """
+    options = [] if compression is None else [cv2.IMWRITE_PNG_COMPRESSION, compression]
+    done, content = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+    if not done:
+        raise DataError(f"an image of {image.dtype} {image.shape} cannot be encoded as PNG")
+    return content.tobytes()
+
+
+def _with_bands(image: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    if image.dtype == np.uint8:
+        return image, COLOURS
+    return np.ascontiguousarray(image, dtype="<f4"), BANDS
+
+
+def _names_of(place: Workplace) -> dict[int, str]:
+    """Return the file's name of every row of the pool."""
+    names = {printable(name): name for name in place.files.paths}
+    ids = place.pool.ids_of(np.arange(len(place.pool)))
+    return {row: names[name] for row, name in enumerate(ids)}

@@ -10,18 +10,19 @@ import numpy as np
 import pandas as pd
 
 from galaxy_lvm.core.errors import ConfigError, DataError
-from galaxy_lvm.hitl.learner import Learner
+from galaxy_lvm.hitl.learner import Learner, process_of
 from galaxy_lvm.hitl.majority import SETTLED, by_majority
 from galaxy_lvm.hitl.measures import comparison_metrics
 from galaxy_lvm.hitl.selection import NEED_NO_SCORES, RULES
 from galaxy_lvm.hitl.session import RESERVED_MINUTES, Session
 from galaxy_lvm.hitl.settings import settings_of_store
 from galaxy_lvm.hitl.store import NEGATIVE, VALUES, LabelStore, Suggestion
+from galaxy_lvm.hitl.store_file import time_of
 from galaxy_lvm.ui.model import BackgroundModel, Model
 from galaxy_lvm.ui.sentences import rule_sentence
 from galaxy_lvm.ui.workplace import Workplace
 
-# So long a next round waits for a model that is nearly ready; then the newest one chooses.
+# So long a next round waits for the model of the latest labels, where models are made as quickly.
 PATIENCE_S = 0.1
 MOST_PER_ROUND = 60
 
@@ -43,6 +44,8 @@ class Labelling:
         Galaxies of a round; the workplace's where None.
     new_features
         Go on with other features than the store was used with.
+    own_process
+        Train in a process of its own, so that whoever clicks does not wait for the arithmetic.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Labelling:
         store: str | os.PathLike,
         n_recommended: int | None = None,
         new_features: bool = False,
+        own_process: bool = False,
     ) -> None:
         self.place, self.pool = place, place.pool
         self.n_recommended = n_recommended or place.n_recommended
@@ -60,7 +64,8 @@ class Labelling:
         try:
             kept = self.store.settings()
             self.settings = settings_of_store(kept, self.store.path) if kept else place.settings
-            self.learner = Learner(self.pool, self.settings)
+            trainer = process_of(self.pool, self.settings) if own_process else None
+            self.learner = Learner(self.pool, self.settings, trainer=trainer)
             self._sessions: dict[str, Session] = {}
             self._session("")
         except BaseException:
@@ -104,12 +109,8 @@ class Labelling:
         """Return by what an annotator is asked: `rule`, `alpha`, `n`."""
         with self._lock:
             chosen = self.store.choice(annotator)
-        start = {
-            "rule": self.settings.rule,
-            "alpha": self.settings.alpha,
-            "n": self.n_recommended,
-        }
-        return {**start, **chosen}
+        settings = self.settings
+        return {"rule": settings.rule, "alpha": settings.alpha, "n": self.n_recommended, **chosen}
 
     def state(self, annotator: str) -> dict[str, Any]:
         """Return what the page shows of an annotator's round; made of what JSON knows."""
@@ -247,26 +248,37 @@ class Labelling:
                 self.model.labels_changed()
             return len(new)
 
-    def take_over(self, rows: Sequence[tuple[str, str, str]]) -> tuple[int, int]:
+    def take_over(
+        self, rows: Sequence[tuple[str, str, str]], times: Sequence[str] = ()
+    ) -> tuple[int, int]:
         """Keep labels (id, value, annotator) made elsewhere, all of an annotator or none.
+
+        Parameters
+        ----------
+        rows
+            Labels; of several of one galaxy and annotator the last counts.
+        times
+            When each was given, of `store_file.time_of`; now where "", or without any.
 
         Returns
         -------
         tuple of int
             How many are new, and how many stood already.
         """
-        by_person: dict[str, dict[str, str]] = {}
-        for name, value, who in rows:
-            by_person.setdefault(who, {})[name] = value
+        by_person: dict[str, dict[str, tuple[str, str]]] = {}
+        now = time_of(self.store.clock())
+        for (name, value, who), time in zip(rows, times or [""] * len(rows), strict=True):
+            by_person.setdefault(who, {})[name] = value, time or now
         n_new = n_known = 0
         with self._lock:
             current = self.store.current()
             stand = current.set_index(["id", "annotator"])["value"].to_dict()
             for who, given in by_person.items():
-                new = {n: v for n, v in given.items() if stand.get((n, who)) != v}
+                new = {n: v for n, v in given.items() if stand.get((n, who)) != v[0]}
                 n_known += len(given) - len(new)
                 if new:
-                    self._session(who).label(list(new), list(new.values()))
+                    values, moments = zip(*new.values(), strict=True)
+                    self._session(who).label(list(new), values, moments)
                     n_new += len(new)
                     self.model.labels_changed()
         return n_new, n_known
@@ -336,7 +348,7 @@ class Labelling:
             If galaxies have no label and `rest` is "".
         """
         self.finish(annotator, rest)
-        self.model.wait(PATIENCE_S)
+        self.model.wait_if_quick(PATIENCE_S)
         choice = self.choice(annotator)
         model = self.model.latest
         needs_scores = choice["rule"] not in NEED_NO_SCORES

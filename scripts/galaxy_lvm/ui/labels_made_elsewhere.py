@@ -1,8 +1,9 @@
 """Labels made elsewhere: a user's table, or an export of Zooniverse, with its annotators kept."""
 
+import datetime
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from galaxy_lvm.core.user_tables import LINE, read_user_table
 from galaxy_lvm.hitl.majority import SETTLED
 from galaxy_lvm.hitl.pools import Pool
 from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE, UNSURE
+from galaxy_lvm.hitl.store_file import time_of
 from galaxy_lvm.survey.position_columns import position_columns
 from galaxy_lvm.survey.positions import find_column
 from galaxy_lvm.survey.sky_columns import degrees_of
@@ -32,6 +34,7 @@ WORDS: dict[str, frozenset[str]] = {
 _ID_NAMES = ("id", "name", "object_id", "objid", "galaxy")
 _LABEL_NAMES = ("label", "value", "answer")
 _PERSON_NAMES = ("annotator", "user_name", "user", "observer")
+_TIME_NAMES = ("time", "created_at", "timestamp", "date")
 _ZOONIVERSE = ("annotations", "subject_data")
 
 
@@ -45,12 +48,15 @@ class Given:
         Rows of the table.
     rows
         (id, value, annotator) in the order of the table.
+    times
+        When each of them was given, as label stores write it; "" where the table does not say.
     problems
         Line of the table and what is wrong with it.
     """
 
     n_rows: int
     rows: list[tuple[str, str, str]] = field(default_factory=list)
+    times: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -117,20 +123,42 @@ def read_labels(
         ids, labels = _of_zooniverse(table, pool)
     else:
         ids = _ids_of(table, names, path, catalogue)
-        column = find_column(names, _LABEL_NAMES, path)
-        labels = [""] * len(table) if column is None else as_text(table[column], path).tolist()
-    person = find_column(names, _PERSON_NAMES, path)
-    people = [annotator] * len(table) if person is None else as_text(table[person], path).tolist()
+        labels = _texts(table, names, _LABEL_NAMES, path, "")
+    people = _texts(table, names, _PERSON_NAMES, path, annotator)
+    moments = _texts(table, names, _TIME_NAMES, path, "")
     given = Given(len(table))
     known = set(pool.ids_of(pool.known_rows(pd.unique(np.array([i for i, _ in ids], object)))))
-    for line, (name, problem), label, who in zip(table[LINE], ids, labels, people, strict=True):
-        value = _meaning(label, words, unlabelled)
+    rows = zip(table[LINE], ids, labels, people, moments, strict=True)
+    for line, (name, problem), label, who, moment in rows:
+        value, time = _meaning(label, words, unlabelled), _time(moment)
         problem = problem or _problem(name, known, label, value, who)
+        if not problem and time is None:
+            problem = f"time {moment!r} is none; write it as 2026-01-31T12:00:00Z"
         if problem:
             given.problems.append(f"line {line}: {problem}")
         else:
             given.rows.append((name, value, who))
+            given.times.append(time)
     return given
+
+
+def _texts(
+    table: pd.DataFrame, names: list[str], wanted: Sequence[str], path: Path, otherwise: str
+) -> list[str]:
+    """Return the column that bears one of the names as text; `otherwise` where there is none."""
+    column = find_column(names, wanted, path)
+    return [otherwise] * len(table) if column is None else as_text(table[column], path).tolist()
+
+
+def _time(text: str) -> str | None:
+    """Return a moment as label stores write it, "" for a gap, None for what is no moment."""
+    if text.strip().lower() in GAPS:
+        return ""
+    try:
+        # Zooniverse writes the zone as a word.
+        return time_of(datetime.datetime.fromisoformat(text.strip().removesuffix(" UTC")))
+    except ValueError:
+        return None
 
 
 def _meaning(label: str, words: Mapping[str, str], unlabelled: str) -> str:

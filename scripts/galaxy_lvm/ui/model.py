@@ -68,9 +68,10 @@ class BackgroundModel:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after what is being trained."""
+        """End, in the middle of what is being trained where a process of its own does it."""
         self._stopped = True
         self._changed.set()
+        self._learner.trainer.close()
         if self._thread.is_alive():
             self._thread.join()
 
@@ -91,6 +92,11 @@ class BackgroundModel:
             wanted = self._asked
             return self._ready.wait_for(lambda: self._done >= wanted, seconds)
 
+    def wait_if_quick(self, seconds: float) -> None:
+        """Wait as `wait` does, unless the last model took longer than that: it would not help."""
+        if self.latest is None or self.latest.seconds <= seconds:
+            self.wait(seconds)
+
     def _run(self) -> None:
         # What never changes is measured first, so that the first round does not wait for it.
         self._learn(lambda: (self._learner.usable, self._learner.whitening))
@@ -110,6 +116,8 @@ class BackgroundModel:
             work()
             self.problem = ""
         except Exception as error:  # whatever it is, annotators must be told and go on
+            if self._stopped:
+                return
             log.exception("the ranker could not be trained")
             self.problem = in_short(error)
 

@@ -1,5 +1,6 @@
 """Names of annotators."""
 
+import getpass
 import re
 
 from galaxy_lvm.core.errors import DataError
@@ -25,3 +26,11 @@ def annotator_name(text: str) -> str:
             f"'{SETTLED.strip()} ...'"
         )
     return name
+
+
+def owner_name() -> str:
+    """Return who started this, as a name of an annotator; "me" where the system does not say."""
+    try:
+        return annotator_name(getpass.getuser())
+    except (DataError, KeyError, OSError, ImportError):
+        return "me"

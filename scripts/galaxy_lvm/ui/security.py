@@ -92,6 +92,24 @@ def _addresses() -> set[str]:
         return set()
 
 
+def refuse_open_door(host: str, token: str | None) -> None:
+    """Refuse to let others in without a token, or with one that is guessed soon.
+
+    Raises
+    ------
+    ConfigError
+        Saying which option gives one.
+    """
+    if token is None and host not in LOOPBACK:
+        raise ConfigError(
+            f"--host {host} lets others in: give them a secret of at least {_MINIMAL_TOKEN} "
+            "characters, --token-file FILE (or --token, which others may see in the list of "
+            "processes)"
+        )
+    if token is not None and len(token) < _MINIMAL_TOKEN:
+        raise ConfigError(f"the token is too short; give it at least {_MINIMAL_TOKEN} characters")
+
+
 def access_of(
     host: str, port: int, token: str | None, keys: Path, names: tuple[str, ...] = ()
 ) -> Access:
@@ -114,14 +132,7 @@ def access_of(
     ConfigError
         If others can reach the page and there is no token, or it is too short.
     """
-    if token is None and host not in LOOPBACK:
-        raise ConfigError(
-            f"--host {host} lets others in: give them a secret of at least {_MINIMAL_TOKEN} "
-            "characters, --token-file FILE (or --token, which others may see in the list of "
-            "processes)"
-        )
-    if token is not None and len(token) < _MINIMAL_TOKEN:
-        raise ConfigError(f"the token is too short; give it at least {_MINIMAL_TOKEN} characters")
+    refuse_open_door(host, token)
     secret = _kept_key(keys)
     token = token or _derived(secret, "token").hex()[:32]
     return Access(host, port, token, _derived(secret, "cookies", token), names)

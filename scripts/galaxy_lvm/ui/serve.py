@@ -1,7 +1,6 @@
 """Start the page: a server for production, its address, and a browser where there is one."""
 
 import errno
-import getpass
 import logging
 import os
 import socket
@@ -10,25 +9,17 @@ from collections.abc import Callable
 
 from flask import Flask
 from threadpoolctl import threadpool_limits
-from waitress.server import create_server
+from waitress.server import TcpWSGIServer, create_server
 
-from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.ui.app import create_app
 from galaxy_lvm.ui.labelling import Labelling
-from galaxy_lvm.ui.names import annotator_name
+from galaxy_lvm.ui.names import owner_name
 from galaxy_lvm.ui.security import MOST_UPLOAD_BYTES, Access
 
 log = logging.getLogger("galaxy_lvm.ui")
 
 _THREADS = 8
-
-
-def owner_name() -> str:
-    """Return who started this, as a name of an annotator; "me" where the system does not say."""
-    try:
-        return annotator_name(getpass.getuser())
-    except (DataError, KeyError, OSError, ImportError):
-        return "me"
 
 
 def address_of(access: Access) -> str:
@@ -90,12 +81,10 @@ def serve(
         If the port is in use.
     """
     refuse_used_port(access)
-    # A request that waits a moment for a thread is no fault, and a page asks for many images.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    # The ranker works in one thread: what is left of the machine answers the browser.
+    # Arithmetic of requests is small; the ranker has a process and threads of its own.
     with threadpool_limits(1):
         app = create_app(labelling, access, owner_name() if access.is_local else "")
-        server = _server(app, access)
+        server = server_of(app, access)
         labelling.start()
         address = address_of(access)
         say(f"Label {labelling.place.name!r} among {len(labelling.pool)} galaxies: {address}")
@@ -111,7 +100,10 @@ def serve(
             labelling.close()
 
 
-def _server(app: Flask, access: Access) -> object:
+def server_of(app: Flask, access: Access) -> TcpWSGIServer:
+    """Return the server of a page, not started; on a free port where the access says 0."""
+    # A request that waits a moment for a thread is no fault, and a page asks for many images.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     return create_server(
         app, host=access.host, port=access.port, threads=_THREADS, ident=None,
         max_request_body_size=2 * MOST_UPLOAD_BYTES, clear_untrusted_proxy_headers=True,

@@ -1,20 +1,23 @@
 """What there is to look at: the pool of a finished run, its images, and what is known of them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.core.config import load_config, section
-from galaxy_lvm.core.config.hitl import Hitl
+from galaxy_lvm.core.config import load_config, part_of, section
+from galaxy_lvm.core.config.hitl import Place
 from galaxy_lvm.core.config.load import sizes
 from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.features.images import FileImages
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.hitl.pools import Pool, Target, read_catalogue
 from galaxy_lvm.hitl.settings import SessionSettings, settings_from
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.splits_table import Splits
+
+_NONE = np.zeros(0, bool)
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class Workplace:
         Of a new session.
     n_recommended
         Galaxies of a round.
+    files
+        The images in full where they are files of a folder, by id.
     """
 
     name: str
@@ -55,6 +60,7 @@ class Workplace:
     known: np.ndarray | None = None
     settings: SessionSettings = field(default_factory=SessionSettings)
     n_recommended: int = 10
+    files: FileImages | None = None
 
     def classes(self) -> dict[str, int]:
         """Return the classes of the run's labels with their numbers of galaxies."""
@@ -100,12 +106,30 @@ def open_run(
     """
     folder = Path(run) if Path(run).is_dir() else root / run
     features = _features_of(folder, dataset)
-    data = folder / "data" / features.parent.name
+    return open_place(
+        features, folder / "data" / features.parent.name, _settings_of(folder.name, configfiles),
+        target, new,
+    )  # fmt: skip
+
+
+def open_place(
+    features: Path, data: Path, hitl: Place, target: str | None = None, new: str | None = None
+) -> Workplace:
+    """Return the galaxies of a dataset; errors and further parameters as for `open_run`.
+
+    Parameters
+    ----------
+    features
+        Of the LVM (`.npy`).
+    data
+        Folder of the dataset: `crops.h5`, `splits.parquet`, and `cutouts.h5` where there is one.
+    hitl
+        The config's section.
+    """
     crops, splits = _needed(data / "crops.h5"), _needed(data / "splits.parquet")
     cutouts = data / "cutouts.h5"
     cutouts = cutouts if cutouts.exists() else None
     store = FeatureStore.open(features)
-    hitl = _settings_of(folder.name, configfiles)
     galaxies = _galaxies(store, crops, splits, cutouts)
     name, truth = _looked_for(galaxies, hitl, target, new)
     return Workplace(
@@ -120,6 +144,25 @@ def open_run(
         settings=settings_from(hitl),
         n_recommended=hitl.n_recommended,
     )
+
+
+def a_target(features: Path, data: Path, hitl: Place) -> Workplace:
+    """Return a dataset with the first of its targets or classes that it has galaxies of.
+
+    Without any it is looked at without a truth.
+    """
+    blind = open_place(features, data, hitl, new="unusual galaxies")
+    galaxies = blind.catalogue
+    truths = {name: galaxies["label"].eq(name).to_numpy() for name in blind.classes()}
+    for name, target in (hitl.targets or {}).items():
+        wanted = Target.of(name, target.where)
+        if not wanted.missing(galaxies):
+            truths[name] = wanted.truth(galaxies)
+    found = [name for name in (*(hitl.targets or {}), *truths) if truths.get(name, _NONE).any()]
+    if not found:
+        return blind
+    known = galaxies["in_splits"].to_numpy(bool)
+    return replace(blind, name=found[0], truth=truths[found[0]], known=known)
 
 
 def _features_of(folder: Path, dataset: str | None) -> Path:
@@ -152,26 +195,19 @@ def _needed(path: Path) -> Path:
     return path
 
 
-def _settings_of(run: str, configfiles: tuple[str, ...]) -> Hitl:
+def _settings_of(run: str, configfiles: tuple[str, ...]) -> Place:
     """Return the config's section `hitl` of a run."""
     if not configfiles and run in sizes():
         configfiles = (str(sizes()[run]),)
     if not configfiles:
-        return Hitl()
-    return section(Hitl, load_config(*configfiles)["hitl"], "hitl")
+        return Place()
+    return section(Place, part_of(Place, load_config(*configfiles)["hitl"]), "hitl")
 
 
 def _galaxies(store: FeatureStore, crops: Path, splits: Path, cutouts: Path | None) -> pd.DataFrame:
     """Return what is known of every galaxy of the pool, in its order."""
     with CropStore(crops) as images:
-        if len(store.index) and store.index.max() >= len(images):
-            raise DataError(f"{crops}: fewer images than {store.path} has vectors; make both again")
-        other = np.flatnonzero(images.ids[store.index] != store.ids)
-        if len(other):
-            raise DataError(
-                f"{crops}: row {store.index[other[0]]} is galaxy {images.ids[other[0]]!r}, in "
-                f"{store.path} {store.ids[other[0]]!r}: not of the same run; make both again"
-            )
+        images.check(store.ids, store.index, str(store.path))
         place = images.column("cutout_index")[store.index]
     table = Splits(splits).table.set_index("id")["label"]
     ids = pd.Index(store.ids)
@@ -183,7 +219,7 @@ def _galaxies(store: FeatureStore, crops: Path, splits: Path, cutouts: Path | No
 
 
 def _looked_for(
-    galaxies: pd.DataFrame, hitl: Hitl, target: str | None, new: str | None
+    galaxies: pd.DataFrame, hitl: Place, target: str | None, new: str | None
 ) -> tuple[str, np.ndarray | None]:
     """Return the name of what is looked for, and which galaxies are one."""
     classes = sorted(set(galaxies["label"]) - {""})

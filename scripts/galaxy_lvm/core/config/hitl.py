@@ -223,6 +223,10 @@ class TrainingSets(Loop, Module, Compared):
     sweep: Sweep = part(Sweep)
 
 
+class Place(Loop, Module, Targets):
+    """What the labelling page starts with (figure 9)."""
+
+
 class Searches(Loop, Module, Targets):
     """Figure 7 and the searches in a pool."""
 

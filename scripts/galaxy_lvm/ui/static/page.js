@@ -9,6 +9,7 @@ const QUEUE = `galaxy_lvm|${store}|${annotator}`;
 const VALUES = ["positive", "negative", "unsure"];
 const SIGNS = { positive: "+ positive", negative: "− negative", unsure: "? unsure" };
 const at = (id) => document.getElementById(id);
+const GLANCE_MS = 500, GAP_PX = 8;
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 const grids = { round: [], gallery: [], like: [] };
 let state = {}, part = "round", viewed = null, galleryPage = 0, busy = false, likeOf = null;
@@ -177,6 +178,8 @@ function makeTile(galaxy, number, grid) {
   face.addEventListener("click", () => cycle(tile));
   face.addEventListener("focus", () => grids[grid].forEach((one) => { one.face.tabIndex = one === tile ? 0 : -1; }));
   look.addEventListener("click", () => openView(tile));
+  box.addEventListener("pointerenter", (event) => { if (event.pointerType === "mouse") glanceSoon(tile); });
+  box.addEventListener("pointerleave", endGlance);
   if (galaxy.labels) addOthers(tile);
   return tile;
 }
@@ -199,6 +202,7 @@ function addOthers(tile) {
 }
 
 function fill(grid, galaxies) {
+  endGlance();
   const focused = grids[grid].find((tile) => tile.face === document.activeElement);
   grids[grid] = galaxies.map((galaxy, i) => makeTile(galaxy, i + 1, grid));
   at(`grid-${grid}`).replaceChildren(...grids[grid].map((tile) => tile.box));
@@ -405,6 +409,40 @@ function openView(tile) {
   View.show(`/api/cutout/${pool}/${row}`, scales);
 }
 
+// A mouse that rests on a galaxy sees it large beside its tile, drawn as in the big view; Space does
+// the same for those without a mouse.
+let glanced = null, glanceTimer = 0;
+
+function glanceSoon(tile) {
+  endGlance();
+  glanced = tile;
+  glanceTimer = setTimeout(() => glance(tile), GLANCE_MS);
+}
+
+function endGlance() {
+  clearTimeout(glanceTimer);
+  glanced = null;
+  at("glance").hidden = true;
+}
+
+async function glance(tile) {
+  const wanted = () => glanced === tile && tile.box.isConnected && !document.querySelector("dialog[open]");
+  try {
+    await View.glance(at("glance-canvas"), `/api/cutout/${pool}/${tile.galaxy.row}`, scales, wanted);
+  } catch (error) {
+    console.info(`no large picture of ${tile.galaxy.id}: ${error.message}`); // Space says why
+    return;
+  }
+  if (!wanted()) return;
+  const place = tile.box.getBoundingClientRect(), figure = at("glance");
+  figure.hidden = false;
+  figure.dataset.id = tile.galaxy.id;
+  const { offsetWidth, offsetHeight } = figure;
+  const right = place.right + GAP_PX, left = place.left - GAP_PX - offsetWidth;
+  figure.style.left = `${right + offsetWidth <= innerWidth ? right : Math.max(left, 0)}px`;
+  figure.style.top = `${Math.max(0, Math.min(place.top, innerHeight - offsetHeight))}px`;
+}
+
 function told(place, answer, words) {
   place.replaceChildren(element("p", { textContent: words }));
   const problems = answer.problems || [];
@@ -512,6 +550,7 @@ function pressedInView(key) {
 }
 
 document.addEventListener("keydown", (event) => {
+  endGlance();
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const typing = event.target.matches("input:not([type=range]), textarea, select");
   if (!typing && pressed(event)) event.preventDefault();

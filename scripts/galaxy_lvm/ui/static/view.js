@@ -8,7 +8,7 @@ const View = (() => {
   const controls = ["stretch", "bands", "contrast", "brightness", "zoom"].map(
     (name) => document.getElementById(name));
   const [stretch, bands, contrast, brightness, zoom] = controls;
-  let image = null;
+  let image = null, shown = "";
 
   const stretches = {
     linear: (x) => x,
@@ -50,12 +50,11 @@ const View = (() => {
     return { rgb, height, width, planes, names, bright, ranges };
   }
 
-  function draw() {
-    if (!image) return;
-    const { height, width, planes, rgb } = image;
-    canvas.width = width;
-    canvas.height = height;
-    const context = canvas.getContext("2d");
+  // Draw with the controls as they stand, one pixel of the image on one of the canvas.
+  function paint(target, { height, width, planes, rgb, ranges, bright }) {
+    target.width = width;
+    target.height = height;
+    const context = target.getContext("2d");
     const out = context.createImageData(width, height);
     const gain = 2 ** Number(contrast.value), shift = Number(brightness.value);
     const one = bands.value === "all" ? null : Number(bands.value);
@@ -64,22 +63,27 @@ const View = (() => {
     for (let i = 0; i < width * height; i++) {
       let red, green, blue;
       if (one !== null) {
-        const x = planes[one][i] * gain / (rgb ? 1 : image.ranges[one][1]);
+        const x = planes[one][i] * gain / (rgb ? 1 : ranges[one][1]);
         red = green = blue = curve(Number.isFinite(x) ? Math.max(x, 0) : 0);
       } else if (rgb) {
         [red, green, blue] = planes.map((plane) => (plane[i] - 0.5) * gain + 0.5);
       } else {
         // One curve for the mean of the bands, so that colours stay what they are.
-        const [g, r, z] = planes.map((p) => (Number.isFinite(p[i]) ? p[i] : 0) * gain / image.bright);
+        const [g, r, z] = planes.map((p) => (Number.isFinite(p[i]) ? p[i] : 0) * gain / bright);
         const mean = Math.max((g + r + z) / 3, 1e-6), factor = curve(mean) / mean;
         [red, green, blue] = [z * factor, r * factor, g * factor];
       }
       out.data.set([level(red), level(green), level(blue), 255], 4 * i);
     }
     context.putImageData(out, 0, 0);
-    const fit = Math.min(frame.clientWidth / width, frame.clientHeight / height);
-    canvas.style.width = `${width * fit * zoom.value}px`;
-    canvas.style.height = `${height * fit * zoom.value}px`;
+  }
+
+  function draw() {
+    if (!image) return;
+    paint(canvas, image);
+    const fit = Math.min(frame.clientWidth / image.width, frame.clientHeight / image.height);
+    canvas.style.width = `${image.width * fit * zoom.value}px`;
+    canvas.style.height = `${image.height * fit * zoom.value}px`;
   }
 
   async function load(address, scales) {
@@ -94,12 +98,16 @@ const View = (() => {
     const problem = document.getElementById("view-problem");
     problem.hidden = true;
     image = null;
+    shown = address;
     canvas.width = canvas.height = 1;
     canvas.dataset.drawn = "";
     if (!dialog.open) dialog.showModal();
     try {
-      image = await load(address, scales);
+      const loaded = await load(address, scales);
+      if (shown !== address) return; // another galaxy was asked for meanwhile
+      image = loaded;
     } catch (error) {
+      if (shown !== address) return;
       problem.textContent = `This image cannot be read: ${error.message}`;
       problem.hidden = false;
       return;
@@ -110,7 +118,13 @@ const View = (() => {
     canvas.dataset.drawn = image.rgb ? "colours" : "fluxes";
   }
 
+  // The same picture in a canvas elsewhere; `wanted` says whether it still is when it has come.
+  async function glance(target, address, scales, wanted) {
+    const seen = await load(address, scales);
+    if (wanted()) paint(target, seen);
+  }
+
   controls.forEach((control) => control.addEventListener("input", draw));
   window.addEventListener("resize", draw);
-  return { dialog, show };
+  return { dialog, show, glance };
 })();
