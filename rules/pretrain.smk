@@ -12,7 +12,7 @@ from galaxy_lvm.core.config import part_of
 from galaxy_lvm.core.config.fewshot import FeatureViews
 from galaxy_lvm.core.config.survey import Crop
 from galaxy_lvm.core.config.training import LvmShape, Pretraining
-from galaxy_lvm.core.encoder_files import weights_file
+from galaxy_lvm.core.encoder_files import RELEASED, released_weights, weights_file
 from galaxy_lvm.core.state import config_hash
 
 LVM_SHAPE = part_of(LvmShape, config["lvm"])
@@ -60,6 +60,14 @@ def teacher_features(wildcards):
     return [f"{RUN}/features/{name}/{TEACHER}.npy" for name in config["pretrain_datasets"]]
 
 
+def start_weights(wildcards):
+    """Return the weights that pretraining starts from, where it does not from random numbers."""
+    start = config["pretrain"]["start"]
+    if start is None:
+        return []
+    return [str(released_weights()) if start == RELEASED else start]
+
+
 def scores_there(wildcards):
     """Return the scores of frozen features that this run has: the card of a release quotes them."""
     names = ["objectives", "fewshot", "similarity"]
@@ -100,6 +108,7 @@ rule pretrain_lvm:
         pool=f"{RUN}/data/pretraining_pool.parquet",
         crops=expand(f"{RUN}/data/{{name}}/crops.h5", name=config["pretrain_datasets"]),
         teacher=teacher_features,
+        start=start_weights,
     output:
         weights=f"{RUN}/models/pretrain/{{variant}}/lvm.safetensors",
         card=f"{RUN}/models/pretrain/{{variant}}/lvm.json",

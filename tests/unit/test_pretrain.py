@@ -61,6 +61,22 @@ def test_processes_share_a_batch_without_overlap(arguments):
     assert not np.allclose(parts[0], parts[1])
 
 
+def test_a_training_starts_from_weights_that_are_given(arguments, tmp_path):
+    torch.set_num_threads(1)
+    pretrain(**arguments)
+    start = arguments["files"].weights
+    still = {"steps": 1, "learning_rate": 1e-12, "weight_decay": 0, "precision": "float32"}
+    settings = Pretraining(batch_size=4, start=str(start), optim=still)
+    files = files_in(tmp_path / "on")
+    pretrain(**{**arguments, "seed": 2, "settings": settings, "files": files})
+    first, second = (load_lvm(path) for path in (start, files.weights))
+    for name, value in first.encoder.named_parameters():
+        assert torch.allclose(value, second.encoder.state_dict()[name], atol=1e-8), name
+    assert not torch.equal(first.decoder.output.weight, second.decoder.output.weight)
+    with pytest.raises(DataError, match=r"lvm\.safetensors: an encoder of another shape.*first"):
+        pretrain(**{**arguments, "settings": settings, "shape": Lvm(preset="lvm_tiny")})
+
+
 def test_weights_without_a_card_are_refused(arguments):
     with pytest.raises(DataError, match="card"):
         load_lvm(arguments["files"].weights)

@@ -202,6 +202,28 @@ def load_encoder_of(path: str | os.PathLike) -> Encoder:
     return encoder
 
 
+def load_encoder_into(encoder: Encoder, path: str | os.PathLike) -> None:
+    """Give an encoder the weights of a file, whether a decoder lies in it or not.
+
+    Raises
+    ------
+    DataError
+        As `load_lvm`; if the file's encoder has another shape, the first differing weight is named.
+    """
+    theirs, own = load_encoder_of(path).state_dict(), encoder.state_dict()
+    differing = [
+        name
+        for name in (*own, *(set(theirs) - set(own)))
+        if name not in own or name not in theirs or own[name].shape != theirs[name].shape
+    ]
+    if differing:
+        raise DataError(
+            f"{path}: an encoder of another shape, {len(differing)} weights differ, first "
+            f"'{differing[0]}'; set the section lvm to what the card of these weights says"
+        )
+    encoder.load_state_dict(theirs)
+
+
 def _is_encoder_alone(path: str | os.PathLike) -> bool:
     return read_card(path).get("parts") == [ENCODER_ALONE]
 

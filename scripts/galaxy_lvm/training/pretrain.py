@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from galaxy_lvm.core.config.training import LvmShape, Pretraining
+from galaxy_lvm.core.encoder_files import weights_file
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.lvm.model import LVM, build_config
 from galaxy_lvm.lvm.norms import calibrate
-from galaxy_lvm.lvm.weights import save_lvm
+from galaxy_lvm.lvm.weights import load_encoder_into, save_lvm
 from galaxy_lvm.training.augment import random_views, reduced_for_views, resize, to_float
 from galaxy_lvm.training.feed import CropImages, JoinedCrops, Sampler, local_share
 from galaxy_lvm.training.job import JobFiles, TrainingJob
@@ -107,13 +108,16 @@ def pretrain(
     teacher = _teacher(parts, settings, teacher_paths)
     job = TrainingJob(settings.optim, derive_seed(seed, "pretrain"), files)
     lvm = LVM(build_config(shape))
+    start = None if settings.start is None else weights_file(settings.start)
+    if start is not None:
+        load_encoder_into(lvm.encoder, start)
     objective = build_objective(lvm, settings, teacher.dim if teacher else 0)
     # Which rows, not how many: another split of the same size is another training.
     chosen = [
         None if rows is None else np.asarray(rows, dtype=np.int64).tolist() for _, rows in parts
     ]
     about = [shape.model_dump(), settings.model_dump(), job.seed, chosen]
-    job.prepare(objective, about, [*(path for path, _ in parts), *teacher_paths])
+    job.prepare(objective, about, [*(path for path, _ in parts), *teacher_paths, start])
     crops = JoinedCrops(parts)
     feed = PretrainFeed(crops, settings, objective.n_views, job.seed, **job.place, teacher=teacher)
     steps, size = settings.optim.steps, settings.batch_size

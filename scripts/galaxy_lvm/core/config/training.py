@@ -199,6 +199,14 @@ class Pretraining(Section):
             "independent numbers), or distilled (a teacher's vectors beside the contrast)"
         ),
     )
+    start: str | None = Field(
+        None,
+        min_length=1,
+        description=(
+            "weights that the encoder starts from - released, or the path of a .safetensors with "
+            "its card beside it, of the shape that lvm says; null starts from random numbers"
+        ),
+    )
     batch_size: int = Field(128, ge=2, description="galaxies per step, over all GPUs")
     view_side_pix: int = Field(
         64,
