@@ -64,7 +64,7 @@ rule find_outliers:
         settings=config["extensions"]["outliers"],
         feature_settings=config["features"],
         seed=config["seed"],
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/find_outliers.py"
 

@@ -23,6 +23,7 @@ from galaxy_lvm.features.outlier_trials import (
 from galaxy_lvm.features.outliers import BASELINE, OutlierDetectors
 from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.store import FeatureStore
+from galaxy_lvm.lvm.weights import lvm_shape
 from galaxy_lvm.report.results import write_results
 from galaxy_lvm.survey.splits_table import COLUMNS, Splits
 
@@ -61,7 +62,8 @@ def main(
     store = FeatureStore.open(features)
     values = store.take(table["id"])
     reference = _reference(table["split"].to_numpy(), settings.n_reference, seed)
-    detect = partial(OutlierDetectors, settings=settings, seed=seed)
+    n_fine = lvm_shape(lvm).n_fine
+    detect = partial(OutlierDetectors, settings=settings, seed=seed, n_fine=n_fine)
     detectors = detect(values[reference])
     galaxies = pd.concat([table, score_in_blocks(detectors, values, reference)], axis=1)
     plain = galaxies[galaxies["split"] == "test"].reset_index(drop=True)

@@ -96,6 +96,27 @@ def test_far_vectors_come_first_and_members_do_not_count_themselves():
     assert member["knn"].mean() == pytest.approx(near["knn"].mean(), rel=0.1)
 
 
+def test_the_finest_maps_tell_what_the_whole_vector_hides():
+    rng = np.random.default_rng(0)
+    loud = rng.normal(size=(400, 60))
+    fine = rng.normal(size=(400, 1)) + 0.05 * rng.normal(size=(400, 4))  # four that go together
+    usual = np.concatenate([fine, loud], axis=1).astype(np.float32)
+    odd = usual[:40].copy()
+    odd[:, 0] += 0.5  # half of its scatter, ten times that of the difference to the other three
+    detect = OutlierDetectors(usual[100:], SETTINGS, 1, n_fine=4)
+    plain, found = detect(usual[40:100]), detect(odd)
+    assert found["mahalanobis_fine"].min() > plain["mahalanobis_fine"].max()
+    assert found["knn"].median() < plain["knn"].quantile(0.9)
+    expected = np.sqrt(detect.scatter.mahalanobis(detect.plain(odd)[:, :4]))
+    np.testing.assert_allclose(found["mahalanobis_fine"], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("pooling", "n"), [("stages", 32), ("mean", 64), ("mean_std", 128)])
+def test_a_shape_knows_what_of_its_vector_is_finest(pooling, n):
+    config = LVMConfig(embed_dim=16, depths=(1, 1, 1), head_dim=8, pooling=pooling)
+    assert config.n_fine == n <= config.feature_dim
+
+
 def test_too_small_a_reference_is_refused():
     with pytest.raises(DataError, match="n_neighbours = 3"):
         OutlierDetectors(np.ones((3, 4), np.float32), SETTINGS, 1)
@@ -147,7 +168,8 @@ def test_a_missing_column_of_kinds_is_a_note():
 
 def test_the_list_goes_by_the_mean_of_the_ranks():
     table = pd.DataFrame({"id": list("abc"), "isolation_forest": [3, 2, 1.0],
-                          "knn": [0.3, 0.5, 0.1], "knn_whitened": [9.0, 8, 7]})  # fmt: skip
+                          "knn": [0.3, 0.5, 0.1], "knn_whitened": [9.0, 8, 7],
+                          "mahalanobis_fine": [4.0, 2, 3]})  # fmt: skip
     assert unusual_galaxies(table, 2)["id"].tolist() == ["a", "b"]
     assert share_above(np.arange(10), np.array([9.5, 4.0, -1.0])).tolist() == [0.0, 0.5, 1.0]
 

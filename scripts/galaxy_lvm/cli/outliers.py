@@ -30,8 +30,8 @@ def outliers(folder: Path, encoder: str, kind: str | None, output: Path, cores: 
 
     out, reading = prepare(COMMAND, folder, output, cores)
     with out.log():
-        _, source, embedded = embed_folder(folder, encoder, kind, out, reading)
-        table = unusual_images(embedded)
+        network, source, embedded = embed_folder(folder, encoder, kind, out, reading)
+        table = unusual_images(embedded, network.shape.n_fine)
         shown = table.head(_SHOWN)
         save(draw_unusual(source.crops(list(shown["id"])), shown), out / "gallery.pdf")
         table = table.drop(columns="label").assign(file=files_of(table, embedded))

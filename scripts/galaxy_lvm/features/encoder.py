@@ -78,6 +78,11 @@ class ImageEncoder:
         How files are read and cut.
     path
         Weights file, for messages.
+
+    Attributes
+    ----------
+    shape
+        Of the encoder.
     """
 
     def __init__(self, encoder: Encoder, settings: Features, reading: Reading, path: Path) -> None:
@@ -88,6 +93,7 @@ class ImageEncoder:
                 f"coarsest token of {path}"
             )
         self.settings, self.reading, self.path = settings, reading, path
+        self.shape = encoder.config
         self.extract = FeatureExtractor(PooledLVM(encoder), settings)
 
     @property

@@ -114,8 +114,15 @@ def similar_images(
     return neighbour_table(asked, *drop_self(rows, distances, places, k), store, None), crops
 
 
-def unusual_images(embedded: EmbeddedFiles) -> pd.DataFrame:
+def unusual_images(embedded: EmbeddedFiles, n_fine: int | None = None) -> pd.DataFrame:
     """Rank all images by how unlike the others they are.
+
+    Parameters
+    ----------
+    embedded
+        The images' vectors.
+    n_fine
+        As `OutlierDetectors`.
 
     Returns
     -------
@@ -140,7 +147,7 @@ def unusual_images(embedded: EmbeddedFiles) -> pd.DataFrame:
     reference = np.zeros(len(store), bool)
     chosen = sample_rows(len(store), settings.n_reference, derive_seed(SEED, "reference"))
     reference[chosen] = True
-    detectors = OutlierDetectors(np.asarray(store.values[chosen]), settings, SEED)
+    detectors = OutlierDetectors(np.asarray(store.values[chosen]), settings, SEED, n_fine)
     scores = score_in_blocks(detectors, store.values, reference)
     table = unusual_galaxies(scores.assign(id=store.ids, label=""), len(store))
     return table[["place", "id", *METHODS, "mean_rank", "label"]]

@@ -15,12 +15,14 @@ METHOD_NAMES = {
     "isolation_forest": "isolation forest",
     "knn": "k-NN distance",
     "knn_whitened": "k-NN, whitened",
+    "mahalanobis_fine": "finest maps",
     "pixel_residual": "pixels (baseline)",
 }
 _METHOD_COLOURS = {
     "isolation_forest": style.COLOURS["blue"],
     "knn": style.COLOURS["orange"],
     "knn_whitened": style.COLOURS["green"],
+    "mahalanobis_fine": style.COLOURS["red"],
     "pixel_residual": style.COLOURS["grey"],
 }
 _TASKS = {"injected oddities": "Oddities put into test galaxies", "rare kinds": "Rare kinds"}

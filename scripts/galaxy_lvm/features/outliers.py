@@ -1,10 +1,11 @@
-"""Unusual galaxies: isolation forest and distance to the nearest neighbours, and their tests."""
+"""Unusual galaxies: scores of how unlike the usual ones a vector is, and their tests."""
 
 from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
 import pandas as pd
+from sklearn.covariance import LedoitWolf
 from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import NearestNeighbors
 
@@ -14,7 +15,7 @@ from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.features.likeness import mean_nearest_distance
 from galaxy_lvm.features.space import FeatureSpace
 
-METHODS = ("isolation_forest", "knn", "knn_whitened")
+METHODS = ("isolation_forest", "knn", "knn_whitened", "mahalanobis_fine")
 # What the features have to beat; it sees reduced images instead of them.
 BASELINE = "pixel_residual"
 # Oddities per list: one per cent of it, so that a perfect ranking has recall 1 at that length.
@@ -29,9 +30,12 @@ _TREE_GALAXIES = 256  # per tree (Liu et al. 2008)
 class OutlierDetectors:
     """Scores of unusualness, larger for more unusual vectors.
 
-    Three methods: `isolation_forest` on whitened principal components (Liu et al. 2008), `knn`,
+    Four methods: `isolation_forest` on whitened principal components (Liu et al. 2008), `knn`,
     the mean distance to the nearest reference vectors after standardisation, and `knn_whitened`,
-    the same on whitened components, to which faint directions count as much as strong ones.
+    the same on whitened components, to which faint directions count as much as strong ones;
+    `mahalanobis_fine`, the distance from the mean in units of the scatter (covariance shrunk as
+    Ledoit & Wolf 2004) of the finest maps' statistics. The deeper a map, the more it was trained to
+    overlook what an image has besides its galaxy: trails, stars, edges, lost bands.
 
     Parameters
     ----------
@@ -41,6 +45,9 @@ class OutlierDetectors:
         How.
     seed
         The run's seed.
+    n_fine
+        How many numbers, the first of a vector, come from the finest maps (`LVMConfig.n_fine`);
+        None takes the whole vector.
 
     Raises
     ------
@@ -48,7 +55,9 @@ class OutlierDetectors:
         If the reference is too small.
     """
 
-    def __init__(self, reference: np.ndarray, settings: Outliers, seed: int) -> None:
+    def __init__(
+        self, reference: np.ndarray, settings: Outliers, seed: int, n_fine: int | None = None
+    ) -> None:
         if len(reference) <= settings.n_neighbours:
             raise DataError(
                 f"{len(reference)} galaxies to compare with, extensions.outliers.n_neighbours = "
@@ -63,10 +72,15 @@ class OutlierDetectors:
             max_samples=min(_TREE_GALAXIES, len(reference)),
             random_state=derive_seed(seed, "isolation_forest") % 2**32,
         ).fit(white)
+        self.n_fine = n_fine
+        self.scatter = LedoitWolf().fit(self._fine(reference))
         self.neighbours = {
             "knn": NearestNeighbors(algorithm="brute").fit(self.plain(reference)),
             "knn_whitened": NearestNeighbors(algorithm="brute").fit(white),
         }
+
+    def _fine(self, values: np.ndarray) -> np.ndarray:
+        return self.plain(values)[:, : self.n_fine].astype(np.float64)
 
     def __call__(self, values: np.ndarray, in_reference: np.ndarray | None = None) -> pd.DataFrame:
         """Return one column per method for vectors (n, D).
@@ -85,6 +99,7 @@ class OutlierDetectors:
         for name, vectors in (("knn", self.plain(values)), ("knn_whitened", white)):
             nearest = self.neighbours[name]
             scores[name] = mean_nearest_distance(nearest, vectors, k, in_reference)
+        scores["mahalanobis_fine"] = np.sqrt(self.scatter.mahalanobis(self._fine(values)))
         return pd.DataFrame(scores)[list(METHODS)]
 
 

@@ -73,6 +73,11 @@ class LVMConfig:
         return pooled_dim(self.pooling, self.dims)
 
     @property
+    def n_fine(self) -> int:
+        """How many numbers, the first of a feature vector, come from the finest map it keeps."""
+        return 2 * self.dims[0] if self.pooling == "stages" else self.feature_dim
+
+    @property
     def sides(self) -> list[int]:
         """Feature-map side of every stage at the nominal image size."""
         return [self.image_side_pix // (PATCH_PIX * 2**i) for i in range(len(self.depths))]
