@@ -25,6 +25,7 @@ include: "rules/extensions.smk"
 include: "rules/hitl.smk"
 include: "rules/catalogue.smk"
 include: "rules/report.smk"
+include: "rules/spectra.smk"
 include: "rules/targets.smk"
 
 

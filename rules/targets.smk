@@ -40,6 +40,7 @@ localrules:
     lens_fields,
     lens_masks,
     summary,
+    spectra,
 
 
 rule table1:
@@ -273,3 +274,9 @@ rule summary:
     """The paper and this run on one page."""
     input:
         f"{RUN}/tables/summary.md",
+
+
+rule spectra:
+    """Stellar parameters from spectra: figure, table and verdicts."""
+    input:
+        SPECTRA.values(),

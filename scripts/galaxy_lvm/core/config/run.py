@@ -14,6 +14,7 @@ from galaxy_lvm.core.config.lenses import Lenses
 from galaxy_lvm.core.config.release import Release
 from galaxy_lvm.core.config.resources import Resources
 from galaxy_lvm.core.config.schemes import Scheme, own_schemes
+from galaxy_lvm.core.config.spectra import Spectra
 from galaxy_lvm.core.config.survey import Crop, Dataset, Folder, Mock, Service, Splits
 from galaxy_lvm.core.config.tasks import (
     Baselines,
@@ -83,6 +84,7 @@ class RunConfig(Section):
     catalogue: Catalogue = part(Catalogue)
     hitl: Hitl = part(Hitl)
     lenses: Lenses = part(Lenses)
+    spectra: Spectra = part(Spectra)
     release: Release = part(Release)
     resources: Resources = part(Resources)
 

@@ -1,0 +1,1 @@
+"""Spectra of stars: simulated and imported, stellar parameters from them."""

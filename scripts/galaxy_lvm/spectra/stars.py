@@ -1,0 +1,151 @@
+"""Stars as the methods see them: normalised spectra, labels, and a split by star."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from galaxy_lvm.core.config.spectra import SpectrumSplits
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.logs import log
+from galaxy_lvm.spectra.store import SpectrumStore
+
+SPLITS = ("train", "val", "test")
+MIN_STARS = {"train": 10, "val": 3, "test": 5}
+UNITS = {"teff": "K", "logg": "dex", "fe_h": "dex", "alpha_m": "dex"}
+NAMES = {"teff": "Teff", "logg": "log g", "fe_h": "[Fe/H]", "alpha_m": "[alpha/M]"}
+
+
+@dataclass(frozen=True)
+class Stars:
+    """Spectra with labels.
+
+    Attributes
+    ----------
+    ids
+        (n,) text.
+    flux, error
+        (n, L) float32 in units of the spectrum's median flux; NaN where a pixel has none.
+    labels
+        (n, k) float64: K for Teff, dex for the others.
+    label_names
+        Their k names.
+    wavelength
+        (L,) Angstrom in vacuum.
+    """
+
+    ids: np.ndarray
+    flux: np.ndarray
+    error: np.ndarray
+    labels: np.ndarray
+    label_names: tuple[str, ...]
+    wavelength: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: np.ndarray) -> "Stars":
+        """Return some of them, by numbers or one bool each."""
+        parts = (self.ids[rows], self.flux[rows], self.error[rows], self.labels[rows])
+        return Stars(*parts, self.label_names, self.wavelength)
+
+
+def normalised(flux: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return spectra (n, L) and their errors in units of their median flux.
+
+    Brightness and distance are no label; a spectrum without a positive median becomes NaN.
+    """
+    median = np.nanmedian(flux, axis=1, keepdims=True)
+    scale = np.where(median > 0, median, np.nan)
+    return (flux / scale).astype(np.float32), (error / scale).astype(np.float32)
+
+
+def read_stars(path: str | os.PathLike, labels: Sequence[str]) -> Stars:
+    """Read the stars of a store that have all labels.
+
+    Parameters
+    ----------
+    path
+        Store of spectra.
+    labels
+        Wanted columns of its catalogue; one that it lacks is left out with a note.
+
+    Raises
+    ------
+    DataError
+        If the catalogue has none of the labels, or no star has all of them.
+    """
+    with SpectrumStore(path) as store:
+        table, wavelength = store.catalogue(), store.wavelength
+        flux, error = normalised(store.flux(), store.error())
+    kept = tuple(name for name in labels if name in table and table[name].dtype.kind in "iuf")
+    for name in labels:
+        if name not in kept:
+            log.warning("%s: no numbers in a column %s; it is left out", path, name)
+    if not kept:
+        raise DataError(
+            f"{path}: none of the labels {', '.join(labels)} is a column of numbers of the "
+            f"catalogue {sorted(table)}; join them to the spectra's table"
+        )
+    values = table[list(kept)].to_numpy(dtype=float)
+    usable = np.isfinite(values).all(axis=1) & np.isfinite(flux).any(axis=1)
+    if not usable.any():
+        raise DataError(f"{path}: no star has all of the labels {', '.join(kept)}")
+    if not usable.all():
+        log.warning("%s: %d of %d spectra lack a label and are left out",
+                    path, np.sum(~usable), len(usable))  # fmt: skip
+    ids = table["id"].to_numpy(object)
+    return Stars(ids, flux, error, values, kept, wavelength).take(usable)
+
+
+def split_of(ids: Sequence[str], settings: SpectrumSplits, seed: int) -> np.ndarray:
+    """Return the split (n,) of every spectrum, the same for all spectra of a star.
+
+    Stars are put in the order of a hash of seed and id, which tells nothing of them; the first are
+    the test stars.
+
+    Parameters
+    ----------
+    ids
+        Name of the star of each spectrum.
+    settings
+        Shares of the splits.
+    seed
+        The run's seed.
+
+    Raises
+    ------
+    DataError
+        If a split has too few stars.
+    """
+    stars = pd.unique(np.asarray(ids, dtype=object))
+    order = sorted(stars, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
+    n_test, n_val = (round(s * len(order)) for s in (settings.test_share, settings.val_share))
+    counts = {"test": n_test, "val": n_val, "train": len(order) - n_test - n_val}
+    for name, least in MIN_STARS.items():
+        if counts[name] < least:
+            raise DataError(
+                f"{len(order)} stars give {counts[name]} of split {name}, {least} are needed; more "
+                "spectra with labels, or other shares of spectra.test_share and val_share"
+            )
+    names = np.repeat(list(counts), list(counts.values()))
+    of_star = dict(zip(order, names, strict=True))
+    return np.array([of_star[name] for name in ids])
+
+
+@dataclass(frozen=True)
+class SplitStars:
+    """Stars to learn from, to choose by and to ask."""
+
+    train: Stars
+    val: Stars
+    test: Stars
+
+
+def split_stars(stars: Stars, settings: SpectrumSplits, seed: int) -> SplitStars:
+    """Return the three parts; see `split_of`."""
+    split = split_of(stars.ids, settings, seed)
+    return SplitStars(*(stars.take(split == name) for name in SPLITS))
