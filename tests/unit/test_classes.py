@@ -216,3 +216,55 @@ def test_the_clean_labels_of_real_galaxies_follow_from_their_votes():
     found = labels_from_columns(table, rules)
     assert len(table) == 1000
     assert (found == table["label_clean"].fillna("")).all()
+
+
+def clean(**fractions):
+    """Return the label of a galaxy with these fractions; 0 elsewhere; "" for no class."""
+    rules = OWN["galaxy_zoo_2_clean"]
+    columns = {condition.column: 0.0 for rule in rules for condition in rule.where}
+    sure = {**columns, **dict.fromkeys(columns, 0.0)}
+    for part, value in fractions.items():
+        (column,) = [name for name in columns if part in name]
+        columns[column] = value
+    smooth, round_ = [name for name in sure if "a01" in name or "a16" in name]
+    table = pd.DataFrame([columns, {**sure, smooth: 1.0, round_: 1.0}])
+    rules = NamedScheme(name="galaxy_zoo_2_clean", rules=rules)
+    labels = labels_from_columns(table, rules)
+    assert labels[1] == "smooth_round"
+    return labels[0]
+
+
+# Limits of Willett et al. 2013, table 3; each galaxy has a twin just below one of them.
+@pytest.mark.parametrize(
+    ("fractions", "below", "expected"),
+    [
+        ({"a01": 0.469, "a16": 0.5}, {"a01": 0.468}, "smooth_round"),
+        ({"a01": 0.469, "a16": 0.5}, {"a16": 0.499}, "smooth_round"),
+        ({"a01": 0.7, "a17": 0.5}, {"a17": 0.49}, "smooth_in_between"),
+        ({"a01": 0.7, "a18": 0.5}, {"a01": 0.46}, "smooth_cigar"),
+        ({"a02": 0.43, "a04": 0.602}, {"a02": 0.429}, "edge_on"),
+        ({"a02": 0.9, "a04": 0.602}, {"a04": 0.601}, "edge_on"),
+        ({"a02": 0.43, "a05": 0.715, "a08": 0.619}, {"a05": 0.714}, "spiral"),
+        ({"a02": 0.43, "a05": 0.715, "a08": 0.619}, {"a08": 0.618}, "spiral"),
+        ({"a02": 0.43, "a05": 0.715, "a08": 0.619}, {"a02": 0.42}, "spiral"),
+        # What those off the path say does not count: smooth galaxies have no arms.
+        ({"a01": 0.9, "a16": 0.9, "a08": 0.9}, {"a16": 0.1}, "smooth_round"),
+    ],
+)
+def test_clean_samples_ask_a_limit_at_every_question(fractions, below, expected):
+    assert clean(**fractions) == expected
+    assert clean(**{**fractions, **below}) == ""
+
+
+def test_a_galaxy_of_two_clean_samples_is_of_none():
+    assert clean(a01=0.5, a02=0.48, a16=0.6, a04=0.7) == ""
+    assert clean(a01=0.5, a16=0.5, a17=0.5) == ""
+    assert clean(a01=float("nan"), a16=1.0) == ""
+
+
+def test_the_first_campaigns_of_decals_call_round_completely():
+    columns = [a.columns for r in OWN["galaxy_zoo_decals_1_and_2"] for a in r.path]
+    assert ("how-rounded_completely_fraction",) in columns
+    assert (
+        label("galaxy_zoo_decals_1_and_2", **{"_smooth_": 0.9, "completely": 0.6}) == "smooth_round"
+    )

@@ -56,9 +56,28 @@ def read_positions(
     DataError
         If the file cannot be read, lacks a column, has two that could be the same, or has no rows.
     """
-    path = Path(path)
     table = read_user_table(path, expected=("ra", "dec"))
-    units = table.attrs["units"]
+    return positions_of(table, path, make_ids, keep_copies, as_written)
+
+
+def positions_of(
+    table: pd.DataFrame,
+    path: str | os.PathLike,
+    make_ids: bool = False,
+    keep_copies: bool = False,
+    as_written: Sequence[str] = (),
+) -> tuple[pd.DataFrame, list[dict[str, object]]]:
+    """Check a table that was read already, `LINE` among its columns; see `read_positions`.
+
+    Parameters
+    ----------
+    table
+        As `read_user_table` returns it.
+    path
+        Where it comes from, for the messages.
+    """
+    path = Path(path)
+    units = table.attrs.get("units", {})
     table, columns = _named(table, path, make_ids, as_written)
     written = table[["ra", "dec"]]
     degrees, reasons = degrees_of(written, {name: units.get(columns[name]) for name in columns})

@@ -16,6 +16,8 @@ from galaxy_lvm.core.tables import GAPS
 log = logging.getLogger("galaxy_lvm.positions")
 
 _LIMITS_DEG = {"ra": (0.0, 360.0), "dec": (-90.0, 90.0)}
+# Fewer wrong rows are mistakes of their own.
+_MANY = 3
 # 10:23:45.6, 10h23m45.6s, 10 23 45.6, 10d23'45.6" and without seconds.
 _SEXAGESIMAL = re.compile(
     r"""[+-]?\s*\d{1,3}\s*[:hd°\s]\s*\d{1,2}(\.\d*)?\s*[:m'′\s]?
@@ -43,9 +45,15 @@ def degrees_of(
         `ra` in [0, 360], `dec` in [-90, 90]; NaN where there is none or it is wrong.
     problems : list of str
         "" where both are good or both are gaps.
+
+    Raises
+    ------
+    DataError
+        If the columns are swapped, or the unit of one is no angle.
     """
     parts = {name: _degrees(written[name], name, (units or {}).get(name)) for name in _LIMITS_DEG}
     gaps = {name: _gaps(written[name]) for name in _LIMITS_DEG}
+    _refuse_swapped(**parts)
     degrees = pd.DataFrame(parts, index=written.index)
     problems = []
     for row, texts in enumerate(written[list(_LIMITS_DEG)].itertuples(index=False)):
@@ -59,6 +67,18 @@ def degrees_of(
     degrees.loc[wrong, :] = np.nan
     _warn_of_hours(degrees["ra"])
     return degrees, problems
+
+
+def _refuse_swapped(ra: np.ndarray, dec: np.ndarray) -> None:
+    """Stop at a table whose rows are wrong as they are, and right the other way round."""
+    known = np.isfinite(ra) & np.isfinite(dec)
+    beyond = np.abs(dec[known]) > _LIMITS_DEG["dec"][1]
+    turned = (np.abs(ra[known]) <= _LIMITS_DEG["dec"][1]) & (dec[known] >= 0) & (dec[known] <= 360)
+    if beyond.sum() >= _MANY and beyond.mean() > 0.25 and turned.all():
+        raise DataError(
+            f"{beyond.sum()} of {known.sum()} declinations are beyond 90 degrees, and all right "
+            "ascensions within: ra and dec look swapped; give each the other's name"
+        )
 
 
 def _gaps(values: pd.Series) -> np.ndarray:

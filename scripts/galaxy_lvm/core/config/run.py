@@ -66,7 +66,8 @@ class RunConfig(Section):
         description=(
             "classes by columns of a catalogue; a dataset names its scheme under 'classes', and a "
             "galaxy of none, or of two that cannot be weighed, is not used; your own stand beside "
-            "galaxy_zoo_decals, galaxy_zoo_2 and simulated"
+            "galaxy_zoo_decals, galaxy_zoo_decals_1_and_2, galaxy_zoo_2, galaxy_zoo_2_clean and "
+            "simulated"
         ),
     )
     splits: Splits = part(Splits)

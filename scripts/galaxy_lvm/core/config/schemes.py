@@ -115,15 +115,18 @@ def _no(question: str, *columns: str) -> Answer:
     return Answer(question=question, none_of=columns)
 
 
-def _decals() -> Scheme:
-    """Return five types by what most volunteers said (Walmsley et al. 2022)."""
+def _decals(round_: str = "round") -> Scheme:
+    """Return five types by what most volunteers said (Walmsley et al. 2022).
+
+    The answer that means round is called "completely" in the campaigns GZD-1 and GZD-2.
+    """
     first, edge = "smooth or featured", "disk edge-on"
     smooth = _yes(first, "smooth-or-featured_smooth_fraction")
     featured = _yes(first, "smooth-or-featured_featured-or-disk_fraction")
     edge_on = "disk-edge-on_yes_fraction"
     arms = _yes("has spiral arms", "has-spiral-arms_yes_fraction")
     how_rounded = {
-        "smooth_round": "how-rounded_round_fraction",
+        "smooth_round": f"how-rounded_{round_}_fraction",
         "smooth_in_between": "how-rounded_in-between_fraction",
         "smooth_cigar": "how-rounded_cigar-shaped_fraction",
     }
@@ -156,6 +159,31 @@ def _zoo_2() -> Scheme:
     )
 
 
+def _zoo_2_clean() -> Scheme:
+    """Return the five clean samples of Zhu et al. 2019: at every question of the path a limit.
+
+    The limits are those of Willett et al. 2013 (their table 3) for smooth, featured, edge-on and
+    spiral galaxies, and one half for how round; inclusive, on debiased shares of those asked.
+    """
+    first, edge = "T01 smooth or features", "T02 edge-on"
+    smooth = _says(first, "t01_smooth_or_features_a01_smooth_debiased", min=0.469)
+    disc = _says(first, "t01_smooth_or_features_a02_features_or_disk_debiased", min=0.430)
+    arms = _says("T04 spiral arms", "t04_spiral_a08_spiral_debiased", min=0.619)
+    how_rounded = {
+        "smooth_round": "t07_rounded_a16_completely_round_debiased",
+        "smooth_in_between": "t07_rounded_a17_in_between_debiased",
+        "smooth_cigar": "t07_rounded_a18_cigar_shaped_debiased",
+    }
+    return (
+        *(
+            _rule(name, smooth, _says("T07 how rounded", column, min=0.5))
+            for name, column in how_rounded.items()
+        ),
+        _rule("edge_on", disc, _says(edge, "t02_edgeon_a04_yes_debiased", min=0.602)),
+        _rule("spiral", disc, _says(edge, "t02_edgeon_a05_no_debiased", min=0.715), arms),
+    )
+
+
 def _simulated() -> Scheme:
     """Return five types by the truth of the embedded survey."""
 
@@ -176,4 +204,10 @@ def _simulated() -> Scheme:
 
 def own_schemes() -> dict[str, Scheme]:
     """Return the schemes that every config has: a user's of the same name takes the place."""
-    return {"galaxy_zoo_decals": _decals(), "galaxy_zoo_2": _zoo_2(), "simulated": _simulated()}
+    return {
+        "galaxy_zoo_decals": _decals(),
+        "galaxy_zoo_decals_1_and_2": _decals("completely"),
+        "galaxy_zoo_2": _zoo_2(),
+        "galaxy_zoo_2_clean": _zoo_2_clean(),
+        "simulated": _simulated(),
+    }
