@@ -14,7 +14,7 @@ from galaxy_lvm.training.model_specs import model_specs, reference_specs
 from galaxy_lvm.core.config import part_of, resolve
 from galaxy_lvm.core.config.profile import check_profile, profiles_of
 from galaxy_lvm.core.config.training import Objective
-from galaxy_lvm.core.config.user_data import missing_data, user_file
+from galaxy_lvm.core.config.user_data import missing_data, shard_files, user_file
 
 try:
     if workflow.is_main_process:
@@ -102,11 +102,18 @@ if config["lenses"]["search"]["images"] or config["lenses"]["search"]["positions
     LENSES["lens_search"] = f"{RUN}/tables/lens_search.csv"
 if config["lenses"]["fields"]["source"] == "none":
     LENSES = {}
+# Datasets in several files, with the files by the shards' names.
+SHARDS = {
+    name: files
+    for name in config["datasets"]
+    if (files := shard_files(config, name, Path.cwd())) is not None
+}
 SEARCH_DATASET = config["extensions"]["search_dataset"] or config["tasks_dataset"]
 
 
 wildcard_constraints:
     dataset="[a-z0-9_]+",
+    shard=r"\d+",
     variant="(" + "|".join(get_args(Objective)) + ")_(skips|noskips)",
     strategy="|".join(STRATEGIES),
     model="[a-z0-9_]+",
@@ -126,8 +133,11 @@ def training_seed(wildcards):
 
 
 def cutouts_path(name):
-    """Return the cutout store of a dataset: made by a rule, or a user's file read in place."""
-    if config["datasets"][name]["source"] == "ssl_legacysurvey":
+    """Return the cutout store of a dataset: made by a rule, or a user's file read in place.
+
+    Of a user's several files a rule makes the index.
+    """
+    if config["datasets"][name]["source"] == "ssl_legacysurvey" and name not in SHARDS:
         return str(user_file(config, name))
     return f"{RUN}/data/{name}/cutouts.h5"
 

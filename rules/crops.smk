@@ -2,7 +2,8 @@
 
 Inputs: results/{run}/data/{dataset}/cutouts.h5.
 Outputs: crops.h5, splits.parquet, the figures of the survey and of the crops, rejected.csv.
-Steps: crop_cutouts, make_splits, plot_survey.
+Steps: crop_cutouts, or crop_shard for each file of a dataset in several and gather_crops; make_splits,
+plot_survey.
 """
 
 from galaxy_lvm.core.config.survey import Crop, Splits
@@ -19,6 +20,23 @@ def earlier_rejections(wildcards):
     imported = config["datasets"][wildcards.dataset]["source"] in ("folder", "legacysurvey")
     stages = ["import", "crop"] if imported else ["crop"]
     return [f"{folder}/rejected_{stage}.csv" for stage in stages]
+
+
+def shard_file(wildcards):
+    """Return one file of a dataset that lies in several."""
+    return SHARDS[wildcards.dataset][wildcards.shard]
+
+
+def crops_of_shards(wildcards):
+    """Return the crops of all shards of a dataset."""
+    folder = f"{RUN}/data/{wildcards.dataset}/shards"
+    return [f"{folder}/{shard}_crops.h5" for shard in SHARDS[wildcards.dataset]]
+
+
+def rejected_of_shards(wildcards):
+    """Return the tables of what the crops of all shards rejected."""
+    folder = f"{RUN}/data/{wildcards.dataset}/shards"
+    return [f"{folder}/{shard}_rejected.csv" for shard in SHARDS[wildcards.dataset]]
 
 
 def needs_labels(wildcards):
@@ -43,6 +61,8 @@ rule crop_cutouts:
         f"{LOGS}/crop_cutouts/{{dataset}}.log",
     benchmark:
         f"{RUN}/benchmarks/crop_cutouts/{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=sharded(False),
     conda:
         CPU_ENV
     threads: 1
@@ -54,6 +74,60 @@ rule crop_cutouts:
         recipe_version=2,
     script:
         "../scripts/crop_cutouts.py"
+
+
+rule crop_shard:
+    """Crop one file of a dataset that lies in several, as crop_cutouts does."""
+    input:
+        cutouts=shard_file,
+    output:
+        crops=f"{RUN}/data/{{dataset}}/shards/{{shard}}_crops.h5",
+        rejected=f"{RUN}/data/{{dataset}}/shards/{{shard}}_rejected.csv",
+    log:
+        f"{LOGS}/crop_shard/{{dataset}}_{{shard}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/crop_shard/{{dataset}}_{{shard}}.tsv"
+    wildcard_constraints:
+        dataset=sharded(True),
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=720,
+    params:
+        settings=crop_settings,
+        recipe_version=1,
+    script:
+        "../scripts/crop_shard.py"
+
+
+rule gather_crops:
+    """Put the crops of all shards behind one file that lists them; refuse galaxies met twice."""
+    input:
+        cutouts=cutouts_of,
+        crops=crops_of_shards,
+        rejected=rejected_of_shards,
+    output:
+        crops=f"{RUN}/data/{{dataset}}/crops.h5",
+        rejected=f"{RUN}/data/{{dataset}}/rejected_crop.csv",
+    log:
+        f"{LOGS}/gather_crops/{{dataset}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/gather_crops/{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=sharded(True),
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=16000,
+        runtime=120,
+    params:
+        names=shard_names,
+        code=code_of("gather_crops"),
+    script:
+        "../scripts/gather_crops.py"
 
 
 rule make_splits:

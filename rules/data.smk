@@ -2,8 +2,8 @@
 
 Inputs: the config's `datasets`; a user's folder for the source `folder`.
 Outputs: results/{run}/data/{dataset}/cutouts.h5 and, for files, rejected_import.csv.
-Steps: simulate_survey (source mock), import_folder (source folder) or download_cutouts (source
-legacysurvey).
+Steps: simulate_survey (source mock), import_folder (source folder), download_cutouts (source
+legacysurvey) or list_shards (several files of source ssl_legacysurvey).
 """
 
 from galaxy_lvm.core.config.survey import Folder, Mock, Service
@@ -14,6 +14,26 @@ def datasets_from(*sources):
     """Return a wildcard constraint that matches the datasets of these sources only."""
     names = [n for n, d in config["datasets"].items() if d["source"] in sources]
     return "|".join(names) or "(?!)"
+
+
+def sharded(yes):
+    """Return a wildcard constraint that matches the datasets in several files, or the others."""
+    return "|".join(n for n in config["datasets"] if (n in SHARDS) == yes) or "(?!)"
+
+
+def dataset_shards(wildcards):
+    """Return the files of a dataset that lies in several."""
+    if not SHARDS[wildcards.dataset]:
+        raise WorkflowError(
+            f"datasets.{wildcards.dataset}.path: no file is called "
+            f"{config['datasets'][wildcards.dataset]['path']!r}"
+        )
+    return list(SHARDS[wildcards.dataset].values())
+
+
+def shard_names(wildcards):
+    """Return what the files of such a dataset are called."""
+    return list(SHARDS[wildcards.dataset])
 
 
 def dataset_folder(wildcards):
@@ -129,3 +149,28 @@ rule download_cutouts:
         recipe_version=2,
     script:
         "../scripts/download_cutouts.py"
+
+
+rule list_shards:
+    """List the files of a dataset that lies in several; nothing is copied."""
+    input:
+        shards=dataset_shards,
+    output:
+        cutouts=f"{RUN}/data/{{dataset}}/cutouts.h5",
+    log:
+        f"{LOGS}/list_shards/{{dataset}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/list_shards/{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=sharded(True),
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        names=shard_names,
+        code=code_of("list_shards"),
+    script:
+        "../scripts/list_shards.py"

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from galaxy_lvm.core.errors import DataError
-from galaxy_lvm.survey.hdf5 import StoredRows, columns_in, open_hdf5, read_column
+from galaxy_lvm.survey.hdf5 import StoredRows
+from galaxy_lvm.survey.shards import ShardedRows, Stored, refuse_twins, write_index
 from galaxy_lvm.survey.splits_table import Galaxies
 
 _REMEDY = "run crop_cutouts again"
@@ -21,7 +22,7 @@ class CropStore:
     ----------
     path
         HDF5 file with `images` uint8 (N, side, side, 3) and columns with one value per crop:
-        `id`, `box`, `label`, `flag` and `cutout_index`.
+        `id`, `box`, `label`, `flag` and `cutout_index`; or the index of several (`shards`).
 
     Raises
     ------
@@ -31,21 +32,20 @@ class CropStore:
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
-        self._file = open_hdf5(self.path, _REMEDY)
+        self._stored = Stored(self.path, _REMEDY)
         try:
-            self._names = set(columns_in(self._file, _REMEDY)) - {"images"}
+            self._names = set(self._stored.columns()) - {"images"}
             self._images = self._checked_images()
         except DataError:
             self.close()
             raise
         self._ids: np.ndarray | None = None
 
-    def _checked_images(self) -> StoredRows:
-        if "images" not in self._file:
-            raise DataError(
-                f"{self.path}: no 'images' in it, but {sorted(self._file)}; run crop_cutouts again"
-            )
-        images = StoredRows(self._file, "images", _REMEDY)
+    def _checked_images(self) -> StoredRows | ShardedRows:
+        names = sorted(set().union(*self._stored.files))
+        if "images" not in names:
+            raise DataError(f"{self.path}: no 'images' in it, but {names}; run crop_cutouts again")
+        images = self._stored.rows("images")
         shape, dtype = images.shape, images.dtype
         if len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3 or dtype != np.uint8:
             raise DataError(f"{self.path}: 'images': {dtype} {shape}, not uint8 (N, side, side, 3)")
@@ -62,7 +62,7 @@ class CropStore:
 
     def close(self) -> None:
         """Close the file; what was read stays."""
-        self._file.close()
+        self._stored.close()
 
     @property
     def side_pix(self) -> int:
@@ -92,7 +92,12 @@ class CropStore:
         if name not in self._names:
             known = sorted(self._names)
             raise DataError(f"{self.path}: no column {name!r}, but {known}; run crop_cutouts again")
-        return read_column(self._file, name, _REMEDY, rows)
+        values = self._stored.column(name, rows)
+        if name == "cutout_index" and self._stored.sharded:
+            # Each shard numbers the cutouts of its own.
+            rows_of, before = (self._stored.numbers(n) for n in ("rows", "cutouts_before"))
+            values = values + np.repeat(before, rows_of)[rows]
+        return values
 
     def __getitem__(self, rows: int | slice) -> np.ndarray:
         """Return one crop or a slice of them, as an array would."""
@@ -174,6 +179,43 @@ class CropStore:
                     yield piece.result()
             if ahead is not None:
                 yield ahead.result()
+
+
+def gather_crops(
+    path: str | os.PathLike,
+    shards: Sequence[str | os.PathLike],
+    names: Sequence[str],
+    cutouts: str | os.PathLike,
+) -> None:
+    """Write the index of crops that were cut shard by shard.
+
+    Parameters
+    ----------
+    path
+        Index to write.
+    shards, names
+        Crops of every shard, and what it is called.
+    cutouts
+        Index of the cutouts, with the same shards in the same order.
+
+    Raises
+    ------
+    DataError
+        If a shard is missing, damaged or unlike the others, two hold one galaxy, or the cutouts are
+        of other shards.
+    """
+    of_cutouts = Stored(cutouts, "run list_shards again")
+    of_cutouts.close()
+    if of_cutouts.names != list(names):
+        raise DataError(f"{cutouts}: lists {of_cutouts.names}, the crops are of {list(names)}; "
+                        "run list_shards again")  # fmt: skip
+    before = np.concatenate([[0], np.cumsum(of_cutouts.numbers("rows"))[:-1]])
+    write_index(path, shards, names, _REMEDY, cutouts_before=before)
+    ids = []
+    for shard in shards:
+        with CropStore(shard) as crops:
+            ids.append(crops.ids)
+    refuse_twins(ids, shards)
 
 
 def read_crops(path: str | os.PathLike, rows: Sequence[int]) -> np.ndarray:

@@ -10,16 +10,9 @@ import numpy as np
 import pandas as pd
 
 from galaxy_lvm.core.errors import DataError
-from galaxy_lvm.survey.hdf5 import (
-    NewHdf5,
-    StoredRows,
-    attributes_of,
-    columns_in,
-    new_hdf5,
-    open_hdf5,
-    read_column,
-)
+from galaxy_lvm.survey.hdf5 import NewHdf5, StoredRows, new_hdf5
 from galaxy_lvm.survey.position_columns import position_columns
+from galaxy_lvm.survey.shards import ShardedRows, Stored
 
 BANDS = ("g", "r", "z")
 PIXEL_SCALE_ARCSEC = 0.262
@@ -139,12 +132,13 @@ class CutoutWriter:
 
 
 class CutoutStore:
-    """Read a cutout store, one written here or a file of the ssl-legacysurvey set.
+    """Read a cutout store, one written here or files of the ssl-legacysurvey set.
 
     Parameters
     ----------
     path
-        HDF5 file with `images` (N, 3, H, W) or `images_rgb` (N, H, W, 3).
+        HDF5 file with `images` (N, 3, H, W) or `images_rgb` (N, H, W, 3), or the index of several
+        (`shards`).
 
     Raises
     ------
@@ -154,22 +148,22 @@ class CutoutStore:
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
-        self._file = open_hdf5(self.path, _REMEDY)
+        self._stored = Stored(self.path, _REMEDY)
         try:
-            self._shapes = columns_in(self._file, _REMEDY)
+            self._shapes = self._stored.columns()
             self.rgb = "images_rgb" in self._shapes
             self.images = self._checked("images_rgb" if self.rgb else "images")
         except DataError:
-            self._file.close()
+            self._stored.close()
             raise
 
-    def _checked(self, name: str) -> StoredRows:
+    def _checked(self, name: str) -> StoredRows | ShardedRows:
         if name not in self._shapes:
             raise DataError(
                 f"{self.path}: neither 'images' nor 'images_rgb' in it, but "
                 f"{sorted(self._shapes)}; see the data contract in the README"
             )
-        images = StoredRows(self._file, name, _REMEDY)
+        images = self._stored.rows(name)
         if images.ndim != 4 or images.shape[3 if self.rgb else 1] != 3:
             raise DataError(f"{self.path}: '{name}' has shape {images.shape}, not 3 channels")
         return images
@@ -181,19 +175,28 @@ class CutoutStore:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._file.close()
+        self._stored.close()
 
     @property
     def attributes(self) -> dict[str, object]:
-        """File attributes."""
-        return attributes_of(self._file, _REMEDY)
+        """Attributes of the file, or of the first shard."""
+        return self._stored.attributes()
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether the store itself names its galaxies."""
+        return self._shapes.get("id") == (len(self),)
 
     def catalogue(self) -> pd.DataFrame:
-        """Return the 1-D columns, one row per cutout; `id` is the row number where none is kept."""
+        """Return the 1-D columns, one row per cutout.
+
+        Where no `id` is kept it is the row's number, after the shard's name where there are shards.
+        """
         names = [name for name, shape in self._shapes.items() if shape == (len(self),)]
-        table = pd.DataFrame({name: read_column(self._file, name, _REMEDY) for name in names})
-        if "id" not in table:
-            table.insert(0, "id", [str(i) for i in range(len(self))])
+        table = pd.DataFrame({name: self._stored.column(name) for name in names})
+        if not self.has_ids:
+            numbered = self._stored.sharded and self._stored.numbered()
+            table.insert(0, "id", numbered or [str(i) for i in range(len(self))])
         return table
 
     def positions(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -203,7 +206,6 @@ class CutoutStore:
         if not found:
             return np.full(len(rows), np.nan), np.full(len(rows), np.nan)
         ra, dec = (
-            StoredRows(self._file, found[name], _REMEDY).take(rows).astype(float)
-            for name in ("ra", "dec")
+            self._stored.rows(found[name]).take(rows).astype(float) for name in ("ra", "dec")
         )
         return ra, dec

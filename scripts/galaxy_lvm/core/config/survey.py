@@ -54,7 +54,11 @@ class Dataset(Section):
         description="source 'legacysurvey' - side of the cutouts at 0.262 arcsec per pixel",
     )
     path: str | None = Field(
-        None, description="source 'ssl_legacysurvey' - HDF5 file, read in place"
+        None,
+        description=(
+            "source 'ssl_legacysurvey' - HDF5 file, read in place; or a pattern such as "
+            "data/images/*/*.h5 for several, the dataset's shards in the order of their paths"
+        ),
     )
     crop: DatasetCrop = part(DatasetCrop)
     classes: str | None = Field(

@@ -1,5 +1,6 @@
 """Which of the user's data a run reads, and which of them are not there yet."""
 
+import glob
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 _WHAT = {
     "folder": "table of the galaxies (id, file, label); the images that it names lie beside it",
     "legacysurvey": "table of positions (id, ra, dec in degrees); the images are fetched",
-    "ssl_legacysurvey": "HDF5 file of cutouts, read in place",
+    "ssl_legacysurvey": "HDF5 file of cutouts, or a pattern of several, read in place",
 }
 
 
@@ -20,6 +21,36 @@ def user_file(config: Mapping[str, Any], name: str) -> Path | None:
     if dataset["source"] in _WHAT:
         return Path(dataset["data_dir"] or config["data_dir"] or "", dataset["table"])
     return None
+
+
+def shard_files(config: Mapping[str, Any], name: str, directory: Path) -> dict[str, str] | None:
+    """Return the files of a dataset that lies in several, by a short name; None for any other.
+
+    Parameters
+    ----------
+    config
+        Complete config.
+    name
+        Of the dataset.
+    directory
+        Folder that relative paths start from.
+    """
+    dataset = config["datasets"][name]
+    if dataset["source"] != "ssl_legacysurvey" or not _is_pattern(dataset["path"]):
+        return None
+    # Not `directory` in front: results name their inputs as the config does.
+    found = sorted(glob.glob(dataset["path"], root_dir=directory))
+    return {f"{number:03d}": path for number, path in enumerate(found)}
+
+
+def _is_pattern(path: str) -> bool:
+    return "*" in path or "?" in path
+
+
+def _is_there(path: Path, directory: Path) -> bool:
+    if _is_pattern(str(path)):
+        return next(glob.iglob(str(path), root_dir=directory), None) is not None
+    return (directory / path).exists()
 
 
 def missing_data(config: Mapping[str, Any], directory: Path) -> str:
@@ -35,7 +66,7 @@ def missing_data(config: Mapping[str, Any], directory: Path) -> str:
     lines = []
     for name, dataset in config["datasets"].items():
         path = user_file(config, name)
-        if path is not None and not (directory / path).exists():
+        if path is not None and not _is_there(path, directory):
             keys = "path" if dataset["source"] == "ssl_legacysurvey" else "data_dir, table"
             what = _WHAT[dataset["source"]]
             lines.append(f"  {path}: {what} (datasets.{name}: {keys})")

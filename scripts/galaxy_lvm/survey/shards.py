@@ -1,0 +1,284 @@
+"""Datasets in several HDF5 files: a small index file lists the shards, readers see one dataset.
+
+An index is an HDF5 file as any store is, with the shards' paths, names and numbers of rows in place
+of images; it stands where a small dataset has its one file. Shards are read in place.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.survey.hdf5 import (
+    StoredRows,
+    attributes_of,
+    columns_in,
+    new_hdf5,
+    open_hdf5,
+    read_column,
+)
+
+log = logging.getLogger("galaxy_lvm.shards")
+
+_MARK = "galaxy_lvm_shards"
+_STRING = h5py.string_dtype("utf-8")
+
+
+def write_index(
+    path: str | os.PathLike,
+    shards: Sequence[str | os.PathLike],
+    names: Sequence[str],
+    remedy: str,
+    **numbers: Sequence[int],
+) -> None:
+    """Write an index of shards that each hold `images`.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    shards
+        Their files; those beside the index or below it may be moved with it.
+    names
+        What each is called, in front of its rows' numbers where galaxies have no id.
+    remedy
+        What to do where a shard is missing or damaged.
+    numbers
+        Other integers that are kept of every shard.
+
+    Raises
+    ------
+    DataError
+        If a shard is missing, damaged or unlike the first, with its name. All are looked at before.
+    """
+    problems, counts, first = [], [], None
+    for shard in shards:
+        try:
+            with open_hdf5(shard, remedy) as file:
+                images = _images_in(file, shard, remedy)
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        first = first or (images, shard)
+        counts.append(images.shape[0])
+        if images.shape[1:] != first[0].shape[1:]:
+            problems.append(
+                f"{shard}: images of {images.shape[1:]}, {first[1]} has {first[0].shape[1:]}; "
+                "give each kind a dataset of its own"
+            )
+    if problems:
+        raise DataError(f"{len(problems)} of {len(shards)} shards: {'; '.join(problems)}")
+    folder = Path(path).resolve().parent
+    places = [_place(Path(shard).resolve(), folder) for shard in shards]
+    with new_hdf5(path) as new:
+        new.file.attrs[_MARK] = 1
+        new.file.create_dataset("shard_path", data=places, dtype=_STRING)
+        new.file.create_dataset("shard_name", data=list(names), dtype=_STRING)
+        new.file.create_dataset("shard_rows", data=np.asarray(counts, np.int64))
+        for name, values in numbers.items():
+            new.file.create_dataset(f"shard_{name}", data=np.asarray(values, np.int64))
+    log.info("%d shards, %d images", len(shards), sum(counts))
+
+
+def _images_in(file: h5py.File, path: str | os.PathLike, remedy: str) -> StoredRows:
+    parts = columns_in(file, remedy)
+    for name in ("images_rgb", "images"):
+        if name in parts:
+            return StoredRows(file, name, remedy)
+    raise DataError(f"{path}: neither 'images' nor 'images_rgb' in it, but {sorted(parts)}")
+
+
+def _place(shard: Path, folder: Path) -> str:
+    return str(shard.relative_to(folder)) if shard.is_relative_to(folder) else str(shard)
+
+
+class ShardedRows:
+    """The rows of a dataset that lies in several files, one behind the other; as `StoredRows`."""
+
+    def __init__(self, parts: Sequence[StoredRows]) -> None:
+        self._parts = parts
+        self._starts = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
+        self.shape = (int(self._starts[-1]), *parts[0].shape[1:])
+        self.dtype = np.result_type(*[part.dtype for part in parts])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def __getitem__(self, rows: int | slice) -> np.ndarray:
+        if isinstance(rows, slice):
+            start, stop, step = rows.indices(len(self))
+            if step == 1:
+                return self._between(start, max(start, stop))
+            return self.take(np.arange(start, stop, step))
+        number = range(len(self))[rows]
+        shard = int(np.searchsorted(self._starts, number, side="right")) - 1
+        return self._parts[shard][number - int(self._starts[shard])]
+
+    def _between(self, start: int, stop: int) -> np.ndarray:
+        values = np.empty((stop - start, *self.shape[1:]), self.dtype)
+        for part, first in zip(self._parts, self._starts[:-1].tolist(), strict=True):
+            low, high = max(start - first, 0), min(stop - first, len(part))
+            if low < high:
+                values[first + low - start : first + high - start] = part[low:high]
+        return values
+
+    def take(self, rows: Any) -> np.ndarray:
+        """Return rows in any order and with repeats."""
+        rows = np.asarray(rows, dtype=np.int64)
+        shards = np.searchsorted(self._starts, rows, side="right") - 1
+        values = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        for shard in np.unique(shards):
+            here = shards == shard
+            values[here] = self._parts[shard].take(rows[here] - self._starts[shard])
+        return values
+
+
+class Stored:
+    """The datasets of an HDF5 file, or of all shards of an index, row after row.
+
+    Parameters
+    ----------
+    path
+        File or index.
+    remedy
+        What to do where it, or a shard, is missing or damaged.
+
+    Raises
+    ------
+    DataError
+        If it is, or a shard was made anew since with another number of rows.
+    """
+
+    def __init__(self, path: str | os.PathLike, remedy: str) -> None:
+        self._remedy = remedy
+        file = open_hdf5(path, remedy)
+        self.files, self.names = [file], [""]
+        self._index: dict[str, np.ndarray] = {}
+        if _MARK not in attributes_of(file, remedy):
+            return
+        with file:
+            kept = columns_in(file, remedy)
+            self._index = {name: read_column(file, name, remedy) for name in kept}
+        self.files, self.names = [], self._index["shard_name"].tolist()
+        folder = Path(path).resolve().parent
+        try:
+            for place, rows in zip(
+                *(self._index[f"shard_{n}"] for n in ("path", "rows")), strict=True
+            ):
+                self.files.append(open_hdf5(folder / place, remedy))
+                found = len(_images_in(self.files[-1], folder / place, remedy))
+                if found != rows:
+                    raise DataError(
+                        f"{folder / place}: {found} images, {path} lists {rows}: it was made anew "
+                        f"since; {remedy}"
+                    )
+        except DataError:
+            self.close()
+            raise
+
+    @property
+    def sharded(self) -> bool:
+        """Whether the path is an index."""
+        return bool(self._index)
+
+    def numbers(self, name: str) -> np.ndarray:
+        """Return what the index keeps of every shard, `rows` or another of its numbers."""
+        return self._index[f"shard_{name}"]
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self.files:
+            file.close()
+
+    def columns(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the datasets by name; of shards those that all of them have."""
+        found = [columns_in(file, self._remedy) for file in self.files]
+        if not self.sharded:
+            return found[0]
+        common = {}
+        for name, shape in found[0].items():
+            shapes = [one.get(name, ()) for one in found]
+            if shape and all(len(one) > 0 and one[1:] == shape[1:] for one in shapes):
+                common[name] = (sum(one[0] for one in shapes), *shape[1:])
+        lost = sorted(set().union(*found) - set(common))
+        if lost:
+            log.info("not in all %d shards, and left out: %s", len(found), ", ".join(lost))
+        return common
+
+    def rows(self, name: str) -> StoredRows | ShardedRows:
+        """Return a dataset whose rows are read when they are asked for."""
+        parts = [StoredRows(file, name, self._remedy) for file in self.files]
+        return ShardedRows(parts) if self.sharded else parts[0]
+
+    def column(self, name: str, rows: slice = slice(None)) -> np.ndarray:
+        """Return a dataset (N, ...), or a slice of its rows, text as str."""
+        if not self.sharded:
+            return read_column(self.files[0], name, self._remedy, rows)
+        counts = self.numbers("rows")
+        starts = np.concatenate([[0], np.cumsum(counts)]).tolist()
+        start, stop, step = rows.indices(starts[-1])
+        parts = []
+        for file, first, count in zip(self.files, starts, counts.tolist(), strict=False):
+            inside = slice(max(start - first, 0), max(min(stop - first, count), 0))
+            parts.append(read_column(file, name, self._remedy, inside))
+        return np.concatenate(parts)[::step]
+
+    def attributes(self) -> dict[str, object]:
+        """Return the attributes of the file, or of the first shard."""
+        return attributes_of(self.files[0], self._remedy)
+
+    def numbered(self) -> list[str]:
+        """Return a name for every row by its shard's name and its number there."""
+        counts = self.numbers("rows") if self.sharded else []
+        pairs = zip(self.names, counts, strict=False)
+        return [row_name(name, row) for name, count in pairs for row in range(count)]
+
+
+def row_name(shard: str, row: int) -> str:
+    """Return the id of a galaxy whose shard keeps none."""
+    return f"{shard}-{row}" if shard else str(row)
+
+
+def refuse_twins(ids: Sequence[np.ndarray], shards: Sequence[str | os.PathLike]) -> None:
+    """Stop where two shards, or one twice, hold a galaxy of the same id.
+
+    Parameters
+    ----------
+    ids
+        Identifiers (n,) of every shard, text.
+    shards
+        Their files, for the message.
+
+    Raises
+    ------
+    DataError
+        With the id and both shards.
+    """
+    hashes = np.concatenate([pd.util.hash_array(np.asarray(part, object)) for part in ids])
+    if len(np.unique(hashes)) == len(hashes):
+        return
+    # Few at most: a hash of 64 bits seldom stands for two names.
+    again = set(hashes[pd.Series(hashes).duplicated()].tolist())
+    seen: dict[str, str | os.PathLike] = {}
+    start = 0
+    for part, shard in zip(ids, shards, strict=True):
+        inside = hashes[start : start + len(part)]
+        start += len(part)
+        for row in np.flatnonzero(np.isin(inside, list(again))):
+            if part[row] in seen:
+                raise DataError(
+                    f"galaxy {part[row]!r} is in {seen[part[row]]} and in {shard}; take it out of "
+                    "one, or give the dataset one of both"
+                )
+            seen[part[row]] = shard
