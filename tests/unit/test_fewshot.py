@@ -393,7 +393,7 @@ def test_networks_of_table_1_see_what_the_lvm_sees():
     [
         {"model": "lvm_finetuned"},
         {"model": "hog_logistic"},
-        {"model": "resnet18", "frozen": True},
+        {"model": "lvm_frozen"},
         {"model": "resnet18", "name": "from_scratch"},
         {"model": "resnet19"},
     ],
@@ -401,3 +401,18 @@ def test_networks_of_table_1_see_what_the_lvm_sees():
 def test_table_1_refuses_what_has_a_row_already(entry):
     with pytest.raises(ConfigError, match="reference.models"):
         reference_specs([entry])
+
+
+def test_a_frozen_network_of_table_1_is_read_with_all_labels(data, tmp_path):
+    entry = {"model": "timm:resnet10t", "frozen": True, "view_side_pix": 32, "name": "yardstick"}
+    train_reference(
+        reference_specs([entry])[0], files_in(data, tmp_path / "state"), protocol_of(settings()),
+        1, tmp_path / "m.csv", tmp_path / "p.parquet",
+    )  # fmt: skip
+    found = read_results(tmp_path / "m.csv")
+    assert set(found["model"]) == {"yardstick"}
+    values = found.set_index("metric")["value"]
+    assert values["accuracy"] > 0.8  # even at random its maps tell a round blob from a flat one
+    assert values["chosen_logistic_c"] in protocol_of(settings()).logistic_c
+    right = pd.read_parquet(tmp_path / "p.parquet")
+    assert right["value"].mean() == pytest.approx(values["accuracy"])

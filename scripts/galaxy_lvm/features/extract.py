@@ -20,6 +20,7 @@ from galaxy_lvm.features.store import write_ids
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.training.augment import dihedral, resize, to_float
 from galaxy_lvm.training.backbones import build_encoder, feature_dim
+from galaxy_lvm.training.feed import CropImages
 from galaxy_lvm.training.loop import make_accelerator
 from galaxy_lvm.training.model_specs import ModelSpec
 
@@ -49,7 +50,7 @@ class FeatureExtractor:
         self.dim = feature_dim(self.encoder, settings.view_side_pix)
 
     @torch.inference_mode()
-    def __call__(self, crops: np.ndarray) -> np.ndarray:
+    def __call__(self, crops: np.ndarray | CropImages) -> np.ndarray:
         """Return vectors (n, D) float32 of crops (n, H, W, 3) uint8, mean over orientations."""
         values = np.empty((len(crops), self.dim), dtype=np.float32)
         size = self.settings.batch_size

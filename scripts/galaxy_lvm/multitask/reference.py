@@ -1,10 +1,17 @@
-"""Networks trained on all labelled galaxies, to stand beside the LVM in Table 1."""
+"""Networks that learn from all labelled galaxies, to stand beside the LVM in Table 1."""
 
 import os
 import time
 from dataclasses import asdict
 
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from galaxy_lvm.core.config.fewshot import Features
 from galaxy_lvm.core.logs import log
+from galaxy_lvm.features.extract import FeatureExtractor
 from galaxy_lvm.report.metrics import classification_scores, right_or_wrong, second_scores
 from galaxy_lvm.report.results import (
     long_rows,
@@ -12,10 +19,12 @@ from galaxy_lvm.report.results import (
     write_per_galaxy,
     write_results,
 )
-from galaxy_lvm.survey.splits_table import Splits
+from galaxy_lvm.survey.splits_table import Galaxies, Splits
+from galaxy_lvm.training.backbones import build_encoder
+from galaxy_lvm.training.feed import CropImages
 from galaxy_lvm.training.job import NetworkFiles
 from galaxy_lvm.training.model_specs import ModelSpec
-from galaxy_lvm.training.network import NetworkTrainer
+from galaxy_lvm.training.network import Fit, NetworkTrainer, cross_entropy
 from galaxy_lvm.training.network_settings import NetworkProtocol
 
 TASK = "classification"
@@ -31,8 +40,9 @@ def train_reference(
 ) -> None:
     """Train one network on the whole training split, score it as Table 1 scores the LVM.
 
-    The learning rate and the step to keep are chosen on the validation split. A run that was killed
-    goes on from its last checkpoint.
+    A frozen one learns by logistic regression on its vectors, whose penalty is chosen on the
+    validation split. Of another, learning rate and step to keep are chosen there; a run that was
+    killed goes on from its last checkpoint.
 
     Parameters
     ----------
@@ -52,8 +62,11 @@ def train_reference(
     splits, n_classes = table.all_labelled(), len(table.class_names)
     folder = files.state([asdict(spec), settings.model_dump(), seed], [spec.weights_file])
     test = splits["test"]
-    trainer = NetworkTrainer(spec, files.crops, None, settings, test, n_classes)
-    fit = trainer.fit(splits["train"], splits["val"], seed, folder)
+    if spec.frozen:
+        fit = fit_on_frozen(spec, files.crops, settings, splits)
+    else:
+        trainer = NetworkTrainer(spec, files.crops, None, settings, test, n_classes)
+        fit = trainer.fit(splits["train"], splits["val"], seed, folder)
     predicted = fit.shares.argmax(axis=1)
     scores = classification_scores(test.labels, predicted, n_classes, seed)
     scores |= second_scores(test.second_labels, predicted, n_classes, seed)
@@ -64,3 +77,38 @@ def train_reference(
     write_results(metrics_path, long_rows("multitask", TASK, spec.label, "", seed, scores))
     rows = per_galaxy_rows(TASK, spec.label, "", seed, list(test.ids), right)
     write_per_galaxy(per_galaxy_path, [rows])
+
+
+def fit_on_frozen(
+    spec: ModelSpec,
+    crops_path: str | os.PathLike,
+    settings: NetworkProtocol,
+    splits: dict[str, Galaxies],
+) -> Fit:
+    """Return a logistic regression on a frozen network's vectors, with the best validation loss.
+
+    Parameters
+    ----------
+    spec
+        The network.
+    crops_path
+        Crops of the galaxies.
+    settings
+        Orientations, penalties to choose from, and the side of what it sees where `spec` says none.
+    splits
+        `train`, `val` and `test`.
+    """
+    torch.manual_seed(0)  # an encoder without weights is the same in every training
+    side = spec.view_side_pix or settings.view_side_pix
+    how = Features(view_side_pix=side, n_orientations=settings.n_orientations)
+    extract = FeatureExtractor(build_encoder(spec, side), how)
+    values = {
+        split: extract(CropImages(crops_path, galaxies.index)) for split, galaxies in splits.items()
+    }
+    labels, fits = {split: galaxies.labels for split, galaxies in splits.items()}, []
+    for strength in settings.logistic_c:
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
+        model.fit(values["train"], labels["train"])
+        loss = cross_entropy(model.predict_proba(values["val"]), labels["val"])
+        fits.append(Fit(model.predict_proba(values["test"]), loss, {"logistic_c": strength}))
+    return min(fits, key=lambda fit: fit.loss_val)

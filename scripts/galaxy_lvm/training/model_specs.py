@@ -153,7 +153,7 @@ def reference_specs(entries: Iterable[Mapping[str, Any]]) -> list[ModelSpec]:
     Raises
     ------
     ConfigError
-        As `model_specs`; for a model or a name that the tables have already; for a frozen one.
+        As `model_specs`; for a model or a name that the tables have already.
     """
     specs = model_specs(entries, "reference.models")
     for spec in specs:
@@ -162,10 +162,10 @@ def reference_specs(entries: Iterable[Mapping[str, Any]]) -> list[ModelSpec]:
                 f"reference.models: the name {spec.label!r} is that of another row of the tables; "
                 "give the network another 'name'"
             )
-        if spec.is_lvm or not spec.is_network or spec.frozen:
+        if spec.is_lvm or not spec.is_network:
             raise ConfigError(
-                f"reference.models: {spec.label} is no network that is trained whole; Table 1 has "
-                "rows of its own for the LVM and HOG, frozen networks belong to fewshot.models"
+                f"reference.models: {spec.label} is no other network; Table 1 has rows of its own "
+                "for the LVM and HOG"
             )
     return specs
 

@@ -72,23 +72,6 @@ class FewShotNetwork(Network):
             "weights file; for the LVM none means this run's, and released those of the project"
         ),
     )
-    frozen: bool = Field(
-        False, description="train a head on frozen features instead of the whole network"
-    )
-    view_side_pix: int | None = Field(
-        None,
-        ge=16,
-        description=(
-            "frozen encoders - side to which crops are resized; null takes that of the features"
-        ),
-    )
-    pooling: Literal["mean", "mean_std", "stages"] | None = Field(
-        None,
-        description=(
-            "frozen timm models - what is kept of their last four maps (see lvm.pooling); null "
-            "takes the vector in front of the classes"
-        ),
-    )
 
 
 class NetworkChoices(NetworkTraining):
