@@ -8,6 +8,7 @@ import pytest
 from galaxy_lvm.core.config.survey import Folder
 from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.survey.folder import import_images
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 PARTS = ("round", "gallery", "progress", "begin", "export")
@@ -211,6 +212,34 @@ def test_the_big_view_draws_the_fluxes(page):
     page.until(lambda: page.one("#view-title").text == page.ids()[1])
     page.press(Keys.ESCAPE)
     page.until(lambda: page.values()[0] == "positive")
+
+
+GLANCED = """new Promise(async (done) => {
+  for (let i = 0; i < 100; i++) {
+    if (!at('glance').hidden && at('glance').dataset.id === '%s') return done(true);
+    await wait(50);
+  }
+  done(false);
+})"""
+
+
+def test_a_mouse_at_rest_sees_the_galaxy_large(page):
+    page.sign_in("rest")
+    name = page.ids()[1]
+
+    def seen():
+        # Away and back: the tile may have been made anew under the mouse.
+        for css in ("h1", f'#grid-round [data-id="{name}"] .face'):
+            ActionChains(page.driver).move_to_element(page.one(css)).perform()
+        return page.state(GLANCED % name)
+
+    page.until(seen)
+    drawn = "document.getElementById('glance-canvas')"
+    assert page.state(f"{drawn}.width") == 152  # the cutout, not its crop
+    page.press("1")
+    page.until(lambda: page.state("at('glance').hidden"))
+    page.until_kept()
+    assert page.values()[0] == "positive"
 
 
 def test_more_like_it_and_the_next_images_are_there_already(page):
