@@ -79,14 +79,24 @@ class Server:
         self.address = re.search(r"http://\S+", self.process.stdout.readline())[0]
         self.start_s = time.perf_counter() - start
 
-    def memory_mb(self) -> dict[str, int]:
-        """Return what the process holds: all, of its own, and pages of mapped files."""
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        names = {"VmHWM": "peak", "RssAnon": "own_now", "RssFile": "mapped_files_now"}
-        return {
-            name: round(int(re.search(rf"{key}:\s+(\d+)", text)[1]) / 1024)
-            for key, name in names.items()
-        }
+    def memory_mb(self) -> dict[str, dict[str, int]]:
+        """Return what the server and the process that trains hold: at most, own, mapped files."""
+        pid = self.process.pid
+        lists = Path(f"/proc/{pid}/task").glob("*/children")
+        below = [child for path in lists for child in path.read_text().split()]
+        # Beside the trainer, Python keeps a process that tidies up after it.
+        held = [memory_mb(int(child)) for child in below]
+        return {"server": memory_mb(pid), "trainer": max(held, key=lambda one: one["own_now"])}
+
+
+def memory_mb(pid: int) -> dict[str, int]:
+    """Return what a process holds: at most, of its own now, and pages of mapped files now."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    names = {"VmHWM": "peak", "RssAnon": "own_now", "RssFile": "mapped_files_now"}
+    return {
+        name: round(int(re.search(rf"{key}:\s+(\d+)", text)[1]) / 1024)
+        for key, name in names.items()
+    }
 
 
 class Person:
@@ -226,6 +236,7 @@ def main() -> None:
     found = {
         "machine": f"{os.cpu_count()} cores, without GPU",
         "load_average_before": round(os.getloadavg()[0], 2),
+        "niceness": os.getpriority(os.PRIO_PROCESS, 0),
         "n_features": DIM,
     }
     found["pools"] = []

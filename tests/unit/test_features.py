@@ -9,6 +9,7 @@ from galaxy_lvm.core.config.fewshot import Features
 from galaxy_lvm.core.config.training import Lvm
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.features import extract as extraction
+from galaxy_lvm.features import file_rows
 from galaxy_lvm.features.extract import FeatureExtractor, extract_features
 from galaxy_lvm.features.store import FeatureStore, ids_path, write_features
 from galaxy_lvm.lvm.model import LVM, build_config
@@ -213,3 +214,14 @@ def test_model_specs_refuse_what_cannot_be():
     assert peer.label == "timm_convnext_tiny_fb_in22k_imagenet_frozen"
     assert peer.features_label == peer.label
     assert spec("lvm_frozen").features_label == "lvm"
+
+
+def test_rows_that_are_mapped_only_while_read_are_those_of_the_map(tmp_path, monkeypatch):
+    monkeypatch.setattr(file_rows, "_PIECE", 3)
+    values = np.arange(22, dtype=np.float32).reshape(11, 2)
+    write_features(tmp_path / "f.npy", values, [str(i) for i in range(11)], range(11))
+    store = FeatureStore.open(tmp_path / "f.npy")
+    mask = values[:, 0] % 3 == 0
+    assert store.rows.shape == store.values.shape
+    for key in (slice(2, 9), np.array([7, 0, 7, 10, 3]), np.array([], int), mask):
+        np.testing.assert_array_equal(store.rows[key], store.values[key])

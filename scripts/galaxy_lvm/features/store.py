@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from galaxy_lvm.core.errors import DataError, in_short
 from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.features.file_rows import FileRows
 from galaxy_lvm.survey.file_errors import FILE_ERRORS
 
 # numpy reads the head of its files as Python does.
@@ -106,6 +107,11 @@ class FeatureStore:
     def dim(self) -> int:
         """Length D of a vector."""
         return self.values.shape[1]
+
+    @property
+    def rows(self) -> FileRows:
+        """The same vectors, mapped only while they are read."""
+        return FileRows(str(self.path), self.values.shape)
 
     @cached_property
     def ids(self) -> np.ndarray:

@@ -21,31 +21,14 @@ from threadpoolctl import threadpool_limits
 
 from galaxy_lvm.core.config.hitl import RankerSettings
 from galaxy_lvm.core.errors import DataError, in_short
-from galaxy_lvm.hitl.ranker import BLOCK_ROWS, Features, Whitening
+from galaxy_lvm.features.file_rows import FileRows
+from galaxy_lvm.hitl.ranker import Features, Whitening
 from galaxy_lvm.hitl.trainer import Trainer, components_in
 
 # People come first: what the trainer gets is what the page leaves over.
 _NICENESS = 10
 _END_S = 5.0
 _MOST_TEXT = 500
-
-
-@dataclass(frozen=True)
-class FileRows:
-    """Rows of a features file (.npy), mapped only while they are read.
-
-    A map that stays keeps every page it ever read in the process's memory.
-    """
-
-    path: str
-    shape: tuple[int, int]
-
-    def __getitem__(self, key: slice | np.ndarray) -> np.ndarray:
-        if isinstance(key, slice):
-            return np.array(np.load(self.path, mmap_mode="r")[key])
-        pieces = [key[first : first + BLOCK_ROWS] for first in range(0, len(key), BLOCK_ROWS)]
-        read = [np.load(self.path, mmap_mode="r")[piece] for piece in pieces]
-        return np.concatenate(read) if read else np.empty((0, self.shape[1]), np.float32)
 
 
 @dataclass(frozen=True)
@@ -174,7 +157,9 @@ class TrainerProcess:
 
 
 def _sent(features: Features) -> Features:
-    """Return what stands for features in another process: the file of a map, or all of them."""
+    """Return what stands for features in another process: their file, or all of them."""
+    if isinstance(features, FileRows):
+        return features
     path = getattr(features, "filename", None)
     return np.asarray(features[:]) if path is None else FileRows(str(path), features.shape)
 

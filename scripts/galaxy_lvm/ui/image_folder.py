@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from galaxy_lvm.features.kept_folder import KeptFolder
+from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.hitl.pools import Pool
 from galaxy_lvm.ui.workplace import Workplace
 
@@ -18,7 +19,8 @@ def open_folder(kept: KeptFolder, target: str) -> Workplace:
     target
         What is looked for, in words.
     """
-    pool = Pool.open(kept.features)
+    store = FeatureStore.open(kept.features)
+    pool = Pool(store.ids, store.rows)
     ids = pool.ids_of(np.arange(len(pool)))
     rows = np.arange(len(pool))
     known = pd.DataFrame({"id": ids, "label": "", "cutout_index": rows, "in_splits": False})

@@ -134,7 +134,7 @@ def open_place(
     name, truth = _looked_for(galaxies, hitl, target, new)
     return Workplace(
         name=name,
-        pool=Pool(store.ids, store.values),
+        pool=Pool(store.ids, store.rows),
         crops=crops,
         crop_rows=store.index,
         cutouts=cutouts,

@@ -44,7 +44,8 @@ async function attempt(work) {
     alarm("");
     return await work();
   } catch (error) {
-    alarm(error instanceof Refused ? error.message : `The server does not answer: ${error.message}`);
+    // What fetch throws is a TypeError; all else is what the server said.
+    alarm(error instanceof TypeError ? `The server does not answer: ${error.message}` : error.message);
     return undefined;
   }
 }
