@@ -134,7 +134,8 @@ def settings_of(variant: Variant, config: dict, steps: int, seed: int) -> Multit
     """Return what a training reads."""
     sections = part_of(TaskSections, config)
     own = sections["multitask"]
-    optim = {**own["optim"], **variant.optim, "steps": steps // len(TASKS) * len(variant.tasks)}
+    n_steps = steps // len(TASKS) * len(variant.tasks)
+    optim = {**own["optim"], **variant.optim, "steps": n_steps, "checkpoint_seconds": 300}
     multitask = {**own, **BEFORE, **variant.multitask, "optim": optim}
     return MultitaskRun.model_validate(
         {**sections, "multitask": multitask, "strategy": variant.strategy, "seed": seed}
