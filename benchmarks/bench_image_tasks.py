@@ -164,6 +164,12 @@ def train(
     return model
 
 
+def save(results: dict) -> None:
+    """Write the results, whole or not at all."""
+    with atomic_path(RESULTS) as temporary:
+        temporary.write_text(json.dumps(results, indent=1) + "\n")
+
+
 def main() -> None:
     """Train, judge and write the results after every training."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -193,6 +199,7 @@ def main() -> None:
         if not mine["classical"]:
             mine["classical"] = classical_scores(given.results_dir, settings, given.images)
             print(mine["classical"], flush=True)
+            save(kept)
         if str(seed) in mine["variants"].get(name, {}):
             continue
         state = given.work / given.name / f"{name.replace(' ', '_')}_{seed}"
@@ -200,8 +207,7 @@ def main() -> None:
         scores = score(model, given.results_dir, settings, given.images)
         print(name, seed, scores, flush=True)
         mine["variants"].setdefault(name, {})[str(seed)] = scores
-        with atomic_path(RESULTS) as temporary:
-            temporary.write_text(json.dumps(kept, indent=1) + "\n")
+        save(kept)
 
 
 if __name__ == "__main__":

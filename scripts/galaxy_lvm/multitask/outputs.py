@@ -14,8 +14,8 @@ guided
     1993, CVPR).
 mixture
     As guided, and the decoder puts out, beside a correction, how these copies are mixed at every
-    pixel (kernel prediction: Mildenhall et al. 2018, CVPR). A hybrid: its reconstruction starts at
-    a normalised convolution, which inpaints about as well as other methods without a network.
+    pixel (kernel prediction: Mildenhall et al. 2018, CVPR). Reconstruction starts with all copies
+    alike, which fills worse than inpainting does: which of them to take is learned.
 """
 
 from dataclasses import dataclass
@@ -33,8 +33,9 @@ _SEES_COPIES = ("guided", "mixture")
 WIDTHS_PIX = (0.7, 1.4, 2.8, 5.6, 11.2)
 # Below it nothing visible is near, and there is nothing to average.
 _LEAST_WEIGHT = 1e-6
-# Weights of the copies start as deviation ** -this: the nearest visible pixels count most.
-_NEARNESS = 2.0
+# Reconstruction mixes by exp(this times what the decoder puts out): weights from a tenth to ten
+# times the others are then as easily reached as a correction.
+_MIXING_GAIN = 4.0
 # Brightness (of 1) that details are measured in; about the noise of an 8-bit sky.
 _DETAIL_SCALE = 0.02
 _DETAIL_FLOOR = 1e-4
@@ -133,16 +134,15 @@ def _mix(task: str, given: Input, raw: Tensor) -> Tensor:
     """Return the mixture of the smoothed copies that `raw` (B, K, H, W) asks for.
 
     Restoration starts at the input, and weights may be negative (sharper than the input is more
-    than the input minus a smooth copy). Reconstruction starts at a mean of the visible pixels
-    around, and its weights are positive.
+    than the input minus a smooth copy). Reconstruction starts with all copies alike, a mean of the
+    visible pixels far and near, and its weights are positive.
     """
     if given.copies is None or given.shares is None:
         raise ValueError("an input for a mixture is made by look_at(..., output='mixture')")
     raw = raw[:, :, None]
     if task == "restoration":
         return given.image + (raw * (given.copies - given.image[:, None])).sum(dim=1)
-    start = torch.tensor(WIDTHS_PIX, device=raw.device).pow(-_NEARNESS)
-    weights = raw.clamp(-15, 15).exp() * start[:, None, None, None]
+    weights = (_MIXING_GAIN * raw).clamp(-15, 15).exp()
     total = (weights * given.shares).sum(dim=1)
     return (weights * given.copies).sum(dim=1) / total.clamp_min(_LEAST_WEIGHT)
 

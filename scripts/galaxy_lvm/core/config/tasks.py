@@ -48,8 +48,8 @@ class MultitaskTraining(Section):
         description=(
             "what the image decoders put out - image (the paper's), a correction to their input, "
             "filling (a correction, and visible pixels are kept), guided (as filling, and smoothed"
-            " copies of the input are seen) or mixture (as guided, and these are mixed at every "
-            "pixel - a hybrid that starts at an inpainting without a network)"
+            " copies of the input are seen) or mixture (as guided, and the network says how these "
+            "are mixed at every pixel)"
         ),
     )
     image_loss: Literal["mse", "psnr"] = Field(
