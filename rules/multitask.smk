@@ -117,7 +117,7 @@ rule train_multitask:
         state_root=f"{STATE}/train_multitask",
         seed=training_seed,
         n_gpus=config["gpus"],
-        recipe_version=5,
+        recipe_version=6,
     script:
         "../scripts/train_multitask.py"
 

@@ -11,6 +11,7 @@ from galaxy_lvm.lvm.diagrams import lvm_canvas, swin_canvas, window_groups
 from galaxy_lvm.lvm.model import LVM, PRESETS, LVMConfig, count_parameters
 from galaxy_lvm.multitask.diagram import make_icons, multitask_canvas
 from galaxy_lvm.multitask.heads import build_empty_multitask
+from galaxy_lvm.multitask.outputs import OUTPUTS
 from galaxy_lvm.multitask.reconstruction_figure import (
     MaskedExample,
     RestoredExample,
@@ -125,8 +126,12 @@ def test_no_text_leaves_its_box_at_any_size(preset):
     lvm = build_empty(PRESETS[preset])
     assert_no_text_leaves_its_box(lvm_canvas(lvm))
     assert_no_text_leaves_its_box(swin_canvas(lvm))
-    model = build_empty_multitask(PRESETS[preset], n_classes=4, dropout=0.2, label_smoothing=0.1)
-    assert_no_text_leaves_its_box(multitask_canvas(model, SECTIONS))
+    config = PRESETS[preset]
+    for output in OUTPUTS:
+        model = build_empty_multitask(
+            config, n_classes=4, dropout=0.2, image_output=output, image_loss="psnr"
+        )
+        assert_no_text_leaves_its_box(multitask_canvas(model, SECTIONS))
 
 
 def test_the_layer_diagram_shows_a_plain_and_a_shifted_layer():

@@ -26,8 +26,8 @@ _OUTPUT_LINES = {
     "image": "puts out the image",
     "correction": "adds a correction to its input",
     "filling": "adds a correction to its input",
-    "guided": "sees smooth copies, adds a correction",
-    "mixture": "mixes smooth copies, adds a correction",
+    "guided": "sees smooth copies, corrects",
+    "mixture": "mixes smooth copies, corrects",
 }
 _LOSS_NAMES = {"mse": "Mean squared error", "psnr": "PSNR of each image"}
 
