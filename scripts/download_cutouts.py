@@ -3,7 +3,8 @@
 from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.survey.legacysurvey import CutoutService, download_cutouts
+from galaxy_lvm.survey.download import download_cutouts
+from galaxy_lvm.survey.legacysurvey import CutoutService
 from galaxy_lvm.survey.rejected import write_rejected
 from galaxy_lvm.survey.store import CUTOUT_SIDE_PIX
 

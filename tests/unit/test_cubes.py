@@ -16,6 +16,7 @@ from galaxy_lvm.survey.readers import read_grz
 from galaxy_lvm.survey.store import CutoutStore
 
 SIDE, SCALE_DEG = 80, 0.262 / 3600
+PLACE = 150.0, 2.0
 
 
 def fluxes(seed=0):
@@ -29,7 +30,7 @@ def fluxes(seed=0):
 def header(**cards):
     base = fits.Header()
     base["CTYPE1"], base["CTYPE2"] = "RA---TAN", "DEC--TAN"
-    base["CRVAL1"], base["CRVAL2"] = 150.0, 2.0
+    base["CRVAL1"], base["CRVAL2"] = PLACE
     base["CRPIX1"] = base["CRPIX2"] = (SIDE + 1) / 2
     base["CD1_1"], base["CD2_2"] = -SCALE_DEG, SCALE_DEG
     base.update(cards)
@@ -236,13 +237,13 @@ def test_the_download_reads_bands_and_damage_as_the_import_does():
         fits.PrimaryHDU(pixels, header(**cards)).writeto(file, checksum=True)
         return file.getvalue()
 
-    np.testing.assert_array_equal(read_answer(answer(fluxes(), BANDS="GRZ"), SIDE), fluxes())
+    np.testing.assert_array_equal(read_answer(answer(fluxes(), BANDS="GRZ"), SIDE, PLACE), fluxes())
     content = answer(fluxes()[::-1], BANDS="z,r,g")
-    np.testing.assert_array_equal(read_answer(content, SIDE), fluxes())
+    np.testing.assert_array_equal(read_answer(content, SIDE, PLACE), fluxes())
     raw = bytearray(content)
     raw[20_000] ^= 1
     with pytest.raises(DataError, match="damaged FITS file"):
-        read_answer(bytes(raw), SIDE)
+        read_answer(bytes(raw), SIDE, PLACE)
 
 
 def test_the_import_hands_its_settings_on(tmp_path):

@@ -1,6 +1,7 @@
 """The cutout service: what is asked for, what is asked for again, kept, refused, given up."""
 
 import io
+import shutil
 import subprocess
 import sys
 import threading
@@ -8,6 +9,7 @@ import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlparse
 
 import httpx
@@ -16,8 +18,10 @@ import pandas as pd
 import pytest
 from astropy.io import fits
 from download_cutouts import main as download
+from galaxy_lvm.core.config import check_config
 from galaxy_lvm.core.config.survey import Service
-from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.survey.journal import Journal, states
 from galaxy_lvm.survey.legacysurvey import CutoutService, fetch_cutout
 from galaxy_lvm.survey.positions import read_positions
 from galaxy_lvm.survey.remote import (
@@ -42,9 +46,19 @@ def flux_at(ra, dec, side=16):
     return cube + np.array([ra, dec, 1.0], np.float32)[:, None, None]
 
 
-def as_fits(cube, bands="grz"):
+def as_fits(cube, ra, dec, bands="grz", scale_arcsec=0.262):
     buffer = io.BytesIO()
-    header = fits.Header({"BANDS": bands, "CRVAL1": 0.0, "CRVAL2": 0.0})
+    cards = {
+        "BANDS": bands,
+        "CTYPE1": "RA---TAN",
+        "CTYPE2": "DEC--TAN",
+        "CRVAL1": ra,
+        "CRVAL2": dec,
+    }
+    for axis, side, sign in ((1, cube.shape[2], -1), (2, cube.shape[1], 1)):
+        cards[f"CRPIX{axis}"] = (side + 1) / 2
+        cards[f"CD{axis}_{axis}"] = sign * scale_arcsec / 3600
+    header = fits.Header(cards)
     fits.PrimaryHDU(np.asarray(cube, np.float32), header).writeto(buffer)
     return buffer.getvalue()
 
@@ -75,17 +89,25 @@ class Survey:
         time.sleep(self.delay_s)
         ra, dec = float(query["ra"]), float(query["dec"])
         waiting = self.answers.get(ra, [])
+        if waiting and waiting[0] is None:
+            waiting.pop(0)
+            request.close_connection = True
+            return
         answer = waiting.pop(0) if waiting else flux_at(ra, dec, int(query["size"]))
         status, headers = (answer, {}) if isinstance(answer, int) else (200, {})
         if isinstance(answer, tuple):
             status, headers = answer
         body = answer if isinstance(answer, bytes) else b""
-        body = as_fits(answer) if isinstance(answer, np.ndarray) else body
+        body = as_fits(answer, ra, dec) if isinstance(answer, np.ndarray) else body
         request.send_response(status)
         for name, value in headers.items():
             request.send_header(name, value)
         request.end_headers()
         request.wfile.write(body)
+
+    @property
+    def n_positions(self):
+        return len({query["ra"] for query in list(self.asked)})
 
     @property
     def n_requests(self):
@@ -141,7 +163,7 @@ def test_cutouts_have_the_side_that_was_asked_for(survey, tmp_path):
 
 
 def test_cutouts_arrive_in_order_whatever_goes_wrong_on_the_way(survey, tmp_path):
-    cut_short = as_fits(flux_at(2.0, 0.0))[:4000]
+    cut_short = as_fits(flux_at(2.0, 0.0), 2.0, 0.0)[:4000]
     survey.answers = {1.0: [500, 503], 2.0: [cut_short], 5.0: [(429, {"Retry-After": "0"})]}
     positions = [(float(ra), 0.0) for ra in range(12)]
     with service_of(survey, tmp_path) as service:
@@ -331,12 +353,111 @@ def test_a_table_without_positions_says_what_it_needs(survey, tmp_path):
 
 
 def test_a_frame_of_another_size_or_other_bands_is_refused(survey, tmp_path):
-    survey.answers = {1.0: [flux_at(1.0, 0.0, 8)], 2.0: [as_fits(flux_at(2.0, 0.0), "gri")]}
+    survey.answers = {
+        1.0: [flux_at(1.0, 0.0, 8)],
+        2.0: [as_fits(flux_at(2.0, 0.0), 2.0, 0.0, "gri")],
+    }
     with service_of(survey, tmp_path) as service:
         for ra in (1.0, 2.0):
             with pytest.raises(RefusedError, match="asked for 'grz', 16 x 16"):
                 service.cutout(ra, 0.0, 16)
     assert len(survey.asked) == 2  # asking again would change nothing
+
+
+def test_frames_of_another_place_or_scale_do_not_count(survey, tmp_path):
+    pixel = 0.262 / 3600
+    cube = flux_at(1.0, 60.0)
+    survey.answers = {
+        1.0: [as_fits(cube, 1.0 + 2.2 * pixel, 60.0)],  # 1.1 pixels on the sky
+        2.0: [as_fits(cube, 3.0, 60.0), as_fits(cube, 2.0, 60.0 - 1.1 * pixel)],
+        0.0: [as_fits(flux_at(0.0, 60.0), 360 - 1.8 * pixel, 60.0)],  # 0.9 pixels, over 0 h
+        4.0: [as_fits(cube, 4.0, 60.0, scale_arcsec=0.3)],
+        5.0: [fits_without_place(cube)],
+    }
+    with service_of(survey, tmp_path) as service:
+        results = list(service.cutouts([(float(ra), 60.0) for ra in range(6)], 16))
+    for ra in range(4):
+        np.testing.assert_allclose(results[ra].mean(axis=(1, 2))[:2], [ra, 60.0], atol=1e-3)
+    assert "pixels of 0.3 arcsec, asked for 0.262" in str(results[4])
+    assert "does not say where on the sky" in str(results[5])
+    assert survey.n_requests == {0.0: 1, 1.0: 2, 2.0: 3, 3.0: 1, 4.0: 1, 5.0: 1}
+
+
+def fits_without_place(cube):
+    buffer = io.BytesIO()
+    fits.PrimaryHDU(cube, fits.Header({"BANDS": "grz"})).writeto(buffer)
+    return buffer.getvalue()
+
+
+def test_what_was_refused_is_not_asked_for_again(survey, tmp_path):
+    survey.answers = {1.0: [404], 2.0: [500] * 4, 3.0: [np.zeros((3, 16, 16))]}
+    positions = [(float(ra), 0.0) for ra in range(5)]
+    with service_of(survey, tmp_path) as service:
+        first = list(service.cutouts(positions, 16))
+        journal = service.journal(16).path
+    assert states(journal) == {"stored": 2, "refused": 2, "again": 1}
+    asked = survey.n_requests
+    with journal.open("a", encoding="utf-8") as file:
+        file.write('["0.000000_+0.000000", "refu')  # cut short by a kill
+    with service_of(survey, tmp_path) as service:
+        again = list(service.cutouts(positions, 16))
+    assert survey.n_requests == asked + Counter({2.0: 1})
+    assert str(again[1]) == str(first[1]) and "no data" in str(again[3])
+    assert states(journal) == {"stored": 3, "refused": 2}
+    mirror = Journal(journal, "https://mirror.example")
+    mirror.close()
+    assert mirror.refusal("1.000000_+0.000000") is None
+
+
+def test_one_may_ask_ones_own_mirror_as_fast_as_it_answers():
+    mirror = Service(base_url="http://127.0.0.1:8000/cutout", requests_per_second=500, n_workers=64)
+    assert mirror.requests_per_second == 500
+    for key, value in (("requests_per_second", 21), ("n_workers", 17)):
+        for host in ("www.legacysurvey.org", "legacysurvey.org"):
+            section = {"base_url": f"https://{host}/viewer", key: value}
+            config = {"run": "x", "datasets": {"a": {"source": "mock"}}, "legacysurvey": section}
+            with pytest.raises(ConfigError, match=rf"legacysurvey\.{key}: {value} is above"):
+                check_config(config)
+
+
+def test_a_download_that_does_not_fit_on_the_disk_is_not_begun(survey, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=20_000))
+    with pytest.raises(DataError, match=r"3 cutouts of 16 pixels need 3.* GB, and 2e-05 GB"):
+        table = table_of(tmp_path, ["a,1,0", "b,2,0", "c,3,0"], "id,ra,dec")
+        download(table, tmp_path / "c.h5", tmp_path / "r.csv", tmp_path / "cache",
+                 quick_service(survey.url), 16)  # fmt: skip
+    assert survey.asked == []
+
+
+def test_a_large_table_is_stored_shard_by_shard(survey, tmp_path):
+    rows = [f"g{ra},{ra},1.5" for ra in range(11)]
+    table = table_of(tmp_path, rows, "id,ra,dec")
+    survey.answers = {4.0: [404], 9.0: [404], 10.0: [404]}
+    one, many = tmp_path / "one", tmp_path / "many"
+    out = (one / "c.h5", one / "r.csv", tmp_path / "cache1")
+    download(table, *out, quick_service(survey.url), 16)
+    survey.answers = {4.0: [404], 6.0: [500] * 99, 7.0: [500] * 99, 9.0: [404], 10.0: [404]}
+    out = (many / "c.h5", many / "r.csv", tmp_path / "cache2")
+    settings = quick_service(survey.url, shard_galaxies=3, n_tries=2, n_workers=1)
+    with pytest.raises(ServiceError, match="got no answer"):
+        download(table, *out, settings, 16)
+    done = sorted(path.name[13:] for path in (many / "shards").iterdir())
+    assert done == ["000_cutouts.h5", "000_rejected.csv", "001_cutouts.h5", "001_rejected.csv"]
+    kept = {path.name[:1] for path in (tmp_path / "cache2").rglob("*.fits")}
+    assert kept <= {"8"}  # complete shards have left the cache
+    survey.answers = {9.0: [404], 10.0: [404]}
+    before = survey.n_requests
+    download(table, *out, settings, 16)
+    news = survey.n_requests - before
+    assert set(news) <= {6.0, 7.0, 8.0, 9.0, 10.0} and set(news.values()) == {1}
+    assert (one / "r.csv").read_text() == (many / "r.csv").read_text()
+    with CutoutStore(one / "c.h5") as whole, CutoutStore(many / "c.h5") as parts:
+        np.testing.assert_array_equal(whole.images[:], parts.images[:])
+        pd.testing.assert_frame_equal(whole.catalogue(), parts.catalogue())
+    old = {path.name for path in (many / "shards").iterdir()}
+    table_of(tmp_path, rows[:9], "id,ra,dec")
+    download(table, *out, settings, 16)
+    assert not old & {path.name for path in (many / "shards").iterdir()}
 
 
 def test_without_a_network_the_download_stops_and_says_so(tmp_path):
@@ -370,36 +491,80 @@ def test_one_cutout_needs_no_cache(survey):
     assert cube.shape == (3, 24, 24)
 
 
-def test_a_download_that_is_killed_thrice_comes_out_as_an_undisturbed_one(survey, tmp_path):
-    n, rng = 150, np.random.default_rng(0)
-    faults = [500, 503, (429, {"Retry-After": "0"}), as_fits(flux_at(0.0, 0.0))[:3000]]
-    survey.delay_s = 0.005
+FAULTS = {  # share of the positions, and what the service does before it serves one
+    "error": (0.05, lambda ra: 500),
+    "dropped": (0.05, lambda ra: None),
+    "cut": (0.03, lambda ra: as_fits(flux_at(ra, 1.5), ra, 1.5)[:3000]),
+    "page": (0.02, lambda ra: b"<html>busy</html>"),
+    "pause": (0.02, lambda ra: (429, {"Retry-After": "0"})),
+    "elsewhere": (0.01, lambda ra: as_fits(flux_at(ra, 1.5), ra, 1.6)),
+}
+NOTHING = {"size": lambda ra: flux_at(ra, 1.5, 8), "outside": lambda ra: np.zeros((3, 16, 16))}
+
+
+def with_faults(n):
+    """Return answers of positions 0 to n - 1: faults that pass, and what never becomes good."""
+    order = np.random.default_rng(0).permutation(n).tolist()
+    answers, refused = {}, []
+    for share, fault in FAULTS.values():
+        for _ in range(round(share * n)):
+            ra = float(order.pop())
+            answers[ra] = [fault(ra)]
+    for nothing in NOTHING.values():
+        for _ in range(n // 100):
+            ra = float(order.pop())
+            answers[ra] = [nothing(ra)] * 9
+            refused.append(ra)
+    return answers, refused
+
+
+def test_a_download_with_faults_kills_and_a_full_disk_comes_out_as_an_undisturbed_one(
+    survey, tmp_path
+):
+    n, workers, kills = 200, 2, (25, 60, 95, 130, 165)
     table = table_of(tmp_path, [f"g{ra},{ra},1.5" for ra in range(n)], "id,ra,dec")
-    settings = Service(base_url=survey.url, **{**QUICK, "n_workers": 2})
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    answers, refused = with_faults(n)
+    survey.answers = {ra: list(answers[ra]) for ra in refused}
+    whole, killed, cache = tmp_path / "whole", tmp_path / "killed", tmp_path / "cache2"
+    settings = quick_service(survey.url, n_workers=workers)
     download(table, whole / "c.h5", whole / "r.csv", tmp_path / "cache1", settings, 16)
-    survey.answers = {
-        float(ra): [faults[rng.integers(4)]] for ra in range(n) if rng.uniform() < 0.17
-    }
-    n_faults = len(survey.answers)
-    arguments = [str(table), str(killed / "c.h5"), str(killed / "r.csv"), str(tmp_path / "cache2")]
+
+    survey.asked.clear()
+    survey.answers, survey.delay_s = answers, 0.005
+    settings = Service(base_url=survey.url, requests_per_second=100, n_workers=workers,
+                       shard_galaxies=60, first_wait_s=0.01, n_tries=4, timeout_s=60.0)  # fmt: skip
+    outputs = [str(killed / "c.h5"), str(killed / "r.csv"), str(cache)]
     code = "import json, sys\nfrom download_cutouts import Service, main\n"
-    code += "main(*sys.argv[1:5], Service.model_construct(**json.loads(sys.argv[5])), 16)"
-    command = [sys.executable, "-c", code, *arguments, settings.model_dump_json()]
-    for n_asked in (30, 60, 90):
-        process = subprocess.Popen(command, cwd=Path(__file__).parents[2] / "scripts")
-        deadline = time.monotonic() + 60
-        while len(survey.asked) < n + n_asked and time.monotonic() < deadline:
+    code += "main(*sys.argv[1:5], Service(**json.loads(sys.argv[5])), 16)"
+    given = [str(table), *outputs, settings.model_dump_json()]
+    command = [sys.executable, "-c", code, *given]
+    # Files of a few kilobytes at most: the disk is full for a cutout.
+    full = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n" + code
+    folder = Path(__file__).parents[2] / "scripts"
+    stopped = subprocess.run([sys.executable, "-c", full, *given], cwd=folder,
+                             capture_output=True, text=True)  # fmt: skip
+    assert stopped.returncode == 1 and "make room on the disk" in stopped.stderr
+    assert not list(cache.rglob("*.fits"))
+    for n_stored in kills:
+        process = subprocess.Popen(command, cwd=folder)
+        deadline = time.monotonic() + 120
+        while survey.n_positions < n_stored and time.monotonic() < deadline:
             time.sleep(0.002)
-        assert process.poll() is None and len(survey.asked) < 2 * n
+        assert process.poll() is None
         process.kill()
         process.wait()
-        assert [name.suffix for name in killed.iterdir()] == [".h5"]  # the unfinished store
-    subprocess.run(command, cwd=Path(__file__).parents[2] / "scripts", check=True)
-    assert sorted(path.name for path in killed.iterdir()) == ["c.h5", "r.csv"]
-    leftover = [path for path in (tmp_path / "cache2").rglob("*") if path.name.startswith(".")]
-    assert not leftover and 15 <= n_faults <= 40 and not any(survey.answers.values())
+    subprocess.run(command, cwd=folder, check=True)
+
+    names = [path.name for root in (killed, cache) for path in root.rglob("*") if path.is_file()]
+    assert not [name for name in names if name.startswith(".") or name.endswith(".fits")]
+    assert states(next(cache.rglob("journal.jsonl"))) == {
+        "stored": n - len(refused), "refused": len(refused),
+    }  # fmt: skip
+    assert (whole / "r.csv").read_text() == (killed / "r.csv").read_text()
     with CutoutStore(whole / "c.h5") as first, CutoutStore(killed / "c.h5") as second:
         np.testing.assert_array_equal(first.images[:], second.images[:])
         pd.testing.assert_frame_equal(first.catalogue(), second.catalogue())
-    assert len(survey.asked) <= 2 * n + n_faults + 3 * 2  # a kill loses what is under way
+    # Whoever was stored is left alone: a kill loses what is under way, the full disk what it got.
+    again = sum(count - 1 for ra, count in survey.n_requests.items())
+    passing = sum(round(share * n) for share, _ in FAULTS.values())
+    assert passing <= again <= passing + len(kills) * 2 * workers + 6 * workers

@@ -1,6 +1,5 @@
 """The search of new images: nothing lost or found twice at tiles' borders, right on the sky."""
 
-import io
 import json
 import multiprocessing
 import os
@@ -32,6 +31,7 @@ from galaxy_lvm.survey.fields import BOX_COLUMNS
 from galaxy_lvm.survey.rejected import read_rejected
 from PIL import Image
 from pydantic import ValidationError
+from test_legacysurvey import as_fits
 
 SHARED = Path(
     os.environ.get("GALAXY_LVM_SHARED", Path(__file__).parents[2].parent / "shared" / "data")
@@ -421,13 +421,13 @@ class SlowSky(BaseHTTPRequestHandler):
     def do_GET(self):
         query = {key: value[0] for key, value in parse_qs(urlparse(self.path).query).items()}
         number = round(10 * (float(query["ra"]) - 150))
-        buffer, side = io.BytesIO(), int(query["size"])
+        side = int(query["size"])
         cube = fluxes(side, side, [(20 + number, 30, 10 + 4 * (number % 2))]).astype(np.float32)
-        fits.PrimaryHDU(cube, fits.Header({"BANDS": "grz"})).writeto(buffer)
+        content = as_fits(cube, float(query["ra"]), float(query["dec"]))
         self.send_response(200)
         self.end_headers()
-        for start in range(0, len(buffer.getvalue()), 40000):
-            self.wfile.write(buffer.getvalue()[start : start + 40000])
+        for start in range(0, len(content), 40000):
+            self.wfile.write(content[start : start + 40000])
             time.sleep(0.01)
 
     def log_message(self, *args):
@@ -484,7 +484,8 @@ def test_two_searches_at_once_share_cutouts_and_leave_each_other_alone(
         pd.testing.assert_frame_equal(found, expected[expected["score"] >= threshold])
         assert len(read_rejected(tmp_path / name / "rejected.csv")) == 0
     kept = [path for path in (tmp_path / "shared" / "cutouts").rglob("*") if path.is_file()]
-    assert len(kept) == 12 and all(path.suffix == ".fits" for path in kept)
+    assert sum(path.suffix == ".fits" for path in kept) == 12
+    assert {path.name for path in kept if path.suffix != ".fits"} == {"journal.jsonl"}
     assert not [path.name for path in kept if path.name.startswith(".")]
 
 

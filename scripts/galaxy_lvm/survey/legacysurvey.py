@@ -8,26 +8,23 @@ fetched stays in a cache on disk, so that nothing is fetched twice.
 import hashlib
 import io
 import logging
+import math
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import numpy as np
-import pandas as pd
 from astropy.io import fits
 
 from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.errors import DataError
-from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.state import atomic_path
-from galaxy_lvm.core.user_tables import LINE
 from galaxy_lvm.survey import cubes
+from galaxy_lvm.survey.journal import Journal
 from galaxy_lvm.survey.pixels import missing_pixels
-from galaxy_lvm.survey.positions import read_positions
-from galaxy_lvm.survey.rejected import rejection
 from galaxy_lvm.survey.remote import (
     Pace,
     RefusedError,
@@ -36,13 +33,8 @@ from galaxy_lvm.survey.remote import (
     check_is_data,
     fetch,
 )
-from galaxy_lvm.survey.store import (
-    BANDS,
-    CUTOUT_SIDE_PIX,
-    PIXEL_SCALE_ARCSEC,
-    CutoutWriter,
-    stored_names,
-)
+from galaxy_lvm.survey.sky_frame import sky_frame
+from galaxy_lvm.survey.store import BANDS, PIXEL_SCALE_ARCSEC
 
 log = logging.getLogger("galaxy_lvm.legacysurvey")
 
@@ -51,9 +43,8 @@ _UNREACHABLE_AT_START, _UNREACHABLE_LATER = 3, 20
 # So many positions, the first ones, that are all refused alike: the request is wrong, not they.
 _REFUSED_AT_START = 20
 _AHEAD_PER_WORKER = 4
-_CHUNK_IMAGES = 64
-# Names that the store itself uses.
-_RESERVED = {"images", "images_rgb", "box", "flag", "row"}
+# The service rounds the scale to a few digits.
+_SCALE_TOLERANCE = 0.005
 # Degrees with six decimals: 0.004 arcsec, far below a pixel.
 _DECIMALS = 6
 
@@ -62,15 +53,25 @@ class UncoveredError(RefusedError):
     """The survey has no usable data at the position."""
 
 
-def read_cube(content: bytes, side_pix: int) -> np.ndarray:
+def read_cube(content: bytes, side_pix: int, place: tuple[float, float]) -> np.ndarray:
     """Return the fluxes (3, side, side) float32 of the service's FITS file, bands g, r, z.
+
+    Parameters
+    ----------
+    content
+        The file.
+    side_pix
+        Side that was asked for.
+    place
+        Right ascension and declination in degrees that were asked for.
 
     Raises
     ------
     ServiceError
-        If the file is damaged or cut short, empty, or a web page.
+        If the file is damaged or cut short, empty, a web page, or of another place.
     RefusedError
-        If it is another kind of file, or holds other bands or another size than asked for.
+        If it is another kind of file, or holds other bands, another size or other pixels than
+        asked for.
     """
     check_is_data(content)
     if not content.startswith(b"SIMPLE"):
@@ -78,7 +79,7 @@ def read_cube(content: bytes, side_pix: int) -> np.ndarray:
         raise RefusedError(f"the service sent no FITS file but {text!r}")
     asked = f"asked for {''.join(BANDS)!r}, {side_pix} x {side_pix}"
     try:
-        cube, _ = cubes.read_cube(io.BytesIO(content))
+        cube, header = cubes.read_cube(io.BytesIO(content))
         _check_whole(content)
     except cubes.DamagedError as error:
         raise ServiceError(f"a damaged FITS file: it {error}") from error
@@ -91,7 +92,30 @@ def read_cube(content: bytes, side_pix: int) -> np.ndarray:
             f"the service sent {cube.shape[2]} x {cube.shape[1]} pixels, {asked}; a smaller frame "
             "means that this is the largest one it gives"
         )
+    _check_place(header, side_pix, place)
     return cube
+
+
+def _check_place(header: fits.Header, side_pix: int, place: tuple[float, float]) -> None:
+    """Refuse a frame with other pixels; one of another place may be someone else's answer."""
+    try:
+        frame = sky_frame(header, (side_pix, side_pix))
+    except DataError as error:
+        raise ServiceError(f"a damaged FITS file: it {error}") from error
+    if frame is None or math.isnan(frame.ra):
+        raise RefusedError("the service sent a file that does not say where on the sky it lies")
+    if abs(frame.scale_arcsec / PIXEL_SCALE_ARCSEC - 1) > _SCALE_TOLERANCE:
+        raise RefusedError(
+            f"the service sent pixels of {frame.scale_arcsec:.4g} arcsec, asked for "
+            f"{PIXEL_SCALE_ARCSEC:g}"
+        )
+    east = ((frame.ra - place[0] + 180) % 360 - 180) * math.cos(math.radians(place[1]))
+    off_arcsec = 3600 * math.hypot(east, frame.dec - place[1])
+    if off_arcsec > PIXEL_SCALE_ARCSEC:
+        raise ServiceError(
+            f"the service sent a frame around {frame.ra:.6f} {frame.dec:+.6f}, {off_arcsec:.3g} "
+            "arcsec from the position"
+        )
 
 
 def _check_whole(content: bytes) -> None:
@@ -165,7 +189,7 @@ def fetch_cutout(
     """
     if cached is not None and cached.exists():
         try:
-            cube = read_cube(cached.read_bytes(), side_pix)
+            cube = read_cube(cached.read_bytes(), side_pix, (ra, dec))
         except (DataError, OSError) as error:
             # Only good answers are kept: what is wrong with this one came later.
             log.warning("%s: %s; fetched again", cached, error)
@@ -176,16 +200,22 @@ def fetch_cutout(
     params |= {"pixscale": PIXEL_SCALE_ARCSEC, "bands": "".join(BANDS), "size": side_pix}
     pace = pace or Pace(settings.requests_per_second)
 
-    def whole(body: bytes) -> object:
-        return read_cube(body, side_pix)
+    read: list[np.ndarray] = []
+
+    def whole(body: bytes) -> None:
+        read[:] = [read_cube(body, side_pix, (ra, dec))]
 
     content = fetch(client, settings.base_url, settings, pace, params, whole)
     if cached is not None:
         with atomic_path(cached) as unfinished:
             unfinished.write_bytes(content)
-    cube = read_cube(content, side_pix)
-    check_coverage(cube, settings.max_bad_fraction)
-    return cube
+    check_coverage(read[0], settings.max_bad_fraction)
+    return read[0]
+
+
+def _name(ra: float, dec: float) -> str:
+    """Return what a position is called on disk: as the service is asked for it."""
+    return f"{ra:.{_DECIMALS}f}_{dec:+.{_DECIMALS}f}"
 
 
 class CutoutService:
@@ -220,21 +250,39 @@ class CutoutService:
         # How often the service has refused alike from its first answer on; None: it did not.
         self._refusals: int | None = 0
         self._refusal = ""
+        self._journals: dict[int, Journal] = {}
 
     def __enter__(self) -> "CutoutService":
         return self
 
     def __exit__(self, *error: object) -> None:
         self.client.close()
+        for journal in self._journals.values():
+            journal.close()
 
     def _answered(self, response: httpx.Response) -> None:
         self._reached, self._unreachable = True, 0
 
     def cached(self, ra: float, dec: float, side_pix: int) -> Path:
         """Return the file that keeps a cutout; 256 folders share the files."""
-        name = f"{ra:.{_DECIMALS}f}_{dec:+.{_DECIMALS}f}"
+        name = _name(ra, dec)
         folder = hashlib.sha256(name.encode()).hexdigest()[:2]
-        return self.cache_dir / f"{self.settings.layer}_{side_pix}pix" / folder / f"{name}.fits"
+        return self._folder(side_pix) / folder / f"{name}.fits"
+
+    def _folder(self, side_pix: int) -> Path:
+        return self.cache_dir / f"{self.settings.layer}_{side_pix}pix"
+
+    def forget(self, positions: Iterable[tuple[float, float]], side_pix: int) -> None:
+        """Remove cutouts that are kept elsewhere by now from the cache."""
+        for ra, dec in positions:
+            self.cached(ra, dec, side_pix).unlink(missing_ok=True)
+
+    def journal(self, side_pix: int) -> Journal:
+        """Return what became of every position that was asked for (`journal.jsonl`)."""
+        if side_pix not in self._journals:
+            path = self._folder(side_pix) / "journal.jsonl"
+            self._journals[side_pix] = Journal(path, self.settings.base_url)
+        return self._journals[side_pix]
 
     def cutout(self, ra: float, dec: float, side_pix: int) -> np.ndarray:
         """Return one cutout; see `fetch_cutout`."""
@@ -257,6 +305,7 @@ class CutoutService:
         ahead = _AHEAD_PER_WORKER * self.settings.n_workers
         pending: deque[Future] = deque()
         self.pace.stopped.clear()
+        self.journal(side_pix)
         pool = ThreadPoolExecutor(self.settings.n_workers)
         try:
             for ra, dec in positions:
@@ -270,13 +319,26 @@ class CutoutService:
             pool.shutdown(cancel_futures=True)
 
     def _attempt(self, ra: float, dec: float, side_pix: int) -> np.ndarray | DataError:
+        journal, name = self.journal(side_pix), _name(ra, dec)
+        known = self.cached(ra, dec, side_pix).exists()
+        refusal = journal.refusal(name)
+        if refusal is not None and not known:
+            return RefusedError(refusal)
         try:
-            return self.cutout(ra, dec, side_pix)
+            cube = self.cutout(ra, dec, side_pix)
         except UnreachableError as error:
             self._unreachable += 1
             return error
-        except (RefusedError, ServiceError) as error:
+        except RefusedError as error:
+            journal.put(name, "refused", str(error))
             return error
+        except ServiceError as error:
+            if not self.pace.stopped.is_set():
+                journal.put(name, "again", str(error))
+            return error
+        if not known:
+            journal.put(name, "stored")
+        return cube
 
     def _checked(self, result: np.ndarray | DataError, total: int) -> np.ndarray | DataError:
         """Return the result; stop a download that the service does not answer."""
@@ -315,66 +377,3 @@ class CutoutService:
                 f"legacysurvey.layer ({self.settings.layer!r}) and legacysurvey.base_url "
                 f"({self.settings.base_url})"
             )
-
-
-def download_cutouts(
-    table: str | os.PathLike,
-    cutouts: str | os.PathLike,
-    service: CutoutService,
-    side_pix: int = CUTOUT_SIDE_PIX,
-) -> list[dict[str, object]]:
-    """Fetch the cutouts of a table of positions into a cutout store.
-
-    Parameters
-    ----------
-    table
-        CSV, TSV or parquet with `id`, `ra`, `dec` (degrees), perhaps `label`; see
-        `positions.read_positions`. All columns go into the store, those whose names it uses
-        itself as `table_...`; `row` is the line in the table.
-    cutouts
-        HDF5 file to write: `images` float32 (N, 3, S, S) in nanomaggies, in the table's order.
-    service
-        Where they come from.
-    side_pix
-        Side S of the cutouts at 0.262 arcsec per pixel.
-
-    Returns
-    -------
-    list of dict
-        The rejections, for `rejected.write_rejected`.
-
-    Raises
-    ------
-    DataError
-        If the table cannot be read, nothing can be used, or the service does not answer.
-    """
-    rows, rejections = read_positions(table)
-    if "label" not in rows:
-        rows["label"] = ""
-    rows = rows.rename(columns=stored_names(list(rows), _RESERVED) | {LINE: "row"})
-    results = service.cutouts(list(zip(rows["ra"], rows["dec"], strict=True)), side_pix)
-    kept, images = [], []
-    attributes = {"source": "legacysurvey", "layer": service.settings.layer}
-    with CutoutWriter(cutouts, False, side_pix, side_pix, attributes) as writer:
-        for number, result in enumerate(progress(results, len(rows), "download", "cutouts")):
-            if isinstance(result, DataError):
-                row = rows.iloc[number]
-                line = rejection("import", str(result), row["id"], Path(table).name, row["row"])
-                rejections.append(line)
-                continue
-            images.append(result)
-            kept.append(number)
-            if len(images) == _CHUNK_IMAGES:
-                _append(writer, images, rows.iloc[kept[-_CHUNK_IMAGES:]])
-                images = []
-        if images:
-            _append(writer, images, rows.iloc[kept[-len(images) :]])
-        if not kept:
-            reasons = "; ".join(f"line {r['row']}: {r['reason']}" for r in rejections[:3])
-            raise DataError(f"{table}: no cutout can be used. First reasons: {reasons}")
-    log.info("%d cutouts, %d rejected", len(kept), len(rejections))
-    return rejections
-
-
-def _append(writer: CutoutWriter, images: list[np.ndarray], rows: pd.DataFrame) -> None:
-    writer.append(np.stack(images), {name: rows[name].tolist() for name in rows})

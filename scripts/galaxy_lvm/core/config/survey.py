@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from typing import Literal
+from urllib.parse import urlparse
 
 from pydantic import Field
 
@@ -288,6 +289,10 @@ class Splits(Section):
             yield "", f"train + val + test is {total:g}, expected 1"
 
 
+# What the public service is asked at most; a mirror of one's own has no such limit.
+PUBLIC_LIMITS = {"n_workers": 16, "requests_per_second": 20}
+
+
 class Service(Section):
     """Cutout service of the DESI Legacy Imaging Surveys, for datasets and lens candidates."""
 
@@ -297,8 +302,17 @@ class Service(Section):
         description="address of the service",
     )
     layer: str = Field("ls-dr9", min_length=1, description="release as the service calls it")
-    n_workers: int = Field(4, ge=1, le=16, description="requests under way at a time")
-    requests_per_second: float = Field(2.0, gt=0, le=20, description="limit over all workers")
+    n_workers: int = Field(
+        4,
+        ge=1,
+        le=256,
+        description="requests under way at a time; at most 16 at legacysurvey.org",
+    )
+    requests_per_second: float = Field(
+        2.0,
+        gt=0,
+        description="limit over all workers; at most 20 at legacysurvey.org, not at your mirror",
+    )
     n_tries: int = Field(6, ge=1, description="requests for one position before it is given up")
     timeout_s: float = Field(60.0, gt=0, description="longest silence of the service")
     first_wait_s: float = Field(1.0, ge=0, description="pause after a failure; doubled each time")
@@ -309,3 +323,19 @@ class Service(Section):
     max_failed_share: float = Field(
         0.02, ge=0, le=1, description="the download stops where more positions got no answer"
     )
+    shard_galaxies: int = Field(
+        100_000,
+        ge=1,
+        description=(
+            "positions to a file; larger tables are downloaded shard by shard, and a complete one "
+            "leaves the cache"
+        ),
+    )
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Yield what is too much for the public service."""
+        host = urlparse(self.base_url).hostname or ""
+        if host == "legacysurvey.org" or host.endswith(".legacysurvey.org"):
+            for key, value in PUBLIC_LIMITS.items():
+                if getattr(self, key) > value:
+                    yield key, f"{getattr(self, key):g} is above {value}, the most for {host}"

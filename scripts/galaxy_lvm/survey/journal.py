@@ -1,0 +1,80 @@
+"""What became of every galaxy that a download asked for: one line each, kept over kills."""
+
+import json
+import os
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Literal
+
+State = Literal["stored", "refused", "again"]
+
+
+class Journal:
+    """Append what became of galaxies; what was refused is known when the file is opened again.
+
+    A line is added in one piece behind the last one; one that a kill cut short is passed over. Of
+    a galaxy the last line counts.
+
+    Parameters
+    ----------
+    path
+        File of JSON lines; made where there is none.
+    address
+        Service that was asked: what another one refused is asked for again.
+    """
+
+    def __init__(self, path: str | os.PathLike, address: str) -> None:
+        self.path, self._address = Path(path), address
+        self._refused: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        whole = self._read()
+        self._file = self.path.open("a", encoding="utf-8", buffering=1)
+        if not whole:
+            self._file.write("\n")
+
+    def _read(self) -> bool:
+        """Learn what was refused; return whether the file ends with a whole line."""
+        if not self.path.exists():
+            return True
+        line = "\n"
+        with self.path.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                try:
+                    galaxy, state, reason, address = json.loads(line)
+                except ValueError:  # cut short
+                    continue
+                if state == "refused" and address == self._address:
+                    self._refused[galaxy] = reason
+                else:
+                    self._refused.pop(galaxy, None)
+        return line.endswith("\n")
+
+    def refusal(self, galaxy: str) -> str | None:
+        """Return why the service has nothing usable of a galaxy; None if it has not said so."""
+        return self._refused.get(galaxy)
+
+    def put(self, galaxy: str, state: State, reason: str = "") -> None:
+        """Write down what became of a galaxy."""
+        with self._lock:
+            self._file.write(json.dumps([galaxy, state, reason, self._address]) + "\n")
+            if state == "refused":
+                self._refused[galaxy] = reason
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def states(path: str | os.PathLike) -> Counter[str]:
+    """Return how many galaxies of a journal are in each state."""
+    last: dict[str, str] = {}
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                galaxy, state, *_ = json.loads(line)
+            except ValueError:  # cut short
+                continue
+            last[galaxy] = state
+    return Counter(last.values())
