@@ -1,13 +1,19 @@
 """Spectra of stars beside images of galaxies: stellar parameters (after Lu et al. 2026).
 
 Inputs: the embedded emulator, or spectra.files.path (Gaia XP samples, LAMOST, SDSS).
-Outputs: spectra/stars.h5, metrics/spectra.csv, predictions/spectra.parquet, figure and table
+Outputs: spectra/*_stars.h5, models/spectra/*.safetensors, metrics/spectra.csv, predictions/spectra.parquet, figure and table
 stellar_parameters.
-Steps: simulate_spectra or import_spectra, estimate_stellar_parameters, plot_stellar_parameters.
+Steps: simulate_spectra or import_spectra, pretrain_spectra, estimate_stellar_parameters,
+plot_stellar_parameters.
 Nothing of it is part of the default targets; `snakemake --cores 2 spectra` makes all.
 """
 
-from galaxy_lvm.core.config.spectra import SimulatedSpectra, SpectrumFiles, SpectrumMethods
+from galaxy_lvm.core.config.spectra import (
+    SimulatedSpectra,
+    SpectrumFiles,
+    SpectrumMethods,
+    SpectrumPretraining,
+)
 
 SPECTRA = {
     "stellar_parameters": f"{RUN}/figures/stellar_parameters.pdf",
@@ -66,27 +72,62 @@ rule import_spectra:
         "../scripts/import_spectra.py"
 
 
+rule pretrain_spectra:
+    """Pretrain the Transformer on simulated spectra; resumes from its checkpoint after a kill."""
+    output:
+        weights=f"{RUN}/models/spectra/pretrained.safetensors",
+        card=f"{RUN}/models/spectra/pretrained.json",
+        history=f"{RUN}/models/spectra/pretrained.csv",
+    log:
+        f"{LOGS}/pretrain_spectra.log",
+    benchmark:
+        f"{RUN}/benchmarks/pretrain_spectra.tsv"
+    conda:
+        TRAIN_ENV
+    threads: config["threads"]
+    resources:
+        mem_mb=config["resources"]["train_mem_mb"],
+        runtime=config["resources"]["pretrain_runtime_min"],
+        gpu=config["gpus"],
+    params:
+        grid=config["spectra"]["grid"],
+        noise=part_of(SimulatedSpectra, config["spectra"]["simulated"]),
+        settings=part_of(SpectrumPretraining, config["spectra"]["pretrain"]),
+        state_root=f"{STATE}/pretrain_spectra",
+        seed=config["seed"],
+        n_gpus=config["gpus"],
+        recipe_version=1,
+    script:
+        "../scripts/pretrain_spectra.py"
+
+
 rule estimate_stellar_parameters:
-    """Estimate Teff, logg, [Fe/H] and [alpha/M] of stars from their spectra."""
+    """Estimate Teff, logg, [Fe/H] and [alpha/M] of stars: floors, and the Transformer."""
     input:
         spectra=STARS,
+        pretrained=f"{RUN}/models/spectra/pretrained.safetensors",
     output:
         metrics=f"{RUN}/metrics/spectra.csv",
         predictions=f"{RUN}/predictions/spectra.parquet",
+        weights=f"{RUN}/models/spectra/transformer.safetensors",
+        card=f"{RUN}/models/spectra/transformer.json",
+        history=f"{RUN}/models/spectra/transformer.csv",
     log:
         f"{LOGS}/estimate_stellar_parameters.log",
     benchmark:
         f"{RUN}/benchmarks/estimate_stellar_parameters.tsv"
     conda:
-        CPU_ENV
-    threads: config["resources"]["extensions_threads"]
+        TRAIN_ENV
+    threads: config["threads"]
     resources:
-        mem_mb=config["resources"]["extensions_mem_mb"],
-        runtime=config["resources"]["extensions_runtime_min"],
+        mem_mb=config["resources"]["train_mem_mb"],
+        runtime=config["resources"]["multitask_runtime_min"],
+        gpu=min(1, config["gpus"]),
     params:
         settings=part_of(SpectrumMethods, config["spectra"]),
+        state_root=f"{STATE}/estimate_stellar_parameters",
         seed=config["seed"],
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/estimate_stellar_parameters.py"
 

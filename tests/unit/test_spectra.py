@@ -7,14 +7,19 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from astropy.io import fits
 from galaxy_lvm.core.config.spectra import (
+    Finetuning,
     SimulatedSpectra,
     Spectra,
     SpectrumFiles,
     SpectrumMethods,
     SpectrumNoise,
+    SpectrumOptim,
+    SpectrumPretraining,
     SpectrumSplits,
+    TransformerShape,
 )
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.tables import load_table
@@ -27,16 +32,25 @@ from galaxy_lvm.spectra.scores import label_scores
 from galaxy_lvm.spectra.simulate import reddening, simulate_stars
 from galaxy_lvm.spectra.stars import Stars, read_stars, split_of, split_stars
 from galaxy_lvm.spectra.store import SpectrumStore, write_spectra
+from galaxy_lvm.spectra.train import SimulatedFeed, all_labels, pretrain, sigma_factors
+from galaxy_lvm.spectra.transformer import (
+    LABELS,
+    SpectrumTransformer,
+    architecture,
+    load_transformer,
+)
 from galaxy_lvm.spectra.wavelengths import (
     air_to_vacuum,
     grid_wavelengths,
     in_vacuum_angstrom,
     vacuum_to_air,
 )
+from galaxy_lvm.training.job import JobFiles
 
 sys.path.append(str(Path(__file__).parents[2] / "scripts"))
 import estimate_stellar_parameters  # noqa: E402
 import plot_stellar_parameters  # noqa: E402
+import pretrain_spectra  # noqa: E402
 import simulate_spectra  # noqa: E402
 
 SUN = [5750.0, 4.4, 0.0]
@@ -302,6 +316,124 @@ def test_files_need_a_path():
         Spectra(source="files")
 
 
+SMALL = TransformerShape(patch_pix=35, width=16, depth=1, n_heads=2)
+NOISE = SimulatedSpectra(n_stars=400, extinction_mean_mag=0)
+
+
+def optim(steps):
+    return SpectrumOptim(steps=steps, learning_rate=0.005, precision="float32")
+
+
+def pretraining(steps):
+    return SpectrumPretraining(shape=SMALL, batch_size=32, optim=optim(steps))
+
+
+def training(folder, name):
+    """Files of a training, as the scripts take them."""
+    return {
+        "weights": str(folder / f"{name}.safetensors"),
+        "history": str(folder / f"{name}.csv"),
+        "state_root": str(folder / "state"),
+        "recipe_version": 1,
+    }
+
+
+def small_transformer():
+    return SpectrumTransformer(architecture(SMALL, len(XP)))
+
+
+def test_labels_that_a_star_lacks_teach_nothing():
+    """Simulated stars have no [alpha/M]: the loss is that of the other three."""
+    torch.manual_seed(0)
+    module, flux = small_transformer(), torch.rand(8, len(XP))
+    labels = torch.tensor([[5000.0, 3.0, -0.2, 0.1]]).repeat(8, 1)
+    lacking = labels.clone()
+    lacking[:, 3] = torch.nan
+    module(flux, lacking)["loss"].backward()
+    last = module.head[-1].weight.grad
+    assert torch.isfinite(last).all() and last[[0, 1, 2, 4, 5, 6]].abs().sum(1).min() > 0
+    assert (last[[3, 7]] == 0).all()
+    assert module(flux, torch.full_like(labels, torch.nan))["loss"] == 0
+
+
+def test_the_loss_is_least_at_the_truth_with_its_scatter():
+    """Against the closed form of the Gaussian likelihood."""
+    torch.manual_seed(0)
+    module, flux = small_transformer(), torch.rand(5, len(XP))
+    mean, log_sigma = (part.detach() for part in module.scaled(flux))
+    labels = torch.randn(5, 4) * module.label_width + module.label_centre
+    pull = ((labels - module.label_centre) / module.label_width - mean) / torch.exp(log_sigma)
+    expected = (0.5 * pull**2 + log_sigma).mean()
+    assert module(flux, labels)["loss"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_bad_pixels_count_as_the_mean_and_estimates_are_in_kelvin_and_dex():
+    torch.manual_seed(0)
+    module = small_transformer()
+    flux = np.random.default_rng(0).normal(size=(3, len(XP))).astype(np.float32)
+    flux[1, 40:60] = 0.0
+    holed = flux.copy()
+    holed[1, 40:60] = np.nan
+    (mean, sigma), (again, _) = module.estimate(flux), module.estimate(holed)
+    assert again == pytest.approx(mean) and np.isfinite(mean).all() and (sigma > 0).all()
+    assert 500 < sigma[:, 0].mean() < 2000 and abs(mean[:, 0].mean() - 4900) < 1500
+
+
+def test_simulated_stars_of_a_step_depend_on_the_step_alone():
+    feed = SimulatedFeed("xp", NOISE, 8, seed=3, rank=0, world_size=1)
+    first, again, other = feed.batch(5), feed.batch(5), feed.batch(6)
+    assert torch.equal(first["flux"], again["flux"]) and not torch.equal(
+        first["flux"], other["flux"]
+    )
+    assert torch.isnan(first["labels"][:, LABELS.index("alpha_m")]).all()
+    values = np.array([[4000.0, 0.1]])
+    assert all_labels(("teff", "alpha_m"), values)[0] == pytest.approx(
+        [4000, np.nan, np.nan, 0.1], nan_ok=True
+    )
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_pretraining_that_was_killed_ends_with_the_same_weights(tmp_path, monkeypatch):
+    whole, broken = training(tmp_path / "a", "w"), training(tmp_path / "b", "w")
+    settings = pretraining(8)
+    pretrain("xp", NOISE, settings, 1, JobFiles(*ordered(whole)))
+    batch = SimulatedFeed.batch
+
+    def killed_at_5(feed, step, device="cpu"):
+        if step == 5:
+            raise Killed
+        return batch(feed, step, device)
+
+    often = settings.model_copy(
+        update={"optim": settings.optim.model_copy(update={"checkpoint_seconds": 1e-9})}
+    )
+    monkeypatch.setattr(SimulatedFeed, "batch", killed_at_5)
+    with pytest.raises(Killed):
+        pretrain("xp", NOISE, often, 1, JobFiles(*ordered(broken)))
+    taken = []
+    monkeypatch.setattr(
+        SimulatedFeed, "batch", lambda *given: taken.append(given[1]) or batch(*given)
+    )
+    pretrain("xp", NOISE, often, 1, JobFiles(*ordered(broken)))
+    assert taken == [5, 6, 7]
+    one, other = (load_transformer(files["weights"]).state_dict() for files in (whole, broken))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def ordered(files):
+    return [files[name] for name in ("state_root", "recipe_version", "weights", "history")]
+
+
+def test_factors_of_the_uncertainties_are_those_of_the_validation_stars():
+    rng = np.random.default_rng(0)
+    val = made_stars(5000, rng)
+    mean = val.labels + rng.normal(size=val.labels.shape) * [2.0, 0.5]
+    assert sigma_factors(mean, np.ones_like(mean), val) == pytest.approx([2.0, 0.5], rel=0.05)
+
+
 @pytest.fixture(scope="module")
 def estimated(tmp_path_factory):
     """Run the chapter's scripts on simulated stars."""
@@ -309,8 +441,16 @@ def estimated(tmp_path_factory):
     store = folder / "stars.h5"
     simulate_spectra.main(store, "xp", SimulatedSpectra(n_stars=400, extinction_mean_mag=0), 1)
     files = [str(folder / name) for name in ("spectra.csv", "spectra.parquet")]
-    methods = SpectrumMethods(labels=("teff", "logg", "fe_h"), n_components=10)
-    estimate_stellar_parameters.main(store, *files, methods, 1)
+    first, second = training(folder, "first"), training(folder, "second")
+    pretrain_spectra.main(**first, grid="xp", noise=NOISE, settings=pretraining(60), seed=1)
+    methods = SpectrumMethods(
+        labels=("teff", "logg", "fe_h"),
+        n_components=10,
+        finetune=Finetuning(batch_size=32, optim=optim(40)),
+    )
+    estimate_stellar_parameters.main(
+        store, first["weights"], *files, **second, settings=methods, seed=1
+    )
     drawn = [str(folder / name) for name in ("figure.pdf", "table.csv", "claims.csv")]
     plot_stellar_parameters.main(*files, *drawn)
     return folder
@@ -321,9 +461,11 @@ def test_every_floor_learns_from_simulated_stars(estimated):
     errors = results[results["metric"] == "mae"].pivot(
         index="model", columns="task", values="value"
     )
-    assert set(errors.index) == {"mean", "ridge", "neighbours", "quadratic"}
+    assert set(errors.index) == {"mean", "ridge", "neighbours", "quadratic", "transformer"}
     for label in ("teff", "logg", "fe_h"):
-        assert (errors[label].drop("mean") < 0.8 * errors.loc["mean", label]).all()
+        assert (errors[label].drop(["mean", "transformer"]) < 0.8 * errors.loc["mean", label]).all()
+    # A short training: it has learned the temperature, which fills the spectrum.
+    assert errors.loc["transformer", "teff"] < 0.8 * errors.loc["mean", "teff"]
     assert (errors.loc["quadratic"] < errors.loc["neighbours"]).all()
 
 
@@ -334,7 +476,7 @@ def test_tables_and_verdicts_follow_from_the_rows(estimated):
     own = predictions.query("model == 'ridge' and label == 'teff'")
     assert row["value"] == pytest.approx((own["predicted"] - own["true"]).abs().mean())
     claims = claims_table(predictions)
-    assert len(claims) == 6 and claims["detail"].str.contains("paired by 133 stars").all()
+    assert len(claims) == 9 and claims["detail"].str.contains("paired by 133 stars").all()
     assert claims.loc[claims["claim"] == "Teff: neighbours above mean", "verdict"].item() == (
         "these networks: higher"
     )

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from galaxy_lvm.core.config.base import UNIQUE, Contradiction, Section, order, part
+from galaxy_lvm.core.config.training import Optim
 
 Grid = Literal["xp", "lamost"]
 
@@ -82,8 +83,49 @@ class SpectrumSplits(Section):
     test_share: float = Field(1 / 3, gt=0, lt=0.9, description="stars that the scores are of")
 
 
+class TransformerShape(Section):
+    """Sizes of the Transformer that reads spectra."""
+
+    patch_pix: int = Field(7, ge=1, le=200, description="samples of one token")
+    width: int = Field(64, ge=8, description="numbers of a token, a multiple of n_heads")
+    depth: int = Field(2, ge=1, le=24, description="layers")
+    n_heads: int = Field(4, ge=1, description="heads of the self-attention")
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Yield heads that cannot share the width."""
+        if self.width % self.n_heads:
+            yield "width", f"{self.width} is no multiple of n_heads, {self.n_heads}"
+
+
+class SpectrumOptim(Optim):
+    """How the weights of the spectra's Transformer are updated."""
+
+    steps: int = Field(600, ge=1, description="number of updates")
+    weight_decay: float = Field(0.01, ge=0, le=1, description="adamw only")
+
+
+class SpectrumPretraining(Section):
+    """Stage 1, on simulated stars, new ones at every update."""
+
+    shape: TransformerShape = part(TransformerShape)
+    batch_size: int = Field(128, ge=1, description="stars of an update, over all GPUs")
+    optim: SpectrumOptim = part(SpectrumOptim)
+
+
+class Finetuning(Section):
+    """Stage 2, on stars with good labels."""
+
+    batch_size: int = Field(128, ge=1, description="stars of an update, over all GPUs")
+    added_noise: float = Field(
+        0.5, ge=0, le=3, description="noise added at every view, in units of the spectrum's errors"
+    )
+    optim: SpectrumOptim = part(SpectrumOptim)
+
+
 class SpectrumMethods(SpectrumSplits, SpectrumLabels):
     """What the estimates depend on beside the spectra."""
+
+    finetune: Finetuning = part(Finetuning)
 
 
 class Spectra(SpectrumMethods):
@@ -102,6 +144,7 @@ class Spectra(SpectrumMethods):
     )
     simulated: SimulatedSpectra = part(SimulatedSpectra)
     files: SpectrumFiles = part(SpectrumFiles)
+    pretrain: SpectrumPretraining = part(SpectrumPretraining)
 
     def contradictions(self) -> Iterator[Contradiction]:
         """Yield files that are asked for and not named, and splits that leave nothing."""

@@ -1,0 +1,176 @@
+"""Two stages: many simulated stars with cheap labels, then few real ones with good labels."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from galaxy_lvm.core.config.spectra import Finetuning, Grid, SpectrumNoise, SpectrumPretraining
+from galaxy_lvm.core.logs import log
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.spectra.simulate import simulate_stars
+from galaxy_lvm.spectra.stars import SplitStars, Stars, normalised
+from galaxy_lvm.spectra.transformer import (
+    LABELS,
+    SpectrumTransformer,
+    architecture,
+    load_transformer,
+    save_transformer,
+)
+from galaxy_lvm.training.feed import Sampler, local_share
+from galaxy_lvm.training.job import JobFiles, TrainingJob
+
+# Simulated stars that say what a pixel's mean and spread are.
+_N_SCALE = 2000
+_WITHIN_SIGMA = 0.6827
+
+
+def all_labels(names: Sequence[str], values: np.ndarray) -> np.ndarray:
+    """Return labels (n, 4) in the head's order, NaN where there is none."""
+    found = np.full((len(values), len(LABELS)), np.nan)
+    for column, name in enumerate(names):
+        found[:, LABELS.index(name)] = values[:, column]
+    return found
+
+
+class SimulatedFeed:
+    """New simulated stars for every step: a function of seed, step and rank alone."""
+
+    def __init__(
+        self,
+        grid: Grid,
+        noise: SpectrumNoise,
+        batch_size: int,
+        seed: int,
+        rank: int,
+        world_size: int,
+    ) -> None:
+        self.grid, self.noise, self.seed, self.rank = grid, noise, seed, rank
+        self.n_stars = batch_size // world_size
+
+    def batch(self, step: int, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+        """Return the arguments of the Transformer's `forward`."""
+        seed = derive_seed(self.seed, "stars", step, self.rank)
+        flux, error, table = simulate_stars(self.n_stars, self.grid, self.noise, seed)
+        flux, _ = normalised(flux, error)
+        names = [name for name in LABELS if name in table]
+        labels = all_labels(names, table[names].to_numpy())
+        return _tensors(flux, labels, device)
+
+
+class StarFeed:
+    """Shuffled epochs of given stars, each with new noise as large as a share of its errors."""
+
+    def __init__(
+        self, stars: Stars, settings: Finetuning, seed: int, rank: int, world_size: int
+    ) -> None:
+        self.stars, self.settings, self.seed = stars, settings, seed
+        self.rank, self.world_size = rank, world_size
+        self.labels = all_labels(stars.label_names, stars.labels)
+        self.sampler = Sampler(len(stars), settings.batch_size, derive_seed(seed, "sampler"))
+
+    def batch(self, step: int, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+        """Return the arguments of the Transformer's `forward`."""
+        rows = local_share(self.sampler.positions(step), self.rank, self.world_size)
+        rng = np.random.default_rng(derive_seed(self.seed, "noise", step, self.rank))
+        flux = self.stars.flux[rows]
+        size = self.settings.added_noise * np.nan_to_num(self.stars.error[rows])
+        flux = flux + size * rng.standard_normal(flux.shape, np.float32)
+        return _tensors(flux, self.labels[rows], device)
+
+
+def _tensors(flux: np.ndarray, labels: np.ndarray, device: Any) -> dict[str, Tensor]:
+    values = {"flux": flux, "labels": labels}
+    return {
+        name: torch.from_numpy(value.astype(np.float32)).to(device)
+        for name, value in values.items()
+    }
+
+
+def pretrain(
+    grid: Grid, noise: SpectrumNoise, settings: SpectrumPretraining, seed: int, files: JobFiles
+) -> None:
+    """Train on simulated stars, new ones at every step; go on where an earlier run was killed.
+
+    Parameters
+    ----------
+    grid
+        Wavelengths.
+    noise
+        Signal-to-noise and extinction of the stars.
+    settings
+        Sizes, batch, updates.
+    seed
+        The run's seed.
+    files
+        What to write, and where the unfinished lies.
+    """
+    job = TrainingJob(settings.optim, derive_seed(seed, "spectra", "pretrain"), files)
+    flux, error, _ = simulate_stars(_N_SCALE, grid, noise, derive_seed(job.seed, "scale"))
+    flux, _ = normalised(flux, error)
+    about = architecture(settings.shape, flux.shape[1])
+    module = SpectrumTransformer(about, flux.mean(axis=0), flux.std(axis=0))
+    job.prepare(module, [grid, noise.model_dump(), settings.model_dump(), job.seed], [])
+    feed = SimulatedFeed(grid, noise, settings.batch_size, job.seed, **job.place)
+    log.info("pretraining on %d simulated stars", settings.optim.steps * settings.batch_size)
+    job.run(feed.batch, "pretraining on simulated stars")
+    card = {"grid": grid, "noise": noise.model_dump(), "pretrain": settings.model_dump()}
+    job.write(save_transformer, module, {**card, "seed": job.seed})
+
+
+def finetune(
+    stars: SplitStars,
+    pretrained: str | os.PathLike,
+    origin: str | os.PathLike,
+    settings: Finetuning,
+    seed: int,
+    files: JobFiles,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Train on stars with good labels; return predictions for the test stars.
+
+    Standard deviations are multiplied by one factor a label, which brings 68 % of the validation
+    stars within one of them.
+
+    Parameters
+    ----------
+    stars
+        The three parts.
+    pretrained
+        Weights of `pretrain`, on the same grid.
+    origin
+        Store that the stars are from; written anew, the training starts anew.
+    settings
+        Batch, updates, noise.
+    seed
+        The run's seed.
+    files
+        What to write, and where the unfinished lies.
+
+    Returns
+    -------
+    tuple
+        Labels and standard deviations (n_test, k), in K and dex.
+    """
+    job = TrainingJob(settings.optim, derive_seed(seed, "spectra", "finetune"), files)
+    module = load_transformer(pretrained)
+    settled = [settings.model_dump(), job.seed, stars.train.ids.tolist(), stars.train.label_names]
+    job.prepare(module, settled, [origin, pretrained])
+    feed = StarFeed(stars.train, settings, job.seed, **job.place)
+    job.run(feed.batch, f"training on {len(stars.train)} stars")
+    columns = [LABELS.index(name) for name in stars.train.label_names]
+    factor = sigma_factors(
+        *(part[:, columns] for part in module.estimate(stars.val.flux)), stars.val
+    )
+    mean, sigma = (part[:, columns] for part in module.estimate(stars.test.flux))
+    card = {"finetune": settings.model_dump(), "seed": job.seed, "n_train": len(stars.train)}
+    factors = dict(zip(stars.train.label_names, factor.tolist(), strict=True))
+    job.write(save_transformer, module, {**card, "sigma_factors": factors})
+    return mean, sigma * factor
+
+
+def sigma_factors(mean: np.ndarray, sigma: np.ndarray, val: Stars) -> np.ndarray:
+    """Return the factors (k,) that bring 68.27 % of stars within one standard deviation."""
+    return np.quantile(np.abs(mean - val.labels) / sigma, _WITHIN_SIGMA, axis=0)

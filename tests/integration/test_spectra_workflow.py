@@ -1,0 +1,51 @@
+"""The target spectra in miniature, on files of a user's: every rule of the chapter but one."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from galaxy_lvm.core.config.spectra import SpectrumNoise
+from galaxy_lvm.report.results import read_results
+from galaxy_lvm.spectra.simulate import simulate_stars
+from galaxy_lvm.survey.rejected import read_rejected
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.workflow
+
+
+def test_spectra_of_a_user_become_parameters_with_a_verdict(tmp_path):
+    flux, error, table = simulate_stars(60, "xp", SpectrumNoise(extinction_mean_mag=0), 1)
+    flux[3] = 0
+    labels = {name: table[name].to_numpy() for name in ("teff", "logg", "fe_h")}
+    np.savez(
+        tmp_path / "mine.npz",
+        flux=flux,
+        flux_error=error,
+        wave_nm=np.arange(336.0, 1021.0, 2.0),
+        source_id=np.arange(60) + 4545469030156206080,
+        **labels,
+    )
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--directory", str(tmp_path), "--cores", "1"]
+    command += ["--configfile", str(ROOT / "config" / "test.yaml")]
+    command += ["--config", f"spectra={{source: files, files: {{path: {tmp_path / 'mine.npz'}}}}}"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    result = subprocess.run(
+        [*command, "--", "spectra"],
+        capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert result.returncode == 0, (result.stdout + result.stderr)[-6000:]
+    run = tmp_path / "results" / "test"
+    rejected = read_rejected(run / "spectra" / "rejected_spectra.csv")
+    assert list(rejected["id"]) == ["4545469030156206083"]
+    results = read_results(run / "metrics" / "spectra.csv")
+    assert set(results["model"]) == {"mean", "ridge", "neighbours", "quadratic", "transformer"}
+    assert set(results["condition"]) == {"train=33"}
+    card = json.loads((run / "models" / "spectra" / "transformer.json").read_text())
+    assert card["n_train"] == 33 and set(card["sigma_factors"]) == set(labels)
+    for name in ("figures/stellar_parameters.pdf", "tables/stellar_parameters_claims.csv"):
+        assert (run / name).exists(), name
