@@ -91,7 +91,7 @@ def measure(preset: str, objective: str, n: int, side: int, repeats: int) -> dic
     module = build_objective(LVM(build_config(Lvm(preset=preset))), settings)
     loop = TrainingLoop(module, settings.optim, "/nonexistent", 1)
     feed = PretrainFeed(NoisyCrops(), settings, module.n_views, 1)
-    batch = feed.batch(0)
+    [batch] = feed.batch(0)
     with FlopCounterMode(display=False) as counter:
         loop._update(0, batch)
     operations = counter.get_total_flops()
@@ -99,7 +99,7 @@ def measure(preset: str, objective: str, n: int, side: int, repeats: int) -> dic
     for number in range(repeats):
         rates.append(product_rate())
         start = time.process_time()
-        batch = feed.batch(number)
+        [batch] = feed.batch(number)
         middle = time.process_time()
         loop._update(number, batch)
         feed_s.append(middle - start)

@@ -39,6 +39,7 @@ rule make_catalogue:
         mem_mb=config["resources"]["train_mem_mb"],
         runtime=config["resources"]["features_runtime_min"],
         gpu=min(1, config["gpus"]),
+        nodes=1,
     params:
         settings=part_of(CatalogueModel, config["catalogue"]),
         zooms=config["multitask"]["zooms"],

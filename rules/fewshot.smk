@@ -83,6 +83,7 @@ rule extract_features:
         mem_mb=config["resources"]["train_mem_mb"],
         runtime=config["resources"]["features_runtime_min"],
         gpu=config["gpus"],
+        nodes=1,
     params:
         model=features_model,
         settings=features_settings,
@@ -113,6 +114,7 @@ rule train_fewshot:
         mem_mb=config["resources"]["train_mem_mb"],
         runtime=config["resources"]["fewshot_runtime_min"],
         gpu=min(1, config["gpus"]),
+        nodes=1,
     params:
         model=fewshot_model,
         seeds=fewshot_seeds,

@@ -57,6 +57,7 @@ rule train_resnet18:
         mem_mb=config["resources"]["train_mem_mb"],
         runtime=config["resources"]["fewshot_runtime_min"],
         gpu=min(1, config["gpus"]),
+        nodes=1,
     params:
         settings=part_of(ImageSets, config["hitl"]),
         sections=part_of(NetworkSections, config),

@@ -196,12 +196,13 @@ rule train_detector:
     resources:
         mem_mb=config["resources"]["train_mem_mb"],
         runtime=config["resources"]["detector_runtime_min"],
-        gpu=config["gpus"],
+        gpu=min(1, config["gpus"]),
+        nodes=1,
     params:
         settings=part_of(DetectorTraining, DETECTOR),
         seed=training_seed,
         state_root=f"{STATE}/train_detector",
-        n_gpus=config["gpus"],
+        n_gpus=min(1, config["gpus"]),
         recipe_version=2,
     script:
         "../scripts/train_detector.py"
@@ -339,6 +340,7 @@ rule detect_lenses:
         mem_mb=config["resources"]["train_mem_mb"],
         runtime=config["resources"]["features_runtime_min"],
         gpu=min(1, config["gpus"]),
+        nodes=1,
     params:
         images=images_state(str(LENS_SEARCH["images"] or "")),
         settings=LENS_SEARCH,

@@ -112,6 +112,7 @@ rule train_multitask:
         mem_mb=config["resources"]["train_mem_mb"],
         runtime=config["resources"]["multitask_runtime_min"],
         gpu=config["gpus"],
+        nodes=1,
     params:
         sections=TASK_SECTIONS,
         state_root=f"{STATE}/train_multitask",
@@ -241,6 +242,7 @@ rule train_reference:
         mem_mb=config["resources"]["train_mem_mb"],
         runtime=config["resources"]["multitask_runtime_min"],
         gpu=min(1, config["gpus"]),
+        nodes=1,
     params:
         model=reference_model,
         sections=REFERENCE_SECTIONS,

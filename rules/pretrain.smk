@@ -68,6 +68,18 @@ def start_weights(wildcards):
     return [str(released_weights()) if start == RELEASED else start]
 
 
+# The processes of several nodes are started by the job itself (srun), on all of them at once.
+PRETRAIN_PLACE = {"nodes": config["nodes"], "gpu": config["gpus"]}
+if config["nodes"] > 1:
+    PRETRAIN_PLACE = {
+        "nodes": config["nodes"],
+        "mpi": "srun",
+        "tasks": config["nodes"],
+        "tasks_per_gpu": 0,
+        "gres": f"gpu:{config['gpus'] // config['nodes']}",
+    }
+
+
 def scores_there(wildcards):
     """Return the scores of frozen features that this run has: the card of a release quotes them."""
     names = ["objectives", "fewshot", "similarity"]
@@ -122,9 +134,9 @@ rule pretrain_lvm:
         TRAIN_ENV
     threads: config["threads"]
     resources:
+        **PRETRAIN_PLACE,
         mem_mb=config["resources"]["train_mem_mb"],
         runtime=config["resources"]["pretrain_runtime_min"],
-        gpu=config["gpus"],
     params:
         names=config["pretrain_datasets"],
         lvm=lvm_of_variant,
@@ -132,12 +144,16 @@ rule pretrain_lvm:
         state_root=f"{STATE}/pretrain_lvm",
         seed=config["seed"],
         n_gpus=config["gpus"],
+        n_nodes=config["nodes"],
         recipe_version=5,
     script:
         "../scripts/pretrain_lvm.py"
 
 
 if config["lvm"]["weights"]:
+
+    localrules:
+        take_weights,
 
     rule take_weights:
         """Take weights that were pretrained elsewhere, once they fit the config."""

@@ -1,6 +1,41 @@
 """One target for every table and figure: `snakemake NAME` makes what it needs, and no more."""
 
 
+# On a cluster these run where Snakemake runs: seconds each, less than 4 GB, and a job's way through the
+# queue would take longer. A test keeps this list to the rules that ask for 20 minutes at most.
+localrules:
+    plot_catalogue,
+    plot_survey,
+    plot_parameters,
+    plot_outliers,
+    plot_oddities,
+    plot_unusual,
+    plot_similar,
+    plot_feature_map,
+    tabulate_fewshot,
+    plot_fewshot,
+    plot_fewshot_confusion,
+    plot_fewshot_reliability,
+    plot_hitl_targets,
+    draw_hitl_module,
+    plot_hitl_comparison,
+    plot_hitl_discovery,
+    plot_hitl_alpha,
+    plot_fields,
+    plot_detectors,
+    plot_detector_curves,
+    release_encoder,
+    make_tables,
+    make_summary,
+    draw_lvm,
+    draw_multitask,
+    plot_reconstruction,
+    plot_strategies,
+    plot_objectives,
+    plot_confusion,
+    plot_disagreements,
+
+
 localrules:
     table1,
     table2,

@@ -8,6 +8,7 @@ from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.survey.pool import rows_by_dataset
 from galaxy_lvm.training.job import JobFiles
 from galaxy_lvm.training.launch import launch
+from galaxy_lvm.training.nodes import launch_nodes
 from galaxy_lvm.training.pretrain import pretrain
 
 
@@ -25,6 +26,7 @@ def main(
     threads: int = 1,
     n_gpus: int = 0,
     teacher: Sequence[str] = (),
+    n_nodes: int = 1,
 ) -> None:
     """Train and write the weights with their card.
 
@@ -42,25 +44,26 @@ def main(
         The network, and how it is trained.
     seed
         The run's seed.
-    threads, n_gpus
-        What the job may use.
+    threads, n_gpus, n_nodes
+        What the job may use: CPU threads on each node, GPUs over all nodes.
     teacher
         Objective `distilled`: the teacher's features of every dataset, in the order of `names`.
     """
     rows = rows_by_dataset(pool)
     crops_of = dict(zip(names, crops, strict=True))
     teacher_of = dict(zip(names, teacher, strict=True)) if teacher else {}
-    launch(
-        pretrain,
-        n_gpus,
-        threads,
-        parts=[(crops_of[name], rows[name]) for name in names if name in rows],
-        shape=shape,
-        settings=settings,
-        seed=seed,
-        files=JobFiles(state_root, recipe_version, weights, history),
-        teacher_paths=[teacher_of[name] for name in names if name in rows and teacher_of],
-    )
+    call = {
+        "parts": [(crops_of[name], rows[name]) for name in names if name in rows],
+        "shape": shape,
+        "settings": settings,
+        "seed": seed,
+        "files": JobFiles(state_root, recipe_version, weights, history),
+        "teacher_paths": [teacher_of[name] for name in names if name in rows and teacher_of],
+    }
+    if n_nodes > 1:
+        launch_nodes(pretrain, n_nodes, n_gpus, threads, shared=state_root, **call)
+    else:
+        launch(pretrain, n_gpus, threads, **call)
 
 
 if __name__ == "__main__":
@@ -79,4 +82,5 @@ if __name__ == "__main__":
             threads=snakemake.threads,  # noqa: F821
             n_gpus=snakemake.params.n_gpus,  # noqa: F821
             teacher=list(snakemake.input.teacher),  # noqa: F821
+            n_nodes=snakemake.params.n_nodes,  # noqa: F821
         )

@@ -56,7 +56,7 @@ def test_the_same_seed_gives_the_same_weights(arguments, tmp_path):
 def test_processes_share_a_batch_without_overlap(arguments):
     crops = CropImages(arguments["parts"][0][0])
     feeds = [PretrainFeed(crops, arguments["settings"], 1, 1, rank, 2) for rank in (0, 1)]
-    parts = [feed.batch(0)["views"][0] for feed in feeds]
+    parts = [feed.batch(0)[0]["views"][0] for feed in feeds]
     assert [len(part) for part in parts] == [2, 2]
     assert not np.allclose(parts[0], parts[1])
 
@@ -108,3 +108,47 @@ def test_a_killed_training_goes_on_with_the_same_galaxies_alone(arguments, tmp_p
     for rows, name in ((other, "other"), (first, "first")):
         whole, again = (weights_of(rows, tmp_path / folder) for folder in (name, "killed"))
         assert all(torch.equal(whole[key], again[key]) for key in whole), name
+
+
+def weights_from(arguments, folder, **changes):
+    """Weights after a training in one process with other settings, and its losses."""
+    settings = arguments["settings"].model_copy(update=changes)
+    files = files_in(folder)
+    launch(pretrain, 0, 1, **{**arguments, "settings": settings, "files": files})
+    return load_lvm(files.weights).state_dict(), pd.read_csv(files.history)["loss"]
+
+
+@pytest.mark.parametrize("objective", ["reconstruct", "masked"])
+def test_parts_of_a_step_give_what_as_many_processes_give(arguments, tmp_path, objective):
+    settings = arguments["settings"].model_copy(update={"objective": objective})
+    arguments = {**arguments, "settings": settings}
+    launch_processes(pretrain, 2, 1, **arguments)
+    together = load_lvm(arguments["files"].weights).state_dict()
+    losses = pd.read_csv(arguments["files"].history)["loss"]
+    parts, losses_of_parts = weights_from(arguments, tmp_path / "parts", accumulate=2)
+    whole, _ = weights_from(arguments, tmp_path / "whole")
+    np.testing.assert_allclose(losses_of_parts, losses, rtol=1e-6)
+    for name in together:
+        torch.testing.assert_close(parts[name], together[name], rtol=1e-5, atol=1e-6)
+    assert any(not torch.equal(parts[name], whole[name]) for name in whole)  # other views
+
+
+def test_maps_that_are_computed_again_change_nothing(arguments, tmp_path):
+    kept, _ = weights_from(arguments, tmp_path / "kept")
+    again, _ = weights_from(arguments, tmp_path / "again", recompute=True)
+    assert all(torch.equal(kept[name], again[name]) for name in kept)
+
+
+def test_a_training_out_of_memory_goes_on_with_less(arguments, tmp_path, monkeypatch):
+    """`recompute` is no other training: its checkpoint is that of the one without."""
+
+    def kill(feed, step, device, batch=PretrainFeed.batch):
+        if step == 2:
+            raise Killed
+        return batch(feed, step, device)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(PretrainFeed, "batch", kill)
+        weights_from(arguments, tmp_path / "once")
+    weights_from(arguments, tmp_path / "once", recompute=True)
+    assert len(list((tmp_path / "once" / "state").iterdir())) == 1

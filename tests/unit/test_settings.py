@@ -277,7 +277,6 @@ def test_reach_of_the_crops_centre_that_leaves_the_frame_is_refused(value):
         ("pretrain.batch_size", 6),
         ("multitask.batch_size", 10),
         ("multitask.image_batch_size", 2),
-        ("lenses.detector.batch_size", 7),
     ],
 )
 def test_a_batch_that_the_gpus_cannot_share_equally_is_refused(key, value):
@@ -288,5 +287,20 @@ def test_a_batch_that_the_gpus_cannot_share_equally_is_refused(key, value):
     check_config(with_change(nested(key, 8)) | {"gpus": 4})
 
 
-def test_detectors_that_nobody_trains_need_no_fitting_batch():
-    check_config(with_change({"lenses": {"fields": {"source": "none"}}}) | {"gpus": 64})
+def test_a_batch_is_shared_by_gpus_and_by_the_parts_of_a_step():
+    fitting = with_change({"pretrain": {"batch_size": 24, "accumulate": 3}}) | {"gpus": 4}
+    check_config(fitting)
+    message = r"pretrain\.batch_size: 20 is no multiple of gpus x accumulate, 12"
+    with pytest.raises(ConfigError, match=message):
+        check_config(with_change({"pretrain": {"batch_size": 20, "accumulate": 3}}) | {"gpus": 4})
+
+
+def test_a_detector_is_trained_on_one_gpu_whatever_its_batch():
+    check_config(with_change({"lenses": {"detector": {"batch_size": 7}}}) | {"gpus": 4})
+
+
+@pytest.mark.parametrize(("gpus", "nodes"), [(8, 3), (1, 2), (0, 2)])
+def test_nodes_have_equally_many_gpus(gpus, nodes):
+    check_config({**with_change({}), "gpus": 8, "nodes": 2})
+    with pytest.raises(ConfigError, match=rf"nodes: {gpus} GPUs.*{nodes} nodes"):
+        check_config({**with_change({}), "gpus": gpus, "nodes": nodes})

@@ -6,6 +6,7 @@ Feature maps are NHWC, as in timm's Swin; convolutions permute on the way in and
 import torch
 from timm.models.swin_transformer import SwinTransformerBlock
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from galaxy_lvm.lvm.convolution import conv_nhwc
 from galaxy_lvm.lvm.norms import DomainBatchNorm, norm_layer
@@ -102,6 +103,7 @@ class SwinStage(nn.Module):
         norm: str = "layer",
     ) -> None:
         super().__init__()
+        self.recompute = False
         rates = drop_path or [0.0] * depth
         layers: list[nn.Module] = []
         for index in range(depth):
@@ -122,7 +124,20 @@ class SwinStage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C)."""
-        return self.layers(x)
+        if not (self.recompute and torch.is_grad_enabled()):
+            return self.layers(x)
+        for layer in self.layers:
+            # A convolution may have running statistics, which a second pass would move again.
+            again = isinstance(layer, SwinLayer)
+            x = checkpoint(layer, x, use_reentrant=False) if again else layer(x)
+        return x
+
+
+def recompute_layers(module: nn.Module) -> None:
+    """Let all Swin stages in a module keep less for the backward pass, and compute it again."""
+    for part in module.modules():
+        if isinstance(part, SwinStage):
+            part.recompute = True
 
 
 class PatchEmbed(nn.Module):

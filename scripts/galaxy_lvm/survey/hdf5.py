@@ -4,7 +4,6 @@ HDF5's own errors name neither. A file that opens may still be damaged: its part
 they are asked for. A full disk makes HDF5 end the whole process, unless it never hears of it.
 """
 
-import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import h5py
 import numpy as np
 
 from galaxy_lvm.core.errors import DataError, in_short
+from galaxy_lvm.core.sink import Sink
 from galaxy_lvm.core.state import atomic_path, cannot_write
 
 _READ_ERRORS = (OSError, RuntimeError)
@@ -148,41 +148,10 @@ class StoredRows:
         return values[inverse]
 
 
-class _Sink(io.FileIO):
-    """A new file that takes everything after an error, so that HDF5 comes to a regular end."""
-
-    def __init__(self, path: str | os.PathLike) -> None:
-        super().__init__(path, "w+b")
-        self.error: OSError | None = None
-
-    def write(self, data: Any) -> int:
-        left = memoryview(data).cast("B")
-        n_bytes = len(left)
-        try:
-            while self.error is None and left:
-                left = left[super().write(left) :]
-        except OSError as error:
-            self.error = error
-        return n_bytes
-
-    def truncate(self, size: int | None = None) -> int:
-        try:
-            return super().truncate(size)
-        except OSError as error:
-            self.error = self.error or error
-            return self.tell() if size is None else size
-
-    def close(self) -> None:
-        try:
-            super().close()
-        except OSError as error:  # some disks tell only now
-            self.error = self.error or error
-
-
 class NewHdf5:
     """An HDF5 file that is being written; see `new_hdf5`."""
 
-    def __init__(self, path: str | os.PathLike, sink: _Sink) -> None:
+    def __init__(self, path: str | os.PathLike, sink: Sink) -> None:
         self._path, self._sink = path, sink
         self.file = h5py.File(sink, "w")
 
@@ -213,7 +182,7 @@ def new_hdf5(path: str | os.PathLike) -> Iterator[NewHdf5]:
     DataError
         If the disk is full or fails.
     """
-    with atomic_path(path) as temporary, _Sink(temporary) as sink:
+    with atomic_path(path) as temporary, Sink(temporary) as sink:
         new = NewHdf5(path, sink)
         try:
             with new.file:

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from torch import nn
 from galaxy_lvm.core.config.training import Optim
 from galaxy_lvm.core.state import state_folder
 from galaxy_lvm.core.tables import save_table
-from galaxy_lvm.training.loop import TrainingLoop, make_accelerator
+from galaxy_lvm.training.loop import Batch, TrainingLoop, make_accelerator
 
 log = logging.getLogger("galaxy_lvm")
 
@@ -127,7 +127,7 @@ class TrainingJob:
 
     def run(
         self,
-        batch: Callable[[int, torch.device], dict[str, Any]],
+        batch: Callable[[int, torch.device], Batch | Sequence[Batch]],
         desc: str,
         after_step: Callable[[int], None] | None = None,
     ) -> None:
@@ -136,7 +136,7 @@ class TrainingJob:
         Parameters
         ----------
         batch
-            Returns the module's arguments for a step, made on a device.
+            Returns the module's arguments for a step, made on a device; see `TrainingLoop.run`.
         desc
             What the log calls the training.
         after_step

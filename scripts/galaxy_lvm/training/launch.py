@@ -1,6 +1,7 @@
 """Start training in one process, or in one process per GPU as torchrun does."""
 
 import os
+import signal
 import uuid
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -8,6 +9,8 @@ from typing import Any, TypeVar
 import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
+
+from galaxy_lvm.training.interrupt import UNFINISHED, Interrupted
 
 Result = TypeVar("Result")
 
@@ -36,8 +39,14 @@ def launch(function: Callable[..., None], n_gpus: int, threads: int, **kwargs: A
 def launch_processes(
     function: Callable[..., None], n_processes: int, threads: int, **kwargs: Any
 ) -> None:
-    """Call `function(**kwargs)` in `n_processes` processes that find each other on this machine."""
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+    """Call `function(**kwargs)` in `n_processes` processes that find each other on this machine.
+
+    Raises
+    ------
+    Interrupted
+        If a signal ended them.
+    """
+    from torch.distributed.launcher.api import LaunchConfig
 
     config = LaunchConfig(
         min_nodes=1,
@@ -46,11 +55,40 @@ def launch_processes(
         run_id=uuid.uuid4().hex,
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
+        # Else the processes look for each other under the machine's full name, which need not
+        # resolve: they would wait for half an hour.
+        local_addr="127.0.0.1",
         max_restarts=0,
     )
+    run_elastic(config, function, threads, kwargs)
+
+
+def run_elastic(
+    config: Any, function: Callable[..., None], threads: int, kwargs: dict[str, Any]
+) -> None:
+    """Call `function(**kwargs)` in the processes of a torchrun configuration.
+
+    Raises
+    ------
+    Interrupted
+        If a signal ended them.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import elastic_launch
+
     if not torch.cuda.is_available():
         os.environ["ACCELERATE_USE_CPU"] = "true"
-    elastic_launch(config, _call)(function, threads, kwargs)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # for the processes, which hear it themselves
+    try:
+        elastic_launch(config, _call)(function, threads, kwargs)
+    except SignalException as error:  # torchrun has handed it on and waited
+        raise Interrupted(f"{error.sigval.name} ended the processes of this job") from None
+    except ChildFailedError as error:
+        _, first = error.get_first_failure()
+        if first.exitcode != UNFINISHED:
+            raise
+        raise Interrupted("the processes of this job left between two steps") from None
 
 
 def told_by_main_process(make: Callable[[], Result]) -> Result:

@@ -5,8 +5,8 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -18,14 +18,18 @@ from torch import Tensor, nn
 from galaxy_lvm.core.config.training import Optim
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.training.checkpoint import Checkpoints
+from galaxy_lvm.training.interrupt import Interrupted, StopRequest, hear_signals, requeue
 
 log = logging.getLogger("galaxy_lvm")
 
 Losses = dict[str, Tensor]
+Batch = dict[str, Any]
 
 # Losses are brought from the device this many steps at a time: reading one waits for the device.
 STEPS_PER_FETCH = 16
+# Several processes agree to stop so many steps late: nobody waits for the others' answer.
+STEPS_TO_AGREE = 2
 
 
 class _Accelerator(Accelerator):
@@ -79,6 +83,8 @@ class TrainingLoop:
     Several processes work on equal shares of one batch. Gradients, losses and the running
     statistics of normalisations are averaged over them, so all end a step with equal weights.
 
+    SIGTERM and SIGUSR1 end the training behind the step in progress, with a checkpoint.
+
     Parameters
     ----------
     module
@@ -108,7 +114,8 @@ class TrainingLoop:
         self.accelerator = accelerator or make_accelerator(settings.precision)
         self.module = module
         self.extra_state = extra_state
-        self.checkpoint = Path(state_dir) / "checkpoint.pt"
+        self._states = Checkpoints(state_dir)
+        self.checkpoint = self._states.path
         self.history: list[dict[str, float]] = []
         self._unread: list[tuple[int, Losses]] = []
         optimizer = _make_optimizer(module, settings)
@@ -119,48 +126,99 @@ class TrainingLoop:
 
     def run(
         self,
-        batch_of_step: Callable[[int], dict[str, Any]],
+        batch_of_step: Callable[[int], Batch | Sequence[Batch]],
         after_step: Callable[[int], None] | None = None,
         desc: str = "training",
     ) -> None:
-        """Train up to `settings.steps`, calling `after_step(step)` behind every update."""
+        """Train up to `settings.steps`, calling `after_step(step)` behind every update.
+
+        Parameters
+        ----------
+        batch_of_step
+            Returns the module's arguments for a step; a list of them where the step's gradient is
+            the mean over parts that do not fit into memory together.
+        after_step
+            Called behind every update.
+        desc
+            What the log calls the training.
+
+        Raises
+        ------
+        Interrupted
+            Behind a checkpoint, if a signal asks for it.
+        """
         saved = time.monotonic()
-        for step in progress(
-            range(self.step, self.settings.steps), self.settings.steps - self.step, desc, "steps"
-        ):
-            self._seed(step)
-            batch = send_to_device(batch_of_step(step), self.accelerator.device)
-            self._unread.append((step, self._update(step, batch)))
-            if len(self._unread) == STEPS_PER_FETCH:
-                self._fetch_losses()
-            self.step = step + 1
-            if after_step is not None:
-                after_step(step)
-            if time.monotonic() - saved > self.settings.checkpoint_seconds:
-                self.save()
-                saved = time.monotonic()
+        asked: deque[Tensor] = deque()
+        steps = range(self.step, self.settings.steps)
+        with hear_signals() as request:
+            for step in progress(steps, len(steps), desc, "steps"):
+                self._seed(step, self.accelerator.process_index)
+                self._unread.append((step, self._update(step, batch_of_step(step))))
+                if len(self._unread) == STEPS_PER_FETCH:
+                    self._fetch_losses()
+                self.step = step + 1
+                if after_step is not None:
+                    after_step(step)
+                if self._all_stop(request, asked) and self.step < self.settings.steps:
+                    self._leave(request)
+                if time.monotonic() - saved > self.settings.checkpoint_seconds:
+                    self.save()
+                    saved = time.monotonic()
         self._fetch_losses()
 
-    def _seed(self, step: int) -> None:
-        rank = self.accelerator.process_index
-        set_seed(derive_seed(self.seed, "step", step, rank) % 2**32)  # NumPy takes 32 bits
+    def _all_stop(self, request: StopRequest, asked: deque[Tensor]) -> bool:
+        """Return whether a process was asked to stop; all get the same answer at the same step."""
+        if self.accelerator.num_processes == 1:
+            return request.is_made
+        own = torch.tensor(float(request.is_made), device=self.accelerator.device)
+        asked.append(self.accelerator.reduce(own, "sum"))
+        return len(asked) > STEPS_TO_AGREE and bool(asked.popleft() > 0)
 
-    def _update(self, step: int, batch: dict[str, Any]) -> Losses:
+    def _leave(self, request: StopRequest) -> None:
+        self.save()
+        by = request.signal.name if request.signal else "another process"
+        text = (
+            f"asked to stop ({by}) behind step {self.step} of {self.settings.steps}; the "
+            f"checkpoint is written ({self.checkpoint}), the same command goes on from it"
+        )
+        if self.accelerator.is_main_process and by == "SIGUSR1" and requeue():
+            text += "; SLURM has the job in its queue again"
+        raise Interrupted(text)
+
+    def _seed(self, step: int, place: int) -> None:
+        set_seed(derive_seed(self.seed, "step", step, place) % 2**32)  # NumPy takes 32 bits
+
+    def _update(self, step: int, batch: Batch | Sequence[Batch]) -> Losses:
         self._wrapped.train()
         factor = learning_rate_factor(step, self.settings.steps, self.settings.warmup_fraction)
         for group in self.optimizer.param_groups:
             group["lr"] = factor * group["peak"]
-        with self.accelerator.autocast():
-            losses: Losses = self._wrapped(**batch)
         self.optimizer.zero_grad(set_to_none=True)
-        self.accelerator.backward(losses["loss"])
+        losses = self._gradients(step, [batch] if isinstance(batch, dict) else batch)
         if self.settings.clip_norm:
             self.accelerator.clip_grad_norm_(self.module.parameters(), self.settings.clip_norm)
         self.optimizer.step()
         self._average_buffers()
         if self._ema is not None:
             _average(self._ema, self.module, self.settings.ema_decay, step)
-        return self.accelerator.reduce({k: v.detach() for k, v in losses.items()}, "mean")
+        return self.accelerator.reduce(losses, "mean")
+
+    def _gradients(self, step: int, parts: Sequence[Batch]) -> Losses:
+        """Add up the gradient over the parts of a step; return the means of their losses."""
+        n_parts, means = len(parts), {}
+        for number, part in enumerate(parts):
+            if n_parts > 1:  # each draws what a process of its own would draw
+                self._seed(step, self.accelerator.process_index * n_parts + number)
+            is_last = number == n_parts - 1
+            # Processes exchange gradients once a step.
+            alone = self.accelerator.no_sync(self._wrapped) if not is_last else None
+            with alone or contextlib.nullcontext():
+                with self.accelerator.autocast():
+                    losses: Losses = self._wrapped(**send_to_device(part, self.accelerator.device))
+                self.accelerator.backward(losses["loss"] / n_parts)
+            for name, value in losses.items():
+                means[name] = means.get(name, 0) + value.detach() / n_parts
+        return means
 
     def _average_buffers(self) -> None:
         """Let all processes go on with the mean of their running statistics."""
@@ -191,7 +249,13 @@ class TrainingLoop:
         self._unread.clear()
 
     def save(self) -> None:
-        """Write the checkpoint; one process writes, under a temporary name first."""
+        """Write the checkpoint; one process writes.
+
+        Raises
+        ------
+        DataError
+            If the disk is full; the last checkpoint stays.
+        """
         self._fetch_losses()
         if not self.accelerator.is_main_process:
             return
@@ -203,13 +267,12 @@ class TrainingLoop:
             "history": self.history,
             "extra": self.extra_state.state_dict() if self.extra_state is not None else None,
         }
-        with atomic_path(self.checkpoint) as temporary:
-            torch.save(state, temporary)
+        self._states.save(state)
 
     def _load(self) -> int:
-        if not self.checkpoint.exists():
+        state = self._states.load()
+        if state is None:
             return 0
-        state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         own = {name: value.shape for name, value in self.module.state_dict().items()}
         if own != {name: value.shape for name, value in state["module"].items()}:
             log.warning("%s: of another version of the network; starting anew", self.checkpoint)
@@ -246,8 +309,8 @@ class TrainingLoop:
         self.module.eval()
 
     def forget(self) -> None:
-        """Remove the checkpoint, once what was trained is safely written."""
-        self.checkpoint.unlink(missing_ok=True)
+        """Remove the checkpoints, once what was trained is safely written."""
+        self._states.forget()
 
 
 def _computes_in_bfloat16() -> bool:

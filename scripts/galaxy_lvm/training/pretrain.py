@@ -14,6 +14,7 @@ from galaxy_lvm.core.encoder_files import weights_file
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.lvm.model import LVM, build_config
 from galaxy_lvm.lvm.norms import calibrate
+from galaxy_lvm.lvm.swin import recompute_layers
 from galaxy_lvm.lvm.weights import load_encoder_into, save_lvm
 from galaxy_lvm.training.augment import random_views, reduced_for_views, resize, to_float
 from galaxy_lvm.training.feed import CropImages, JoinedCrops, Sampler, local_share
@@ -42,7 +43,7 @@ class PretrainFeed:
     seed
         Seed of everything drawn.
     rank, world_size
-        This process among all.
+        This process among all; each part of an accumulated step counts as one more.
     teacher
         Vectors of the same galaxies that the objective is told as `targets`; None for none.
     """
@@ -62,11 +63,19 @@ class PretrainFeed:
         self.rank, self.world_size = rank, world_size
         self.sampler = Sampler(len(crops), settings.batch_size, derive_seed(seed, "sampler"))
 
-    def batch(self, step: int, device: torch.device | str = "cpu") -> dict[str, Any]:
-        """Return the arguments of an objective's `forward` for this step."""
-        positions = local_share(self.sampler.positions(step), self.rank, self.world_size)
+    def batch(self, step: int, device: torch.device | str = "cpu") -> list[dict[str, Any]]:
+        """Return the arguments of an objective's `forward` for every part of this step."""
+        n_parts = self.settings.accumulate
+        world_size, first = self.world_size * n_parts, self.rank * n_parts
+        return [self.part(step, first + k, world_size, device) for k in range(n_parts)]
+
+    def part(
+        self, step: int, rank: int, world_size: int, device: torch.device | str = "cpu"
+    ) -> dict[str, Any]:
+        """Return the arguments of an objective's `forward` for one of equal shares of a step."""
+        positions = local_share(self.sampler.positions(step), rank, world_size)
         images = to_float(self.crops.take(positions), device)
-        seed = derive_seed(self.seed, "views", step, self.rank)
+        seed = derive_seed(self.seed, "views", step, rank)
         generator = torch.Generator().manual_seed(seed)
         how, side = self.settings.views, self.settings.side_at(step)
         images = reduced_for_views(images, side)
@@ -111,12 +120,14 @@ def pretrain(
     start = None if settings.start is None else weights_file(settings.start)
     if start is not None:
         load_encoder_into(lvm.encoder, start)
+    if settings.recompute:
+        recompute_layers(lvm)
     objective = build_objective(lvm, settings, teacher.dim if teacher else 0)
     # Which rows, not how many: another split of the same size is another training.
     chosen = [
         None if rows is None else np.asarray(rows, dtype=np.int64).tolist() for _, rows in parts
     ]
-    about = [shape.model_dump(), settings.model_dump(), job.seed, chosen]
+    about = [shape.model_dump(), settings.model_dump(exclude={"recompute"}), job.seed, chosen]
     job.prepare(objective, about, [*(path for path, _ in parts), *teacher_paths, start])
     crops = JoinedCrops(parts)
     feed = PretrainFeed(crops, settings, objective.n_views, job.seed, **job.place, teacher=teacher)

@@ -39,6 +39,14 @@ class RunConfig(Section):
         2, ge=1, description="CPU threads of a job that trains; SLURM and --cores may grant fewer"
     )
     gpus: int = Field(0, ge=0, description="GPUs of a job that trains; 0 trains on the CPU")
+    nodes: int = Field(
+        1,
+        ge=1,
+        description=(
+            "nodes that the GPUs of pretraining stand in, equally many in each; more than one "
+            "needs SLURM"
+        ),
+    )
     data_dir: str | None = Field(
         None,
         description=(
@@ -118,6 +126,7 @@ class RunConfig(Section):
         yield from self._uneven_sides()
         yield from self._patches_beyond_images()
         yield from self._uneven_batches()
+        yield from self._uneven_nodes()
 
     def _unknown_datasets(self) -> Iterator[Contradiction]:
         """Yield names that stand for none of the datasets."""
@@ -166,8 +175,14 @@ class RunConfig(Section):
             "multitask.batch_size": self.multitask.batch_size,
             "multitask.image_batch_size": self.multitask.image_batch_size or 0,  # batch_size's
         }
-        if self.lenses.fields.source != "none":
-            sizes["lenses.detector.batch_size"] = self.lenses.detector.batch_size
         for path, size in sizes.items():
             if self.gpus > 1 and size % self.gpus:
                 yield path, f"{size} is no multiple of gpus, {self.gpus}"
+        parts, size = max(1, self.gpus) * self.pretrain.accumulate, self.pretrain.batch_size
+        if self.pretrain.accumulate > 1 and size % parts:
+            yield "pretrain.batch_size", f"{size} is no multiple of gpus x accumulate, {parts}"
+
+    def _uneven_nodes(self) -> Iterator[Contradiction]:
+        """Yield nodes that the GPUs cannot be spread over."""
+        if self.nodes > 1 and (self.gpus < self.nodes or self.gpus % self.nodes):
+            yield "nodes", f"{self.gpus} GPUs cannot be spread equally over {self.nodes} nodes"

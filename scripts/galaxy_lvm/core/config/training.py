@@ -208,6 +208,21 @@ class Pretraining(Section):
         ),
     )
     batch_size: int = Field(128, ge=2, description="galaxies per step, over all GPUs")
+    accumulate: int = Field(
+        1,
+        ge=1,
+        description=(
+            "parts that each GPU computes its share of a step's gradient in, one after the other, "
+            "where the share does not fit into its memory; the result is that of so many more GPUs"
+        ),
+    )
+    recompute: bool = Field(
+        False,
+        description=(
+            "keep one map per Swin layer for the backward pass and compute the rest again "
+            "(gradient checkpointing); less memory for more time, same result"
+        ),
+    )
     view_side_pix: int = Field(
         64,
         ge=16,
