@@ -148,7 +148,7 @@ def test_the_last_steps_see_larger_views(tmp_path):
         optim=Optim(steps=8),
     )
     views = PretrainFeed(crops, settings, 2, 1)
-    sides = [views.batch(step)["views"][0].shape[-1] for step in range(8)]
+    sides = [views.batch(step)[0]["views"][0].shape[-1] for step in range(8)]
     assert sides == [16] * 6 + [32] * 2
     assert views.clean(0).shape[-1] == 32
-    assert not torch.equal(*views.batch(7)["views"])
+    assert not torch.equal(*views.batch(7)[0]["views"])

@@ -86,3 +86,14 @@ def test_a_teacher_looks_at_every_pretraining_dataset_first(tmp_path):
     jobs = Counter(re.findall(r'\[label = "(\w+)', result.stdout))
     assert jobs["extract_features"] == 4
     assert jobs["pretrain_lvm"] == 1
+
+
+def test_rules_of_minutes_run_where_snakemake_does_and_no_others():
+    """On a cluster a job's way through the queue would take longer than they do."""
+    text = "\n".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    lists = re.findall(r"^ *localrules:\n((?: +\w+,\n)+)", text, re.M)
+    local = set(re.findall(r"\w+", "".join(lists))) - set(named_targets()) - {"all"}
+    asks = dict(re.findall(r"^ *rule (\w+):(?:(?!^ *rule ).*\n)*? +runtime=(.+),", text, re.M))
+    short = {rule for rule, asked in asks.items() if asked.isdigit() and int(asked) <= 20}
+    assert len(asks) > 50 and len(short) > 20
+    assert local == short

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import galaxy_lvm
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.training.interrupt import UNFINISHED, Interrupted
@@ -64,7 +63,7 @@ def launch_nodes(
         f"--cpus-per-task={threads}", *_gpus(per_node), "--cpu-bind=none", "--kill-on-bad-exit=1",
         sys.executable, "-m", "galaxy_lvm.training.nodes", str(call), str(per_node), _free_port(),
     ]  # fmt: skip
-    folder = str(Path(galaxy_lvm.__file__).parents[1])
+    folder = str(Path(__file__).parents[2])
     paths = [folder, *filter(None, [os.environ.get("PYTHONPATH")])]
     try:
         code = _run(command, {**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
