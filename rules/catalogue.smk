@@ -36,7 +36,7 @@ rule make_catalogue:
         TRAIN_ENV
     threads: config["resources"]["features_threads"]
     resources:
-        mem_mb=config["resources"]["train_mem_mb"],
+        mem_mb=growing(config["resources"]["train_mem_mb"]),
         runtime=config["resources"]["features_runtime_min"],
         gpu=min(1, config["gpus"]),
         nodes=1,
@@ -81,7 +81,7 @@ rule plot_catalogue:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=20,
     params:
         n_shown=config["catalogue"]["n_shown"],

@@ -1,6 +1,7 @@
 """Config check, paths and helpers that the chapters share."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import get_args
@@ -30,6 +31,11 @@ except ConfigError as error:
 # Snakemake names the first file that it misses; all of them are worth one look.
 if workflow.is_main_process and (missing := missing_data(config, Path.cwd())):
     logger.warning(missing)
+
+# SLURM sends SIGUSR1 to all processes of a job, ahead of its time limit: it is meant for a training,
+# which leaves with a checkpoint, and would end the Snakemake that started the training.
+if not workflow.is_main_process:
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 RUN = f"results/{config['run']}"
 LOGS = f"logs/{config['run']}"
@@ -125,6 +131,15 @@ wildcard_constraints:
 def code_of(script):
     """Return a hash of a script and all that it imports, as a param: its edits rerun the rule."""
     return code_hash(Path(workflow.basedir) / "scripts" / f"{script}.py")
+
+
+def growing(mem_mb):
+    """Return what a rule asks for as memory: as much again each time that a job is retried."""
+
+    def asked(wildcards, attempt):
+        return mem_mb * attempt
+
+    return asked
 
 
 def training_seed(wildcards):

@@ -67,7 +67,7 @@ rule crop_cutouts:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=240,
     params:
         settings=crop_settings,
@@ -152,7 +152,7 @@ rule make_splits:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=30,
     params:
         settings=part_of(Splits, config["splits"]),
@@ -193,7 +193,7 @@ rule plot_survey:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=20,
     params:
         seed=config["seed"],

@@ -85,7 +85,7 @@ rule simulate_survey:
         CPU_ENV
     threads: config["resources"]["data_threads"]
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=60,
     params:
         settings=part_of(Mock, config["mock"]),
@@ -112,7 +112,7 @@ rule import_folder:
         CPU_ENV
     threads: config["resources"]["data_threads"]
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=120,
     params:
         data_dir=dataset_folder,
@@ -140,7 +140,7 @@ rule download_cutouts:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=1440,
     params:
         cache_dir=f"{STATE}/legacysurvey",

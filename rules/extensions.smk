@@ -26,7 +26,7 @@ rule estimate_parameters:
         CPU_ENV
     threads: config["resources"]["extensions_threads"]
     resources:
-        mem_mb=config["resources"]["extensions_mem_mb"],
+        mem_mb=growing(config["resources"]["extensions_mem_mb"]),
         runtime=config["resources"]["extensions_runtime_min"],
     params:
         parameters=config["extensions"]["parameters"],
@@ -58,7 +58,7 @@ rule find_outliers:
         CPU_ENV
     threads: config["resources"]["extensions_threads"]
     resources:
-        mem_mb=config["resources"]["extensions_mem_mb"],
+        mem_mb=growing(config["resources"]["extensions_mem_mb"]),
         runtime=config["resources"]["extensions_runtime_min"],
     params:
         settings=config["extensions"]["outliers"],
@@ -88,7 +88,7 @@ rule search_similar:
         CPU_ENV
     threads: config["resources"]["extensions_threads"]
     resources:
-        mem_mb=config["resources"]["extensions_mem_mb"],
+        mem_mb=growing(config["resources"]["extensions_mem_mb"]),
         runtime=config["resources"]["extensions_runtime_min"],
     params:
         settings=config["extensions"]["similarity"],
@@ -117,7 +117,7 @@ rule map_features:
         CPU_ENV
     threads: config["resources"]["extensions_threads"]
     resources:
-        mem_mb=config["resources"]["extensions_mem_mb"],
+        mem_mb=growing(config["resources"]["extensions_mem_mb"]),
         runtime=config["resources"]["extensions_runtime_min"],
     params:
         settings=config["extensions"]["map"],
@@ -155,7 +155,7 @@ rule plot_parameters:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         parameters=config["extensions"]["parameters"],
@@ -191,7 +191,7 @@ rule plot_outliers:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         code=code_of("plot_outliers"),
@@ -220,7 +220,7 @@ rule plot_oddities:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         seed=config["seed"],
@@ -251,7 +251,7 @@ rule plot_unusual:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         n_listed=config["extensions"]["outliers"]["n_listed"],
@@ -289,7 +289,7 @@ rule plot_similar:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         code=code_of("plot_similar"),
@@ -319,7 +319,7 @@ rule plot_feature_map:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         code=code_of("plot_feature_map"),

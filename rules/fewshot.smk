@@ -80,7 +80,7 @@ rule extract_features:
         TRAIN_ENV
     threads: config["resources"]["features_threads"]
     resources:
-        mem_mb=config["resources"]["train_mem_mb"],
+        mem_mb=growing(config["resources"]["train_mem_mb"]),
         runtime=config["resources"]["features_runtime_min"],
         gpu=config["gpus"],
         nodes=1,
@@ -111,7 +111,7 @@ rule train_fewshot:
         TRAIN_ENV
     threads: config["resources"]["fewshot_threads"]
     resources:
-        mem_mb=config["resources"]["train_mem_mb"],
+        mem_mb=growing(config["resources"]["train_mem_mb"]),
         runtime=config["resources"]["fewshot_runtime_min"],
         gpu=min(1, config["gpus"]),
         nodes=1,
@@ -148,7 +148,7 @@ rule tabulate_fewshot:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         models=config["fewshot"]["models"],
@@ -179,7 +179,7 @@ rule plot_fewshot:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         models=config["fewshot"]["models"],
@@ -210,7 +210,7 @@ rule plot_fewshot_confusion:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         models=config["fewshot"]["models"],
@@ -240,7 +240,7 @@ rule plot_fewshot_reliability:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         models=config["fewshot"]["models"],

@@ -27,7 +27,7 @@ rule simulate_hitl:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=240,
     params:
         settings=part_of(TrainingSets, config["hitl"]),
@@ -54,7 +54,7 @@ rule train_resnet18:
         TRAIN_ENV
     threads: config["resources"]["fewshot_threads"]
     resources:
-        mem_mb=config["resources"]["train_mem_mb"],
+        mem_mb=growing(config["resources"]["train_mem_mb"]),
         runtime=config["resources"]["fewshot_runtime_min"],
         gpu=min(1, config["gpus"]),
         nodes=1,
@@ -92,7 +92,7 @@ rule simulate_discovery:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=480,
     params:
         settings=part_of(Searches, config["hitl"]),
@@ -125,7 +125,7 @@ rule plot_hitl_targets:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         code=code_of("plot_hitl_targets"),
@@ -151,7 +151,7 @@ rule draw_hitl_module:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         lvm=LVM_SHAPE,
@@ -225,7 +225,7 @@ rule plot_hitl_comparison:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         sizes=part_of(Sizes, config["hitl"]["comparison"]),
@@ -262,7 +262,7 @@ rule plot_hitl_discovery:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         code=code_of("plot_hitl_discovery"),
@@ -290,7 +290,7 @@ rule plot_hitl_alpha:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         code=code_of("plot_hitl_alpha"),

@@ -65,7 +65,7 @@ if config["lenses"]["fields"]["source"] == "mock":
             CPU_ENV
         threads: config["resources"]["data_threads"]
         resources:
-            mem_mb=4000,
+            mem_mb=growing(4000),
             runtime=60,
         params:
             plan=part_of(MockFields, config["lenses"]["fields"]),
@@ -100,7 +100,7 @@ if config["lenses"]["fields"]["source"] == "candidates":
             CPU_ENV
         threads: 1
         resources:
-            mem_mb=6000,
+            mem_mb=growing(6000),
             runtime=720,
         params:
             cache_dir=f"{STATE}/legacysurvey",
@@ -134,7 +134,7 @@ rule plot_fields:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=growing(1500),
         runtime=10,
     params:
         seed=config["seed"],
@@ -165,7 +165,7 @@ rule check_lens_masks:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=30,
     params:
         settings=config["lenses"]["candidates"]["mask"],
@@ -194,7 +194,7 @@ rule train_detector:
         DETECTOR_ENV
     threads: config["resources"]["detector_threads"]
     resources:
-        mem_mb=config["resources"]["train_mem_mb"],
+        mem_mb=growing(config["resources"]["train_mem_mb"]),
         runtime=config["resources"]["detector_runtime_min"],
         gpu=min(1, config["gpus"]),
         nodes=1,
@@ -233,7 +233,7 @@ rule evaluate_detectors:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=60,
     params:
         runs=LENS_RUNS,
@@ -267,7 +267,7 @@ rule plot_detectors:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         runs=LENS_RUNS,
@@ -299,7 +299,7 @@ rule plot_detector_curves:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         runs=LENS_RUNS,
@@ -337,7 +337,7 @@ rule detect_lenses:
         TRAIN_ENV
     threads: config["resources"]["features_threads"]
     resources:
-        mem_mb=config["resources"]["train_mem_mb"],
+        mem_mb=growing(config["resources"]["train_mem_mb"]),
         runtime=config["resources"]["features_runtime_min"],
         gpu=min(1, config["gpus"]),
         nodes=1,

@@ -109,7 +109,7 @@ rule train_multitask:
         TRAIN_ENV
     threads: config["resources"]["multitask_threads"]
     resources:
-        mem_mb=config["resources"]["train_mem_mb"],
+        mem_mb=growing(config["resources"]["train_mem_mb"]),
         runtime=config["resources"]["multitask_runtime_min"],
         gpu=config["gpus"],
         nodes=1,
@@ -142,7 +142,7 @@ rule evaluate_multitask:
         CPU_ENV
     threads: config["threads"]
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=60,
     params:
         n_images=config["multitask"]["n_test_images"],
@@ -184,7 +184,7 @@ rule gather_multitask:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=10,
     params:
         code=code_of("gather_multitask"),
@@ -209,7 +209,7 @@ rule evaluate_baselines:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=60,
     params:
         restoration=config["restoration"],
@@ -239,7 +239,7 @@ rule train_reference:
         TRAIN_ENV
     threads: config["threads"]
     resources:
-        mem_mb=config["resources"]["train_mem_mb"],
+        mem_mb=growing(config["resources"]["train_mem_mb"]),
         runtime=config["resources"]["multitask_runtime_min"],
         gpu=min(1, config["gpus"]),
         nodes=1,

@@ -102,7 +102,7 @@ rule gather_pool:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=1440,
     params:
         names=POOL_DATASETS,
@@ -135,7 +135,7 @@ rule pretrain_lvm:
     threads: config["threads"]
     resources:
         **PRETRAIN_PLACE,
-        mem_mb=config["resources"]["train_mem_mb"],
+        mem_mb=growing(config["resources"]["train_mem_mb"]),
         runtime=config["resources"]["pretrain_runtime_min"],
     params:
         names=config["pretrain_datasets"],
@@ -171,7 +171,7 @@ if config["lvm"]["weights"]:
             CPU_ENV
         threads: 1
         resources:
-            mem_mb=4000,
+            mem_mb=growing(4000),
             runtime=20,
         params:
             lvm=LVM_SHAPE,
@@ -196,7 +196,7 @@ rule release_encoder:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=20,
     params:
         variant=MAIN_VARIANT,
@@ -226,7 +226,7 @@ rule evaluate_objectives:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=60,
     params:
         view_side_pix=config["classification"]["view_side_pix"],

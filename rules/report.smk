@@ -47,7 +47,7 @@ rule make_tables:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=10,
     params:
         code=code_of("make_tables"),
@@ -83,7 +83,7 @@ rule make_summary:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
         runtime=10,
     params:
         few_shot_models=config["fewshot"]["models"],
@@ -117,7 +117,7 @@ rule draw_lvm:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         lvm=LVM_SHAPE,
@@ -146,7 +146,7 @@ rule draw_multitask:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         lvm=LVM_SHAPE,
@@ -185,7 +185,7 @@ rule plot_reconstruction:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=20,
     params:
         seed=config["seed"],
@@ -215,7 +215,7 @@ rule plot_strategies:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         strategies=STRATEGIES,
@@ -252,7 +252,7 @@ rule plot_objectives:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         variants=TRAINED_VARIANTS,
@@ -282,7 +282,7 @@ rule plot_confusion:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         code=code_of("plot_confusion"),
@@ -312,7 +312,7 @@ rule plot_disagreements:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         code=code_of("plot_disagreements"),

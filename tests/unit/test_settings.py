@@ -295,6 +295,15 @@ def test_a_batch_is_shared_by_gpus_and_by_the_parts_of_a_step():
         check_config(with_change({"pretrain": {"batch_size": 20, "accumulate": 3}}) | {"gpus": 4})
 
 
+@pytest.mark.parametrize("objective", ["momentum", "byol"])
+def test_parts_of_a_step_would_move_an_average_too_often(objective):
+    fitting = with_change({"pretrain": {"objective": objective, "batch_size": 24}})
+    check_config(fitting)
+    fitting["pretrain"]["accumulate"] = 2
+    with pytest.raises(ConfigError, match=rf"accumulate: 2 does not go with '{objective}'"):
+        check_config(fitting)
+
+
 def test_a_detector_is_trained_on_one_gpu_whatever_its_batch():
     check_config(with_change({"lenses": {"detector": {"batch_size": 7}}}) | {"gpus": 4})
 

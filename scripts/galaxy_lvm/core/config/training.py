@@ -265,6 +265,11 @@ class Pretraining(Section):
     views: Views = part(Views)
     optim: Optim = part(Optim)
 
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Yield parts of a step where an average moves with every part."""
+        if self.accumulate > 1 and self.objective in ("momentum", "byol"):
+            yield "accumulate", f"{self.accumulate} does not go with {self.objective!r}; 1?"
+
     @property
     def last_side_pix(self) -> int:
         """Side of the views in the last steps."""
