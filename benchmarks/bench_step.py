@@ -49,6 +49,8 @@ KINDS = {
 class NoisyCrops:
     """Crops of noise; what is in them costs no time."""
 
+    in_memory = True
+
     def __init__(self, n: int = 256) -> None:
         rng = np.random.default_rng(0)
         self.images = rng.integers(0, 255, (n, 128, 128, 3), dtype=np.uint8)

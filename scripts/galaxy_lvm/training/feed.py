@@ -1,7 +1,8 @@
 """Feeding crops to the training loops: which images a step sees, read from memory or from disk."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
@@ -38,17 +39,21 @@ class CropImages:
     ) -> None:
         self._store = CropStore(path)
         self.side_pix = self._store.side_pix
-        n_file = len(self._store)
-        self._rows = np.arange(n_file) if rows is None else np.asarray(rows, dtype=np.int64)
+        self._rows = Rows(len(self._store), rows)
         self._memory = None
         limit = IN_MEMORY_BYTES if memory_bytes is None else memory_bytes
         self.n_bytes = len(self._rows) * 3 * self.side_pix**2
         if self.n_bytes <= limit:
-            self._memory = self._store.take(self._rows)
+            self._memory = self._store.take(self._rows.at(np.arange(len(self._rows))))
             self._store.close()
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether nothing is read from disk any more."""
+        return self._memory is not None
 
     def __getitem__(self, part: slice) -> np.ndarray:
         """Return the crops of a slice, as an array would."""
@@ -58,7 +63,48 @@ class CropImages:
         """Return crops (n, H, W, 3) uint8 at `positions`, which may repeat."""
         if self._memory is not None:
             return self._memory[positions]
-        return self._store.take(self._rows[positions])
+        return self._store.take(self._rows.at(np.asarray(positions, dtype=np.int64)))
+
+
+class Rows:
+    """Rows of a file by position. A list of nearly all, in order, is kept as what it leaves out.
+
+    The 76 million rows of the largest pool would take 600 MB in every process of a training.
+
+    Parameters
+    ----------
+    n_file
+        Rows of the file.
+    rows
+        Those to use, in this order; all where None.
+    """
+
+    def __init__(self, n_file: int, rows: Sequence[int] | None) -> None:
+        self._listed: np.ndarray | None = None
+        self._skipped = np.empty(0, dtype=np.int64)
+        self._n = n_file if rows is None else len(rows)
+        if rows is None:
+            return
+        listed = np.asarray(rows, dtype=np.int64)
+        used = np.zeros(n_file, dtype=bool)
+        inside = not len(listed) or (listed[0] >= 0 and listed[-1] < n_file)
+        if inside and bool((np.diff(listed) > 0).all()):
+            used[listed] = True
+            left_out = np.flatnonzero(~used)
+            if len(left_out) < len(listed):
+                # How many positions lie in front of each row that is left out.
+                self._skipped = left_out - np.arange(len(left_out))
+                return
+        self._listed = listed
+
+    def __len__(self) -> int:
+        return self._n
+
+    def at(self, positions: np.ndarray) -> np.ndarray:
+        """Return the rows (n,) at positions (n,)."""
+        if self._listed is not None:
+            return self._listed[positions]
+        return positions + np.searchsorted(self._skipped, positions, side="right")
 
 
 class JoinedCrops:
@@ -92,6 +138,11 @@ class JoinedCrops:
     def __len__(self) -> int:
         return int(self._starts[-1])
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether nothing is read from disk any more."""
+        return all(crops.in_memory for crops in self._parts)
+
     def take(self, positions: np.ndarray) -> np.ndarray:
         """Return crops (n, H, W, 3) uint8 at `positions`, which may repeat."""
         positions = np.asarray(positions, dtype=np.int64)
@@ -102,6 +153,34 @@ class JoinedCrops:
             here = part_of == number
             images[here] = self._parts[number].take(positions[here] - self._starts[number])
         return images
+
+
+class ReadAhead:
+    """Reads what the next steps need while a step is computed, in a thread.
+
+    What a step gets is the same: `read` is a function of the step alone.
+
+    Parameters
+    ----------
+    read
+        Returns what a step needs.
+    n_ahead
+        Steps that are read ahead, and lie in memory.
+    """
+
+    def __init__(self, read: Callable[[int], np.ndarray], n_ahead: int = 2) -> None:
+        self._read, self._n_ahead = read, n_ahead
+        self._pool = ThreadPoolExecutor(max_workers=1)
+        self._waiting: dict[int, Future] = {}
+
+    def of(self, step: int) -> np.ndarray:
+        """Return what a step needs."""
+        wanted = range(step, step + 1 + self._n_ahead)
+        self._waiting = {k: future for k, future in self._waiting.items() if k in wanted}
+        for k in wanted:
+            if k not in self._waiting:
+                self._waiting[k] = self._pool.submit(self._read, k)
+        return self._waiting.pop(step).result()
 
 
 class Sampler:

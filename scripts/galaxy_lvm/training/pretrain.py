@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from galaxy_lvm.lvm.norms import calibrate
 from galaxy_lvm.lvm.swin import recompute_layers
 from galaxy_lvm.lvm.weights import load_encoder_into, save_lvm
 from galaxy_lvm.training.augment import random_views, reduced_for_views, resize, to_float
-from galaxy_lvm.training.feed import CropImages, JoinedCrops, Sampler, local_share
+from galaxy_lvm.training.feed import CropImages, JoinedCrops, ReadAhead, Sampler, local_share
 from galaxy_lvm.training.job import JobFiles, TrainingJob
 from galaxy_lvm.training.objectives import build_objective
 from galaxy_lvm.training.teacher import TeacherVectors
@@ -62,20 +63,37 @@ class PretrainFeed:
         self.crops, self.settings, self.n_views, self.seed = crops, settings, n_views, seed
         self.rank, self.world_size = rank, world_size
         self.sampler = Sampler(len(crops), settings.batch_size, derive_seed(seed, "sampler"))
+        self._images = self._read if crops.in_memory else ReadAhead(self._read).of
 
     def batch(self, step: int, device: torch.device | str = "cpu") -> list[dict[str, Any]]:
         """Return the arguments of an objective's `forward` for every part of this step."""
-        n_parts = self.settings.accumulate
-        world_size, first = self.world_size * n_parts, self.rank * n_parts
-        return [self.part(step, first + k, world_size, device) for k in range(n_parts)]
+        shares, images = self._shares(step), self._images(step)
+        parts = np.split(images, len(shares))
+        return [
+            self._part(step, *share, device) for share in enumerate(zip(shares, parts, strict=True))
+        ]
 
-    def part(
-        self, step: int, rank: int, world_size: int, device: torch.device | str = "cpu"
+    def _shares(self, step: int) -> list[np.ndarray]:
+        """Return the positions of every part of a step that this process works on."""
+        n_parts = self.settings.accumulate
+        positions, world_size = self.sampler.positions(step), self.world_size * n_parts
+        return [local_share(positions, self.rank * n_parts + k, world_size) for k in range(n_parts)]
+
+    def _read(self, step: int) -> np.ndarray:
+        return self.crops.take(np.concatenate(self._shares(step)))
+
+    def _part(
+        self,
+        step: int,
+        number: int,
+        share: tuple[np.ndarray, np.ndarray],
+        device: torch.device | str,
     ) -> dict[str, Any]:
-        """Return the arguments of an objective's `forward` for one of equal shares of a step."""
-        positions = local_share(self.sampler.positions(step), rank, world_size)
-        images = to_float(self.crops.take(positions), device)
-        seed = derive_seed(self.seed, "views", step, rank)
+        """Return the arguments for one part: positions and crops; its views are its own."""
+        positions, crops = share
+        images = to_float(crops, device)
+        place = self.rank * self.settings.accumulate + number
+        seed = derive_seed(self.seed, "views", step, place)
         generator = torch.Generator().manual_seed(seed)
         how, side = self.settings.views, self.settings.side_at(step)
         images = reduced_for_views(images, side)
@@ -125,7 +143,8 @@ def pretrain(
     objective = build_objective(lvm, settings, teacher.dim if teacher else 0)
     # Which rows, not how many: another split of the same size is another training.
     chosen = [
-        None if rows is None else np.asarray(rows, dtype=np.int64).tolist() for _, rows in parts
+        None if rows is None else sha256(np.asarray(rows, dtype=np.int64).tobytes()).hexdigest()
+        for _, rows in parts
     ]
     about = [shape.model_dump(), settings.model_dump(exclude={"recompute"}), job.seed, chosen]
     job.prepare(objective, about, [*(path for path, _ in parts), *teacher_paths, start])
