@@ -3,16 +3,17 @@
 import socket
 
 import pytest
-from accelerate import PartialState
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.training.launch import launch_processes
 from galaxy_lvm.training.nodes import launch_nodes
+from torch import distributed
 
 
 def note_rank(folder):
-    state = PartialState()
-    state.wait_for_everyone()
-    (folder / str(state.process_index)).write_text(str(state.num_processes))
+    distributed.init_process_group("gloo")
+    distributed.barrier()
+    (folder / str(distributed.get_rank())).write_text(str(distributed.get_world_size()))
+    distributed.destroy_process_group()
 
 
 def test_processes_find_each_other_where_the_name_of_the_machine_leads_nowhere(
