@@ -93,7 +93,7 @@ rule crop_shard:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=720,
     params:
         settings=crop_settings,
@@ -121,7 +121,7 @@ rule gather_crops:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=16000,
+        mem_mb=growing(16000),
         runtime=120,
     params:
         names=shard_names,

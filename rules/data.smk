@@ -167,7 +167,7 @@ rule list_shards:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=30,
     params:
         names=shard_names,

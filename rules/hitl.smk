@@ -185,7 +185,7 @@ rule plot_interfaces:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=growing(3000),
         runtime=20,
     params:
         settings=part_of(Place, config["hitl"]),

@@ -79,7 +79,7 @@ rule render_noise_free:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         settings=part_of(Mock, config["mock"]),

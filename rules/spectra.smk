@@ -36,7 +36,7 @@ rule simulate_spectra:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=60,
     params:
         grid=config["spectra"]["grid"],
@@ -62,7 +62,7 @@ rule import_spectra:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=120,
     params:
         grid=config["spectra"]["grid"],
@@ -86,7 +86,7 @@ rule pretrain_spectra:
         TRAIN_ENV
     threads: config["threads"]
     resources:
-        mem_mb=config["resources"]["train_mem_mb"],
+        mem_mb=growing(config["resources"]["train_mem_mb"]),
         runtime=config["resources"]["pretrain_runtime_min"],
         gpu=config["gpus"],
     params:
@@ -120,7 +120,7 @@ rule estimate_stellar_parameters:
         TRAIN_ENV
     threads: config["threads"]
     resources:
-        mem_mb=config["resources"]["train_mem_mb"],
+        mem_mb=growing(config["resources"]["train_mem_mb"]),
         runtime=config["resources"]["multitask_runtime_min"],
         gpu=min(1, config["gpus"]),
     params:
@@ -161,7 +161,7 @@ rule plot_stellar_parameters:
         CPU_ENV
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
         runtime=20,
     params:
         code=code_of("plot_stellar_parameters"),

@@ -4,6 +4,9 @@
 # On a cluster these run where Snakemake runs: seconds each, less than 4 GB, and a job's way through the
 # queue would take longer. A test keeps this list to the rules that ask for 20 minutes at most.
 localrules:
+    plot_interfaces,
+    plot_stellar_parameters,
+    render_noise_free,
     plot_catalogue,
     plot_survey,
     plot_parameters,
