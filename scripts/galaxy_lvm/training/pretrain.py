@@ -142,10 +142,7 @@ def pretrain(
         recompute_layers(lvm)
     objective = build_objective(lvm, settings, teacher.dim if teacher else 0)
     # Which rows, not how many: another split of the same size is another training.
-    chosen = [
-        None if rows is None else sha256(np.asarray(rows, dtype=np.int64).tobytes()).hexdigest()
-        for _, rows in parts
-    ]
+    chosen = [_rows_hash(rows) for _, rows in parts]
     about = [shape.model_dump(), settings.model_dump(exclude={"recompute"}), job.seed, chosen]
     job.prepare(objective, about, [*(path for path, _ in parts), *teacher_paths, start])
     crops = JoinedCrops(parts)
@@ -165,6 +162,10 @@ def pretrain(
     }
     final = {"n_crops": len(crops), "final_loss": job.loop.history[-1]["loss"]}
     job.write(save_lvm, lvm, card | final)
+
+
+def _rows_hash(rows: Sequence[int] | None) -> str | None:
+    return None if rows is None else sha256(np.asarray(rows, np.int64).tobytes()).hexdigest()
 
 
 def _teacher(
