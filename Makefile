@@ -39,6 +39,7 @@ unlock: .venv/installed-cpu
 # On CI Detectron2 must be there; elsewhere its tests wait until a package index can be reached.
 test: .venv/installed-dev lint
 	@bash tests/browser/install_browser.sh
+	@bash tests/slurm/install_slurm.sh
 	OMP_NUM_THREADS=1 $(RUN_PYTHON) -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 	@if $(MAKE) --no-print-directory $(DETECTRON2)/installed; then $(MAKE) --no-print-directory test-detectron2; \
 	elif [ -n "$$CI" ]; then echo "test: $(DETECTRON2) cannot be made (see above); CI needs it" >&2; exit 1; \

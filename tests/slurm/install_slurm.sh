@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# The SLURM of tests/slurm: Debian's daemons, installed where that is possible; the tests configure
+# and start them. Elsewhere these tests are skipped with a reason; CI needs them.
+set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin
+found=true
+for tool in slurmctld slurmd sbatch munged; do command -v "$tool" >/dev/null || found=false; done
+$found && exit 0
+as_root=""
+[ "$(id -u)" = 0 ] || as_root="sudo -n"
+if command -v apt-get >/dev/null && $as_root true 2>/dev/null; then
+    echo "installing slurmctld, slurmd, slurm-client and munge (a minute)"
+    if $as_root apt-get update -qq && $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+        --no-install-recommends slurmctld slurmd slurm-client munge >/dev/null; then
+        exit 0
+    fi
+fi
+echo "test: the SLURM tests will be SKIPPED: slurmctld, slurmd, slurm-client and munge are not installed and could not be" >&2
+[ -z "${CI:-}" ]
