@@ -162,7 +162,13 @@ class Training:
 
     def goes_on(self, call):
         """Wait until a job writes checkpoints (again); return its id."""
-        since = time.time()
+
+        def runs():
+            assert call.process.poll() is None, call.text[-3000:]
+            return self.cluster.jobs("RUNNING")
+
+        wait_until(runs, "a running job", RUN_S)
+        since = time.time()  # what the job before wrote on its way out is older
 
         def writes():
             assert call.process.poll() is None, call.text[-3000:]
@@ -171,7 +177,7 @@ class Training:
             with contextlib.suppress(FileNotFoundError):  # between two renamings
                 return any(file.stat().st_mtime > since for file in files)
 
-        wait_until(writes, "a new checkpoint", RUN_S)
+        wait_until(lambda: runs() and writes(), "a new checkpoint", RUN_S)
         [job] = self.cluster.jobs("RUNNING")
         return job
 
