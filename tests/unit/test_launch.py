@@ -1,5 +1,6 @@
 """Processes of one training find each other, and say where they cannot."""
 
+import signal
 import socket
 
 import pytest
@@ -21,7 +22,10 @@ def test_processes_find_each_other_where_the_name_of_the_machine_leads_nowhere(
 ):
     """As in a container: a training on two GPUs waited for half an hour."""
     monkeypatch.setattr(socket, "getfqdn", lambda *name: "this-name.leads-nowhere.invalid")
+    heard = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    before = [signal.getsignal(number) for number in heard]
     launch_processes(note_rank, 2, 1, folder=tmp_path)
+    assert [signal.getsignal(number) for number in heard] == before
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"0": "2", "1": "2"}
 
 

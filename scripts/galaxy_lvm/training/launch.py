@@ -79,6 +79,9 @@ def run_elastic(
 
     if not torch.cuda.is_available():
         os.environ["ACCELERATE_USE_CPU"] = "true"
+    # torchrun leaves handlers of its own behind, which would end what this process does next.
+    heard = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
+    before = {number: signal.getsignal(number) for number in heard}
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # for the processes, which hear it themselves
     try:
         elastic_launch(config, _call)(function, threads, kwargs)
@@ -89,6 +92,9 @@ def run_elastic(
         if first.exitcode != UNFINISHED:
             raise
         raise Interrupted("the processes of this job left between two steps") from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def told_by_main_process(make: Callable[[], Result]) -> Result:
