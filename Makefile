@@ -8,7 +8,7 @@ TARGET ?= spiral
 RUN_PYTHON := .venv/bin/python
 DETECTRON2 := .venv-detectron2
 
-.PHONY: unlock help demo study label test test-detectron2 lint docs benchmark clean
+.PHONY: unlock help demo study label test test-slurm test-detectron2 lint docs benchmark clean
 
 help:
 	@echo "make demo       set up .venv, run the demo on $(CORES) cores, write results/demo/report.html"
@@ -16,6 +16,7 @@ help:
 	@echo "make label      label the demo's galaxies on a page in your browser (TARGET=$(TARGET))"
 	@echo "make unlock     free the folder after a run that was killed (only while no other run is at work in it)"
 	@echo "make test       set up .venv, run linters, unit tests and the whole workflow in miniature"
+	@echo "make test-slurm  the workflow through a real SLURM of two nodes on this machine (not part of make test yet)"
 	@echo "make test-detectron2  the second Mask R-CNN alone, in .venv-detectron2"
 	@echo "make lint       ruff, snakefmt and snakemake --lint only"
 	@echo "make docs       write what follows from the code: config schema, defaults, page, snapshots, table of rules"
@@ -39,7 +40,6 @@ unlock: .venv/installed-cpu
 # On CI Detectron2 must be there; elsewhere its tests wait until a package index can be reached.
 test: .venv/installed-dev lint
 	@bash tests/browser/install_browser.sh
-	@bash tests/slurm/install_slurm.sh
 	OMP_NUM_THREADS=1 $(RUN_PYTHON) -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 	@if $(MAKE) --no-print-directory $(DETECTRON2)/installed; then $(MAKE) --no-print-directory test-detectron2; \
 	elif [ -n "$$CI" ]; then echo "test: $(DETECTRON2) cannot be made (see above); CI needs it" >&2; exit 1; \
@@ -52,6 +52,11 @@ $(DETECTRON2)/installed: envs/detectron2-test.txt envs/detectron2-wheel.txt test
 
 test-detectron2: $(DETECTRON2)/installed
 	$(DETECTRON2)/bin/python -m pytest tests/lens_backends tests/unit/test_detectors.py -k "detectron2 or test_backends"
+
+# A cluster of two nodes on this machine; Snakemake starts some hundred times: half an hour on two slow cores.
+test-slurm: .venv/installed-dev
+	@CI=1 bash tests/slurm/install_slurm.sh
+	CI=1 OMP_NUM_THREADS=1 $(RUN_PYTHON) -m pytest tests/slurm
 
 lint: .venv/installed-dev
 	$(RUN_PYTHON) -m ruff check .

@@ -14,7 +14,7 @@ def pytest_collection_modifyitems(items):
         return
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.skip(reason=f"{reason}; make test installs"))
+            item.add_marker(pytest.mark.skip(reason=f"{reason}; make test-slurm installs"))
 
 
 @pytest.fixture(scope="session")
