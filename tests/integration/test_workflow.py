@@ -241,7 +241,7 @@ def test_a_run_killed_again_and_again_ends_with_the_same_numbers(finished_run, t
 def test_an_edit_reruns_what_imports_it_and_nothing_else(tmp_path):
     tree = tmp_path / "tree"
     tree.mkdir()
-    for name in ("Snakefile", "rules", "scripts", "config", "report", "envs"):
+    for name in ("Snakefile", "rules", "scripts", "config", "report", "envs", "docs"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tree / name)
     config = str(tree / "config" / "test.yaml")

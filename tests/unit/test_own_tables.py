@@ -13,8 +13,10 @@ PROJECT = Path(__file__).parents[2]
 TEXTS = ["0042", "nan", "None", "NA", "null", "", "1e5", "1237649770260463687", 'a "b", c', "x\ny"]
 TEXTS += [" x", "True", "1", "-", "#x", "é", "星系"]
 
-# The one place each; the ids of features are read and written piece by piece, by pyarrow.
+# The one place each; the ids of features are read and written piece by piece, by pyarrow. Tables of
+# millions of rows are read by the column, spectra with arrays in their cells.
 READERS = {"core/tables.py", "core/user_tables.py"}
+READERS |= {"core/chosen_columns.py", "core/array_tables.py"}
 CALLS = re.compile(
     r"\bread_(csv|parquet|excel|fwf|feather|json)\b|\.to_(csv|parquet|excel|json)\("
     r"|csv\.(reader|writer|DictWriter)\b|Table\.read\("

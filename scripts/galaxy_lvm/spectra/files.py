@@ -9,17 +9,15 @@ from typing import Any
 import h5py
 import numpy as np
 from astropy.io import fits
-from astropy.table import Table
 
+from galaxy_lvm.core.array_tables import FITS_ENDINGS, read_array_rows
 from galaxy_lvm.core.errors import DataError, in_short
-from galaxy_lvm.core.user_tables import LINE, read_user_table
 from galaxy_lvm.spectra.wavelengths import grid_wavelengths
 
 FLUX_NAMES = ("flux",)
 ERROR_NAMES = ("error", "flux_error", "flux_err", "e_flux")
 WAVELENGTH_NAMES = ("wavelength", "wave", "wave_nm", "wave_angstrom", "lambda", "sampling")
 _UNITS = {"wave_nm": "nm", "wave_angstrom": "angstrom"}
-FITS_ENDINGS = (".fits", ".fits.gz", ".fit", ".fit.gz")
 _HEADER_COLUMNS = ("CLASS", "SUBCLASS", "Z", "SNRG", "SNRR", "OBSID", "DESIG", "RA", "DEC")
 _XP_SAMPLES = 343
 
@@ -125,7 +123,7 @@ def _from_arrays(path: Path, arrays: dict[str, np.ndarray]) -> Iterator[RawSpect
 
 def _from_rows(path: Path) -> Iterator[RawSpectrum]:
     """Yield the rows of a table that holds arrays in its cells."""
-    table = _rows(path)
+    table = read_array_rows(path)
     names = table[0] if table else {}
     flux_name, error_name = _first(FLUX_NAMES, names), _first(ERROR_NAMES, names)
     wave_name = _first(WAVELENGTH_NAMES, names)
@@ -149,29 +147,6 @@ def _from_rows(path: Path) -> Iterator[RawSpectrum]:
             )
         error = _array(row[error_name]) if error_name else None
         yield RawSpectrum(wave, flux, error, beside, (path.name, number), unit)
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    start = path.read_bytes()[:2000].lstrip()
-    kind = None
-    if start.startswith((b"SIMPLE", b"\x1f\x8b")) or path.name.lower().endswith(FITS_ENDINGS):
-        kind = "fits"
-    elif start.startswith((b"<?xml", b"<VOTABLE")):
-        kind = "votable"
-    if kind is None:
-        table = read_user_table(path).drop(columns=LINE)
-        return table.to_dict("records")
-    try:
-        read = Table.read(path, format=kind)
-    except Exception as error:  # astropy names no base class of what damaged files raise
-        raise DataError(f"{path}: not a readable table of spectra ({in_short(error)})") from error
-    return [{name: _plain(row[name]) for name in read.colnames} for row in read]
-
-
-def _plain(value: Any) -> Any:
-    if np.ma.is_masked(value):
-        return np.ma.filled(np.ma.asarray(value, dtype=float), np.nan) if np.ndim(value) else np.nan
-    return value.decode() if isinstance(value, bytes) else value
 
 
 def _array(value: Any) -> np.ndarray:

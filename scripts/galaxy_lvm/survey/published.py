@@ -10,8 +10,8 @@ from pathlib import Path
 import astropy.units as u
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
+from galaxy_lvm.core.chosen_columns import column_names, has_columns_apart, read_columns
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.user_tables import LINE, read_user_table
 from galaxy_lvm.survey.position_columns import position_columns
@@ -87,21 +87,14 @@ def _with_columns(path: Path, source: Source) -> pd.DataFrame:
     """Read the columns that a source names, wherever they stand; `LINE` beside them."""
     if not path.is_file():
         raise DataError(f"{path}: no such table")
-    with path.open("rb") as file:
-        start = file.read(4)
-    separated = path.name.removesuffix(".gz").endswith(".csv")
     try:
-        if start == b"PAR1":
-            wanted = _wanted(pq.read_schema(path).names, source, path)
-            table = pd.read_parquet(path, columns=wanted)
-        elif separated:
-            wanted = _wanted(list(pd.read_csv(path, nrows=0)), source, path)
-            # Names and positions as they are written; votes are numbers.
-            written = {name: str for name in wanted if name not in _kept(wanted, source)}
-            table = pd.read_csv(path, usecols=wanted, dtype=written)[wanted]
-        else:
+        if not has_columns_apart(path):
             table = read_user_table(path, expected=("ra", "dec"))
             return table[[*_wanted(list(table), source, path), LINE]]
+        wanted = _wanted(column_names(path), source, path)
+        # Names and positions as they are written; votes are numbers.
+        kept = _kept(wanted, source)
+        table = read_columns(path, wanted, [name for name in wanted if name not in kept])
     except (OSError, EOFError, ValueError, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: cannot be read: {error}; fetch it again") from error
     return table.assign(**{LINE: np.arange(len(table), dtype=np.int64) + 2})
