@@ -1,11 +1,11 @@
 """What a session is run with."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, ValidationError
 
-from galaxy_lvm.core.config.hitl import Loop
+from galaxy_lvm.core.config.hitl import Loop, RuleName
 from galaxy_lvm.core.config.mistakes import mistakes
 from galaxy_lvm.core.errors import ConfigError
 
@@ -13,9 +13,7 @@ from galaxy_lvm.core.errors import ConfigError
 class SessionSettings(Loop):
     """What a session is run with; kept in its store."""
 
-    rule: Literal["alpha", "top_score", "uncertainty", "random", "k_centre", "mix"] = Field(
-        "alpha", description="selection rule, a key of selection.RULES"
-    )
+    rule: RuleName = Field("alpha", description="selection rule, a key of selection.RULES")
     seed: int = Field(0, description="of draws and first weights")
 
     def changed(self, **values: Any) -> "SessionSettings":

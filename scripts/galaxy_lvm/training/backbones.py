@@ -1,6 +1,7 @@
 """Encoders by name: torchvision's, the LVM, any timm model; images in, one vector each out."""
 
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from galaxy_lvm.training.augment import resize
 from galaxy_lvm.training.model_specs import (
     IMAGENET,
     NO_WEIGHTS,
+    PYTHON_PREFIX,
     TIMM_PREFIX,
     ModelSpec,
     check_model_name,
@@ -99,7 +101,8 @@ def build_encoder(
     Raises
     ------
     ConfigError
-        For an unknown timm model (the nearest names are given) or images too small for a model.
+        For an unknown timm model (the nearest names are given), a function that is not found or
+        makes no encoder, or images too small for a model.
     DataError
         If weights cannot be had or belong to another model.
     """
@@ -107,6 +110,8 @@ def build_encoder(
         return _lvm_encoder(spec, lvm_weights)
     if spec.model.startswith(TIMM_PREFIX):
         return _timm_encoder(spec)
+    if spec.model.startswith(PYTHON_PREFIX):
+        return _own_encoder(spec, side_pix)
     return NormalisedNetwork(_torchvision_network(spec, side_pix))
 
 
@@ -126,6 +131,25 @@ def _lvm_encoder(spec: ModelSpec, lvm_weights: str | os.PathLike | None) -> Pool
         raise DataError(f"{path}: no weights for {spec.label}; run pretrain_lvm or name a file")
     lvm = load_lvm(path)
     return PooledLVM((LVM(lvm.config) if spec.model == "lvm_scratch" else lvm).encoder)
+
+
+def _own_encoder(spec: ModelSpec, side_pix: int) -> nn.Module:
+    """Return what the user's function makes, if it maps images to vectors."""
+    module, _, function = spec.model.removeprefix(PYTHON_PREFIX).partition(":")
+    try:
+        network = getattr(import_module(module), function)()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"{spec.model}: {error}; put {module}.py beside the scripts or install it"
+        ) from error
+    if not isinstance(network, nn.Module):
+        raise ConfigError(f"{spec.model}: returns {type(network).__name__}, expected an nn.Module")
+    with torch.no_grad():
+        shape = tuple(network.eval()(torch.zeros(1, 3, side_pix, side_pix)).shape)
+    network.train()
+    if len(shape) != 2 or shape[0] != 1:
+        raise ConfigError(f"{spec.model}: makes {shape} of one image, expected vectors (1, D)")
+    return network
 
 
 def _torchvision_network(spec: ModelSpec, side_pix: int) -> nn.Module:

@@ -15,6 +15,8 @@ LVM_MODELS = ("lvm_frozen", "lvm_finetuned", "lvm_scratch")
 CLASSICAL_MODELS = ("hog_logistic",)
 KNOWN_MODELS = (*LVM_MODELS, *TORCHVISION_MODELS, *CLASSICAL_MODELS)
 TIMM_PREFIX = "timm:"
+# A function of the user's, `python:module:function`, that returns a network.
+PYTHON_PREFIX = "python:"
 NO_WEIGHTS, IMAGENET = "none", "imagenet"
 
 _DISPLAY = {
@@ -40,7 +42,7 @@ class ModelSpec:
     Attributes
     ----------
     model
-        A name of KNOWN_MODELS, or `timm:` and the name of a timm model.
+        A name of KNOWN_MODELS, `timm:` and the name of a timm model, or `python:module:function`.
     weights
         `none`, `imagenet` or a path; for the LVM `none` stands for the run's own weights, and
         `released` for those that the project comes with.
@@ -106,6 +108,8 @@ class ModelSpec:
     def display_name(self) -> str:
         """Name for figures and tables."""
         name = _DISPLAY.get(self.model, self.model.removeprefix(TIMM_PREFIX))
+        if name.startswith(PYTHON_PREFIX):
+            name = name.rpartition(":")[2]
         if self.is_lvm and self.weights == RELEASED:
             return f"Released {name}"
         if self.is_lvm or not self.is_network:
@@ -186,13 +190,16 @@ def check_model_name(
     near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
     hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(known[:20])}"
     raise ConfigError(
-        f"{section}: unknown model {name!r}; {hint} Any timm model is named 'timm:NAME'"
+        f"{section}: unknown model {name!r}; {hint} Any timm model is named 'timm:NAME', "
+        "a function of yours 'python:MODULE:FUNCTION'"
     )
 
 
 def _spec(entry: Mapping[str, Any], section: str) -> ModelSpec:
     model, weights = entry["model"], entry.get("weights") or NO_WEIGHTS
-    if not model.startswith(TIMM_PREFIX):
+    if model.startswith(PYTHON_PREFIX):
+        _check_own_network(model, weights, section)
+    elif not model.startswith(TIMM_PREFIX):
         check_model_name(model, section=section)
     frozen = bool(entry.get("frozen", False)) or model == "lvm_frozen"
     if weights != NO_WEIGHTS and model in ("lvm_scratch", *CLASSICAL_MODELS):
@@ -225,6 +232,15 @@ def _spec(entry: Mapping[str, Any], section: str) -> ModelSpec:
         )
     rates = tuple(entry.get("learning_rates") or ())
     return ModelSpec(model, weights, frozen, label, rates, side, pooling)
+
+
+def _check_own_network(model: str, weights: str, section: str) -> None:
+    if not re.fullmatch(r"python:[A-Za-z_][\w.]*:[A-Za-z_]\w*", model):
+        raise ConfigError(f"{section}: {model!r}; write 'python:MODULE:FUNCTION'")
+    if weights != NO_WEIGHTS:
+        raise ConfigError(
+            f"{section}: {model} takes no weights, found {weights!r}; let the function load them"
+        )
 
 
 def _label(model: str, weights: str, frozen: bool) -> str:

@@ -61,7 +61,7 @@ class FewShotNetwork(Network):
         min_length=1,
         description=(
             "lvm_frozen, lvm_finetuned, lvm_scratch, alexnet, vgg16, resnet18, resnet50, "
-            "hog_logistic, or timm:NAME for any model of timm"
+            "hog_logistic, timm:NAME for any model of timm, or python:MODULE:FUNCTION"
         ),
     )
     weights: str = Field(

@@ -12,6 +12,11 @@ Name = Annotated[str, Field(pattern="^[a-z0-9_]+$")]
 """A name that becomes part of a file's."""
 
 
+# The keys of `hitl.selection.RULES`; a new rule is named here.
+OtherRule = Literal["top_score", "uncertainty", "random", "k_centre", "mix"]
+RuleName = Literal["alpha", OtherRule]
+
+
 class RankerSettings(Section):
     """Network with one hidden layer on fixed features."""
 
@@ -51,9 +56,7 @@ class ComparedTarget(Sizes):
 class OnFeatures(ComparedTarget):
     """Figure 10 on the LVM's features."""
 
-    rules: Annotated[
-        tuple[Literal["top_score", "uncertainty", "random", "k_centre", "mix"], ...], UNIQUE
-    ] = Field(
+    rules: Annotated[tuple[OtherRule, ...], UNIQUE] = Field(
         ("top_score", "uncertainty", "random", "k_centre", "mix"),
         description="further selection rules for the one step",
     )
@@ -91,10 +94,7 @@ class Sweep(Section):
 class Discovery(Section):
     """Searches in a pool from positives alone (paper V.C)."""
 
-    rules: Annotated[
-        tuple[Literal["alpha", "top_score", "uncertainty", "random", "k_centre", "mix"], ...],
-        UNIQUE,
-    ] = Field(
+    rules: Annotated[tuple[RuleName, ...], UNIQUE] = Field(
         ("alpha", "top_score", "uncertainty", "random", "k_centre", "mix"),
         min_length=1,
         description="selection rules; random is the control",

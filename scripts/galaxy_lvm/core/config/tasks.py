@@ -259,7 +259,10 @@ class Network(Section):
 
     model: str = Field(
         min_length=1,
-        description="alexnet, vgg16, resnet18, resnet50, or timm:NAME for any model of timm",
+        description=(
+            "alexnet, vgg16, resnet18, resnet50, timm:NAME for any model of timm, or "
+            "python:MODULE:FUNCTION"
+        ),
     )
     weights: str = Field(
         "none",
