@@ -3,8 +3,8 @@
 Inputs: crops and splits of the labelled dataset, pretrained weights.
 Outputs: features/{dataset}/{model}.npy (+ .parquet of ids), metrics/fewshot.csv,
 predictions/fewshot/*.parquet, figure 5 and its companions, tables/fewshot.csv.
-Steps: extract_features once per encoder, train_fewshot per model, tabulate_fewshot, then a rule a
-figure.
+Steps: extract_features once per encoder (extract_shard for each file of a dataset in several, and
+gather_features), train_fewshot per model, tabulate_fewshot, then a rule a figure.
 """
 
 from galaxy_lvm.core.config import part_of
@@ -63,6 +63,13 @@ def features_sources(wildcards):
     return {"lvm": spec.weights_path(LVM_WEIGHTS)} if spec.is_lvm else own_weights(spec)
 
 
+def features_of_shards(wildcards):
+    """Return the features of all shards of a dataset, and the tables of their ids."""
+    stem = f"{RUN}/features/{wildcards.dataset}/shards"
+    names = [f"{stem}/{shard}_{wildcards.model}" for shard in SHARDS[wildcards.dataset]]
+    return {"features": [f"{n}.npy" for n in names], "ids": [f"{n}.parquet" for n in names]}
+
+
 rule extract_features:
     """Turn every crop into a feature vector, in shards; resumes after a kill."""
     input:
@@ -75,6 +82,8 @@ rule extract_features:
         f"{LOGS}/extract_features/{{dataset}}/{{model}}.log",
     benchmark:
         f"{RUN}/benchmarks/extract_features/{{dataset}}/{{model}}.tsv"
+    wildcard_constraints:
+        dataset=sharded(False),
     priority: 10  # much waits for it
     conda:
         TRAIN_ENV
@@ -92,6 +101,65 @@ rule extract_features:
         recipe_version=2,
     script:
         "../scripts/extract_features.py"
+
+
+rule extract_shard:
+    """Turn the crops of one file of a dataset that lies in several into feature vectors."""
+    input:
+        unpack(features_sources),
+        crops=f"{RUN}/data/{{dataset}}/shards/{{shard}}_crops.h5",
+    output:
+        features=f"{RUN}/features/{{dataset}}/shards/{{shard}}_{{model}}.npy",
+        ids=f"{RUN}/features/{{dataset}}/shards/{{shard}}_{{model}}.parquet",
+    log:
+        f"{LOGS}/extract_shard/{{dataset}}/{{shard}}_{{model}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/extract_shard/{{dataset}}/{{shard}}_{{model}}.tsv"
+    wildcard_constraints:
+        dataset=sharded(True),
+    priority: 10  # much waits for it
+    conda:
+        TRAIN_ENV
+    threads: config["resources"]["features_threads"]
+    resources:
+        mem_mb=growing(config["resources"]["train_mem_mb"]),
+        runtime=config["resources"]["features_runtime_min"],
+        gpu=config["gpus"],
+        nodes=1,
+    params:
+        model=features_model,
+        settings=features_settings,
+        state_root=f"{STATE}/extract_shard",
+        n_gpus=config["gpus"],
+        recipe_version=1,
+    script:
+        "../scripts/extract_shard.py"
+
+
+rule gather_features:
+    """Put the features of all shards into one file, in the order of the crops."""
+    input:
+        unpack(features_of_shards),
+        crops=f"{RUN}/data/{{dataset}}/crops.h5",
+    output:
+        features=f"{RUN}/features/{{dataset}}/{{model}}.npy",
+        ids=f"{RUN}/features/{{dataset}}/{{model}}.parquet",
+    log:
+        f"{LOGS}/gather_features/{{dataset}}/{{model}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/gather_features/{{dataset}}/{{model}}.tsv"
+    wildcard_constraints:
+        dataset=sharded(True),
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=120,
+    params:
+        code=code_of("gather_features"),
+    script:
+        "../scripts/gather_features.py"
 
 
 rule train_fewshot:

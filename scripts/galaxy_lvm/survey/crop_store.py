@@ -65,6 +65,12 @@ class CropStore:
         self._stored.close()
 
     @property
+    def shard_rows(self) -> np.ndarray:
+        """Crops of every file of the dataset, int64 (n,); one where it lies in one."""
+        one = np.array([len(self)], dtype=np.int64)
+        return self._stored.numbers("rows") if self._stored.sharded else one
+
+    @property
     def side_pix(self) -> int:
         """Side of a crop."""
         return self._images.shape[1]

@@ -1,0 +1,41 @@
+"""Extract the features of one shard of a dataset, as extract_features does those of a whole one."""
+
+from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.fewshot import Features
+from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.features.extract import extract_features
+from galaxy_lvm.training.launch import launch
+from galaxy_lvm.training.model_specs import model_specs
+
+
+def main(
+    model: dict,
+    crops: str,
+    features: str,
+    settings: Features,
+    state_root: str,
+    recipe_version: int,
+    lvm: str | None = None,
+    threads: int = 1,
+    n_gpus: int = 0,
+) -> None:
+    """Write the vectors of a shard's crops; see `extract.extract_features`."""
+    job = {"crops_path": crops, "features_path": features, "lvm_weights": lvm}
+    kept = {"state_root": state_root, "recipe_version": recipe_version}
+    spec = model_specs([model])[0]
+    launch(extract_features, n_gpus, threads, spec=spec, settings=settings, **job, **kept)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            model=snakemake.params.model,  # noqa: F821
+            crops=snakemake.input.crops,  # noqa: F821
+            features=snakemake.output.features,  # noqa: F821
+            settings=section(Features, snakemake.params.settings, "features"),  # noqa: F821
+            state_root=snakemake.params.state_root,  # noqa: F821
+            recipe_version=snakemake.params.recipe_version,  # noqa: F821
+            lvm=snakemake.input.get("lvm"),  # noqa: F821
+            threads=snakemake.threads,  # noqa: F821
+            n_gpus=snakemake.params.n_gpus,  # noqa: F821
+        )
