@@ -11,6 +11,7 @@ from pathlib import Path
 from galaxy_lvm.core.config import load_config, section
 from galaxy_lvm.core.config.lens_search import Search
 from galaxy_lvm.core.config.survey import Service
+from galaxy_lvm.core.gpus import own_gpus
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.lenses.detect import RECIPE_VERSION, search_for_lenses
 
@@ -67,7 +68,8 @@ def command_line() -> None:
 if __name__ == "__main__" and "snakemake" not in globals():
     command_line()
 elif __name__ == "__main__":
-    with job_log(snakemake.log[0]):  # noqa: F821
+    gpus = own_gpus(snakemake.resources.get("gpu", 0))  # noqa: F821
+    with job_log(snakemake.log[0]), gpus:  # noqa: F821
         main(
             weights=snakemake.input.weights,  # noqa: F821
             table=snakemake.output.table,  # noqa: F821

@@ -2,6 +2,7 @@
 
 from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.fewshot import Features
+from galaxy_lvm.core.gpus import own_gpus
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.features.extract import extract_features
 from galaxy_lvm.training.launch import launch
@@ -53,7 +54,8 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):  # noqa: F821
+    gpus = own_gpus(snakemake.resources.get("gpu", 0))  # noqa: F821
+    with job_log(snakemake.log[0]), gpus:  # noqa: F821
         main(
             crops=snakemake.input.crops,  # noqa: F821
             model=snakemake.params.model,  # noqa: F821

@@ -6,6 +6,7 @@ import torch
 from galaxy_lvm.core.config.catalogue import CatalogueModel
 from galaxy_lvm.core.config.extensions import Parameter
 from galaxy_lvm.core.config.handed import section
+from galaxy_lvm.core.gpus import own_gpus
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.state import state_folder
 from galaxy_lvm.core.tables import save_table
@@ -73,7 +74,8 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):  # noqa: F821
+    gpus = own_gpus(snakemake.resources.get("gpu", 0))  # noqa: F821
+    with job_log(snakemake.log[0]), gpus:  # noqa: F821
         given, into = snakemake.input, snakemake.output  # noqa: F821
         params = snakemake.params  # noqa: F821
         main(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.training import LvmShape, Pretraining
+from galaxy_lvm.core.gpus import own_gpus
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.survey.pool import rows_by_dataset
 from galaxy_lvm.training.job import JobFiles
@@ -67,7 +68,8 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):  # noqa: F821
+    gpus = own_gpus(snakemake.resources.get("gpu", 0))  # noqa: F821
+    with job_log(snakemake.log[0]), gpus:  # noqa: F821
         main(
             pool=snakemake.input.pool,  # noqa: F821
             names=snakemake.params.names,  # noqa: F821

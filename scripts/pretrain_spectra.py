@@ -2,6 +2,7 @@
 
 from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.spectra import Grid, SimulatedSpectra, SpectrumPretraining
+from galaxy_lvm.core.gpus import own_gpus
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.spectra.train import pretrain
 from galaxy_lvm.training.job import JobFiles
@@ -41,7 +42,8 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):  # noqa: F821
+    gpus = own_gpus(snakemake.resources.get("gpu", 0))  # noqa: F821
+    with job_log(snakemake.log[0]), gpus:  # noqa: F821
         given = snakemake.params  # noqa: F821
         main(
             weights=snakemake.output.weights,  # noqa: F821

@@ -2,6 +2,7 @@
 
 from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.lenses import DetectorTraining
+from galaxy_lvm.core.gpus import own_gpus
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.lenses.train import train_detector
 from galaxy_lvm.training.job import JobFiles
@@ -62,7 +63,8 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):  # noqa: F821
+    gpus = own_gpus(snakemake.resources.get("gpu", 0))  # noqa: F821
+    with job_log(snakemake.log[0]), gpus:  # noqa: F821
         main(
             fields=snakemake.input.fields,  # noqa: F821
             lvm=snakemake.input.get("lvm"),  # noqa: F821

@@ -2,6 +2,7 @@
 
 from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.tasks import MultitaskRun
+from galaxy_lvm.core.gpus import own_gpus
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.multitask.train import train_multitask
 from galaxy_lvm.training.job import JobFiles
@@ -50,7 +51,8 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):  # noqa: F821
+    gpus = own_gpus(snakemake.resources.get("gpu", 0))  # noqa: F821
+    with job_log(snakemake.log[0]), gpus:  # noqa: F821
         about = {
             "strategy": snakemake.wildcards.strategy,  # noqa: F821
             "seed": snakemake.params.seed,  # noqa: F821

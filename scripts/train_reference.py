@@ -3,6 +3,7 @@
 import torch
 from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.tasks import ReferenceSections
+from galaxy_lvm.core.gpus import own_gpus
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.multitask.reference import train_reference
 from galaxy_lvm.training.job import NetworkFiles
@@ -46,7 +47,8 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):  # noqa: F821
+    gpus = own_gpus(snakemake.resources.get("gpu", 0))  # noqa: F821
+    with job_log(snakemake.log[0]), gpus:  # noqa: F821
         main(
             crops=snakemake.input.crops,  # noqa: F821
             splits=snakemake.input.splits,  # noqa: F821
