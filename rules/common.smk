@@ -79,6 +79,7 @@ FIGURES = {
     "hitl_alpha": f"{RUN}/figures/hitl_alpha.pdf",
     "survey": f"{RUN}/figures/{config['tasks_dataset']}_contact_sheet.pdf",
     "crops": f"{RUN}/figures/{config['tasks_dataset']}_adaptive_crops.pdf",
+    "health": f"{RUN}/figures/{config['tasks_dataset']}_health.pdf",
     "training": f"{RUN}/figures/multitask_training.pdf",
     "objectives": f"{RUN}/figures/objectives.pdf",
     "confusion": f"{RUN}/figures/classification.pdf",

@@ -1,9 +1,9 @@
 """Crops: every galaxy cut out at its own size (paper II.B), and the splits.
 
 Inputs: results/{run}/data/{dataset}/cutouts.h5.
-Outputs: crops.h5, splits.parquet, the figures of the survey and of the crops, rejected.csv.
+Outputs: crops.h5, splits.parquet, rejected.csv, the figures of the survey, of the crops and of health.
 Steps: crop_cutouts, or crop_shard for each file of a dataset in several and gather_crops; make_splits,
-plot_survey.
+plot_survey, plot_health.
 """
 
 from galaxy_lvm.core.config.survey import Crop, Splits
@@ -200,3 +200,36 @@ rule plot_survey:
         code=code_of("plot_survey"),
     script:
         "../scripts/plot_survey.py"
+
+
+rule plot_health:
+    """Galaxies at every step, losses by reason, sky, sizes, magnitudes, extreme pixels."""
+    input:
+        cutouts=cutouts_of,
+        crops=f"{RUN}/data/{{dataset}}/crops.h5",
+        splits=f"{RUN}/data/{{dataset}}/splits.parquet",
+        rejected=f"{RUN}/data/{{dataset}}/rejected.csv",
+    output:
+        figure=f"{RUN}/figures/{{dataset}}_health.pdf",
+        png=report(
+            f"{RUN}/figures/{{dataset}}_health.png",
+            caption="../report/health.rst",
+            category="1 Data",
+            labels={"dataset": "{dataset}", "what": "health of the data"},
+        ),
+        table=f"{RUN}/tables/{{dataset}}_health.csv",
+    log:
+        f"{LOGS}/plot_health/{{dataset}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_health/{{dataset}}.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=20,
+    params:
+        seed=config["seed"],
+        code=code_of("plot_health"),
+    script:
+        "../scripts/plot_health.py"

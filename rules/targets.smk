@@ -9,6 +9,7 @@ localrules:
     render_noise_free,
     plot_catalogue,
     plot_survey,
+    plot_health,
     plot_parameters,
     plot_outliers,
     plot_oddities,
@@ -58,6 +59,7 @@ localrules:
     fig10,
     extensions,
     survey,
+    health,
     crops,
     training,
     objectives,
@@ -190,6 +192,12 @@ rule survey:
     """Contact sheet of the labelled galaxies."""
     input:
         FIGURES["survey"],
+
+
+rule health:
+    """What became of the labelled galaxies on the way to the splits."""
+    input:
+        FIGURES["health"],
 
 
 rule crops:
