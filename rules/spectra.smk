@@ -96,7 +96,7 @@ rule pretrain_spectra:
         state_root=f"{STATE}/pretrain_spectra",
         seed=config["seed"],
         n_gpus=config["gpus"],
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/pretrain_spectra.py"
 
@@ -127,7 +127,7 @@ rule estimate_stellar_parameters:
         settings=part_of(SpectrumMethods, config["spectra"]),
         state_root=f"{STATE}/estimate_stellar_parameters",
         seed=config["seed"],
-        recipe_version=2,
+        recipe_version=3,
     script:
         "../scripts/estimate_stellar_parameters.py"
 

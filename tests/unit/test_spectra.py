@@ -45,6 +45,7 @@ from galaxy_lvm.spectra.wavelengths import (
     in_vacuum_angstrom,
     vacuum_to_air,
 )
+from galaxy_lvm.spectra.whitening import Whitening
 from galaxy_lvm.training.job import JobFiles
 
 sys.path.append(str(Path(__file__).parents[2] / "scripts"))
@@ -340,6 +341,32 @@ def training(folder, name):
 
 def small_transformer():
     return SpectrumTransformer(architecture(SMALL, len(XP)))
+
+
+def test_whitened_directions_have_equal_size_and_noise_counts_in_it():
+    """Two patterns of a hundredfold difference; a third that is mostly noise stays small."""
+    rng = np.random.default_rng(0)
+    patterns = np.linalg.qr(rng.normal(size=(40, 3)))[0].T
+    strength = rng.normal(size=(5000, 3)) * [1.0, 0.01, 0.001]
+    flux = (1 + strength @ patterns).astype(np.float32)
+    whiten = Whitening(40, 3).fit(flux, np.zeros_like(flux))
+    found = whiten(torch.from_numpy(flux)).numpy() @ np.asarray(whiten.components).T
+    assert found.std(axis=0) == pytest.approx([(40 / 3) ** 0.5] * 3, rel=0.02)
+    # The strength of the small pattern can be read from the whitened spectrum as well as the other.
+    assert abs(np.corrcoef(found[:, 1], strength[:, 1])[0, 1]) > 0.95
+    noisy = Whitening(40, 3).fit(flux, np.full_like(flux, 0.01))
+    sizes = noisy(torch.from_numpy(flux)).numpy() @ np.asarray(noisy.components).T
+    assert sizes.std(axis=0)[2] < 0.3 * sizes.std(axis=0)[0]
+
+
+def test_whitening_is_exact_under_half_precision_and_with_few_spectra():
+    rng = np.random.default_rng(1)
+    flux = (1 + 0.1 * rng.normal(size=(4, 30))).astype(np.float32)
+    whiten = Whitening(30, 10).fit(flux, np.zeros_like(flux))
+    plain = whiten(torch.from_numpy(flux))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(whiten(torch.from_numpy(flux)), plain)
+    assert torch.isfinite(plain).all() and (whiten.components[3:] == 0).all()
 
 
 def test_labels_that_a_star_lacks_teach_nothing():

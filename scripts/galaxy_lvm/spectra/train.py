@@ -110,9 +110,9 @@ def pretrain(
     """
     job = TrainingJob(settings.optim, derive_seed(seed, "spectra", "pretrain"), files)
     flux, error, _ = simulate_stars(_N_SCALE, grid, noise, derive_seed(job.seed, "scale"))
-    flux, _ = normalised(flux, error)
-    about = architecture(settings.shape, flux.shape[1])
-    module = SpectrumTransformer(about, flux.mean(axis=0), flux.std(axis=0))
+    flux, error = normalised(flux, error)
+    module = SpectrumTransformer(architecture(settings.shape, flux.shape[1]))
+    module.whiten.fit(flux, np.zeros_like(error))  # their noise is in them
     job.prepare(module, [grid, noise.model_dump(), settings.model_dump(), job.seed], [])
     feed = SimulatedFeed(grid, noise, settings.batch_size, job.seed, **job.place)
     log.info("pretraining on %d simulated stars", settings.optim.steps * settings.batch_size)
@@ -156,6 +156,8 @@ def finetune(
     """
     job = TrainingJob(settings.optim, derive_seed(seed, "spectra", "finetune"), files)
     module = load_transformer(pretrained)
+    # What real spectra vary in is not what the simulated ones do; labels are not looked at.
+    module.whiten.fit(stars.train.flux, settings.added_noise * stars.train.error)
     settled = [settings.model_dump(), job.seed, stars.train.ids.tolist(), stars.train.label_names]
     job.prepare(module, settled, [origin, pretrained])
     feed = StarFeed(stars.train, settings, job.seed, **job.place)

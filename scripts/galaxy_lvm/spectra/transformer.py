@@ -12,6 +12,7 @@ from torch.nn import functional
 from galaxy_lvm.core.cards import read_card
 from galaxy_lvm.core.config.spectra import TransformerShape
 from galaxy_lvm.lvm.weights import load_into, save_weights, shape_from_card
+from galaxy_lvm.spectra.whitening import Whitening
 
 # Centre and width of what the head predicts: about those of stars of types F to M, fixed, so that
 # one head serves simulated and real stars. Not fitted to any sample.
@@ -24,8 +25,6 @@ LABEL_SCALE = {
 LABELS = tuple(LABEL_SCALE)
 # Standard deviations in units of the widths: a likelihood without limits runs off to either side.
 _LOG_SIGMA = (-5.0, 2.0)
-# Pixels far off, of a bad subtraction, say, in standard deviations of the simulated stars.
-_LARGEST = 10.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,8 @@ class Architecture:
     width: int
     depth: int
     n_heads: int
+    n_components: int
+    dropout: float
     token_width: int = 16
 
 
@@ -48,35 +49,29 @@ def architecture(shape: TransformerShape, n_pixels: int) -> Architecture:
 class SpectrumTransformer(nn.Module):
     """Patches of fluxes, self-attention between them, and one head for all labels.
 
-    A patch is its fluxes in units of the spread of simulated stars, pixel by pixel, and one linear
-    map away from a token (after Lu et al. 2026; the patches are continuous, not words). The head
-    reads all tokens side by side: where a line stands in the spectrum is known.
+    A patch is a part of the whitened spectrum (`Whitening`), and one linear map away from a token
+    (after Lu et al. 2026; the patches are continuous, not words). The head reads all tokens side
+    by side: where a line stands in the spectrum is known.
 
     Parameters
     ----------
     about
         Sizes.
-    mean, spread
-        (L,) of normalised simulated spectra; 0 and 1 until weights are loaded.
     """
 
-    def __init__(
-        self, about: Architecture, mean: np.ndarray | None = None, spread: np.ndarray | None = None
-    ) -> None:
+    def __init__(self, about: Architecture) -> None:
         super().__init__()
         self.about = about
         n_tokens = math.ceil(about.n_pixels / about.patch_pix)
         self.n_missing = n_tokens * about.patch_pix - about.n_pixels
-        for name, values, default in (("mean", mean, 0.0), ("spread", spread, 1.0)):
-            kept = np.full(about.n_pixels, default) if values is None else values
-            self.register_buffer(name, torch.as_tensor(kept, dtype=torch.float32))
+        self.whiten = Whitening(about.n_pixels, about.n_components)
         scale = torch.tensor(list(LABEL_SCALE.values()), dtype=torch.float32)
         self.register_buffer("label_centre", scale[:, 0].clone())
         self.register_buffer("label_width", scale[:, 1].clone())
         self.embed = nn.Linear(about.patch_pix, about.width)
         self.positions = nn.Parameter(0.02 * torch.randn(n_tokens, about.width))
         layer = nn.TransformerEncoderLayer(
-            about.width, about.n_heads, 2 * about.width, dropout=0.0, activation="gelu",
+            about.width, about.n_heads, 2 * about.width, dropout=about.dropout, activation="gelu",
             batch_first=True, norm_first=True,
         )  # fmt: skip
         self.layers = nn.TransformerEncoder(layer, about.depth, enable_nested_tensor=False)
@@ -86,13 +81,13 @@ class SpectrumTransformer(nn.Module):
         self.head = nn.Sequential(
             nn.Linear(n_tokens * about.token_width, 2 * about.width),
             nn.GELU(),
+            nn.Dropout(about.dropout),
             nn.Linear(2 * about.width, 2 * len(LABELS)),
         )
 
     def pooled(self, flux: Tensor) -> Tensor:
         """Return a vector (B, tokens x token_width) for spectra (B, L); NaN counts as the mean."""
-        inputs = ((flux - self.mean) / self.spread).clamp(-_LARGEST, _LARGEST)
-        inputs = functional.pad(torch.nan_to_num(inputs, nan=0.0), (0, self.n_missing))
+        inputs = functional.pad(self.whiten(flux), (0, self.n_missing))
         tokens = self.embed(inputs.unflatten(1, (-1, self.about.patch_pix))) + self.positions
         return self.narrow(self.layers(tokens)).flatten(1)
 
@@ -118,7 +113,7 @@ class SpectrumTransformer(nn.Module):
     def estimate(self, flux: np.ndarray, batch_size: int = 1024) -> tuple[np.ndarray, np.ndarray]:
         """Return labels and standard deviations (n, 4) of spectra (n, L), in K and dex."""
         self.eval()
-        device = self.mean.device
+        device = self.label_width.device
         parts = [
             self.scaled(torch.as_tensor(flux[first : first + batch_size], device=device))
             for first in range(0, len(flux), batch_size)

@@ -90,6 +90,18 @@ class TransformerShape(Section):
     width: int = Field(64, ge=8, description="numbers of a token, a multiple of n_heads")
     depth: int = Field(2, ge=1, le=24, description="layers")
     n_heads: int = Field(4, ge=1, description="heads of the self-attention")
+    n_components: int = Field(
+        60,
+        ge=0,
+        le=2000,
+        description=(
+            "principal components that are brought to equal size before a spectrum is read; 0 "
+            "reads standardised pixels"
+        ),
+    )
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of the numbers inside that a training leaves out"
+    )
 
     def contradictions(self) -> Iterator[Contradiction]:
         """Yield heads that cannot share the width."""
@@ -117,7 +129,7 @@ class Finetuning(Section):
 
     batch_size: int = Field(128, ge=1, description="stars of an update, over all GPUs")
     added_noise: float = Field(
-        0.5, ge=0, le=3, description="noise added at every view, in units of the spectrum's errors"
+        1.0, ge=0, le=3, description="noise added at every view, in units of the spectrum's errors"
     )
     optim: SpectrumOptim = part(SpectrumOptim)
 
