@@ -1,12 +1,13 @@
 """Objectives of pretraining and their settings, compared at equal time on validation galaxies.
 
 python benchmarks/bench_objectives.py RESULTS_DIR --work FOLDER: RESULTS_DIR is that of a run of
-config/release.yaml with crops, splits and pool; FOLDER keeps what is trained, so that a killed call
-goes on. Every variant differs from the base in the keys named, and trains for as many steps as fit
-into the same seconds of one core's own clock (measured once on a few steps, so that other work on
-the machine matters little). Frozen features, read at 64 pixels in one orientation, are scored by
-`frozen_scores`: labels of the training split, judged by the validation split. The test split is not
-read. The better one is that of the higher mean over the accuracies at 10, 50, 200 a class and all.
+config/release.yaml with crops, splits and pool; FOLDER keeps what is trained, so that a
+killed call goes on. Every variant differs from the base in the keys named, and trains for as many
+steps as fit into the same seconds of one core's own clock (measured once on a few steps, so that
+other work on the machine matters little). Frozen features, read at 64 pixels in one orientation,
+are scored by `frozen_scores`: labels of the training split, judged by the validation split; the
+test split is not read. The better one is that of the higher mean over the accuracies at 10, 50, 200
+a class and all.
 Writes benchmarks/results/objectives.json.
 """
 
@@ -45,9 +46,9 @@ MILD = {"brightness": 0.2, "colour": 0.1, "contrast": 0.15}
 VARIANTS: dict[str, tuple[dict[str, Any], str]] = {
     "contrastive (base)": ({}, "stages"),
     "mean pooling in the loss": ({}, "mean"),
-    "distilled": ({"objective": "distilled"}, "stages"),
+    "distilled": ({"objective": "distilled", "teacher": {"n_components": 64}}, "stages"),
     "distilled alone": (
-        {"objective": "distilled", "teacher": {"contrast_weight": 0.0}},
+        {"objective": "distilled", "teacher": {"n_components": 64, "contrast_weight": 0.0}},
         "stages",
     ),
     "momentum": ({"objective": "momentum"}, "stages"),
