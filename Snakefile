@@ -42,4 +42,6 @@ rule all:
         LENSES.values(),
         EXTENSIONS.values(),
         f"{RUN}/tables/summary.md",
+        f"{RUN}/tables/summary.json",
+        f"{RUN}/tables/provenance.html",
         f"{RUN}/tables/objectives.csv",

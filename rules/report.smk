@@ -2,8 +2,10 @@
 
 Inputs: metrics/*.csv, trained weights, config/paper_values.csv.
 Outputs: tables/*, figures/*, shown by `snakemake --report`.
-Steps: make_tables, make_summary, one rule for every diagram and figure.
+Steps: make_tables, make_summary, compare_with_paper, record_provenance, one rule for every diagram and figure.
 """
+
+from galaxy_lvm.report.printed import differences_of_size
 
 
 rule make_tables:
@@ -69,6 +71,7 @@ rule make_summary:
         paper=workflow.source_path("../config/paper_values.csv"),
     output:
         text=f"{RUN}/tables/summary.md",
+        verdicts=f"{RUN}/tables/verdicts.csv",
         page=report(
             f"{RUN}/tables/summary.html",
             caption="../report/summary.rst",
@@ -90,6 +93,71 @@ rule make_summary:
         code=code_of("make_summary"),
     script:
         "../scripts/make_summary.py"
+
+
+rule compare_with_paper:
+    """Every number that the paper prints beside this run's, the report's front page."""
+    input:
+        metrics=TABLE_METRICS,
+        detectors=f"{RUN}/metrics/lenses.csv" if LENSES else [],
+        hitl=[f"{RUN}/metrics/hitl.csv", f"{RUN}/metrics/hitl_resnet18.csv"],
+        searches=f"{RUN}/metrics/hitl_discovery.csv",
+        verdicts=f"{RUN}/tables/verdicts.csv",
+        paper=workflow.source_path("../config/paper_values.csv"),
+    output:
+        numbers=f"{RUN}/tables/paper_numbers.csv",
+        data=f"{RUN}/tables/summary.json",
+        front=f"{RUN}/tables/front.html",
+    log:
+        f"{LOGS}/compare_with_paper.log",
+    benchmark:
+        f"{RUN}/benchmarks/compare_with_paper.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=10,
+    params:
+        reasons=differences_of_size(config),
+        code=code_of("compare_with_paper"),
+    script:
+        "../scripts/compare_with_paper.py"
+
+
+rule record_provenance:
+    """Versions, commit, config and machine of the run; time and peak memory of every rule."""
+    input:
+        TABLES.values(),
+        FIGURES.values(),
+        LENSES.values(),
+        EXTENSIONS.values(),
+        f"{RUN}/tables/summary.json",
+    output:
+        data=f"{RUN}/tables/provenance.json",
+        config=f"{RUN}/tables/config.yaml",
+        page=report(
+            f"{RUN}/tables/provenance.html",
+            caption="../report/provenance.rst",
+            category="0 Summary",
+            labels={"what": "provenance: versions, machine, time and memory"},
+        ),
+    log:
+        f"{LOGS}/record_provenance.log",
+    benchmark:
+        f"{RUN}/benchmarks/record_provenance.tsv"
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=10,
+    params:
+        run=RUN,
+        config=config,
+        code=code_of("record_provenance"),
+    script:
+        "../scripts/record_provenance.py"
 
 
 rule draw_lvm:

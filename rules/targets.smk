@@ -31,6 +31,8 @@ localrules:
     release_encoder,
     make_tables,
     make_summary,
+    compare_with_paper,
+    record_provenance,
     draw_lvm,
     draw_multitask,
     plot_reconstruction,
@@ -320,6 +322,7 @@ rule summary:
     """The paper and this run on one page."""
     input:
         f"{RUN}/tables/summary.md",
+        f"{RUN}/tables/summary.json",
 
 
 rule spectra:

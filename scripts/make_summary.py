@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from galaxy_lvm.core.logs import job_log, log
 from galaxy_lvm.core.state import atomic_path
-from galaxy_lvm.core.tables import load_table
+from galaxy_lvm.core.tables import load_table, save_table
 from galaxy_lvm.fewshot import claims as fewshot
 from galaxy_lvm.fewshot.scores import read_predictions
 from galaxy_lvm.hitl import claims as hitl
@@ -34,6 +34,7 @@ def main(
     hitl_table: str,
     summary: str,
     summary_page: str,
+    verdicts_table: str,
 ) -> None:
     """Write the summary as Markdown and as an HTML page.
 
@@ -55,6 +56,8 @@ def main(
         Table of figure 10.
     summary, summary_page
         Markdown and HTML to write.
+    verdicts_table
+        CSV of every claim's verdict to write.
     """
     results = read_results(list(metrics))
     tables = [(spec, multitask.build_table(spec, results, paper_values(paper_csv, spec.item)))
@@ -72,6 +75,7 @@ def main(
     found = [lenses.detector_claims(read_results(detector_metrics))] if detector_metrics else []
     verdicts = pd.concat([judged[0], few_shot, *found, *judged[1:]])
     content = (lines, multitask.summary_note(tables), verdicts, best_classical(results))
+    save_table(verdicts_table, verdicts)
     for path, text in ((summary, summary_text(*content)), (summary_page, summary_html(*content))):
         with atomic_path(path) as temporary:
             Path(temporary).write_text(text, encoding="utf-8")
@@ -94,4 +98,5 @@ if __name__ == "__main__":
             hitl_table=sources.hitl,
             summary=snakemake.output.text,  # noqa: F821
             summary_page=snakemake.output.page,  # noqa: F821
+            verdicts_table=snakemake.output.verdicts,  # noqa: F821
         )

@@ -4,7 +4,7 @@ import numpy as np
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.multitask.catalogue_figures import choose_gallery, draw_calibration, draw_gallery
-from galaxy_lvm.report.style import save
+from galaxy_lvm.report.style import SHEET_DPI, save
 from galaxy_lvm.survey.crop_store import read_crops
 
 
@@ -29,7 +29,7 @@ def main(
     save(draw_calibration(load_table(predictions)), reliability)
     chosen = choose_gallery(catalogue, n_shown)
     images = read_crops(crops, np.concatenate(chosen.rows))
-    save(draw_gallery(chosen, catalogue, images, n_shown), gallery)
+    save(draw_gallery(chosen, catalogue, images, n_shown), gallery, png_dpi=SHEET_DPI)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from galaxy_lvm.lenses.match import of_run, read_detections
 from galaxy_lvm.lenses.scores import box_scores
 from galaxy_lvm.lenses.table import detector_names
 from galaxy_lvm.report.results import read_results
-from galaxy_lvm.report.style import save
+from galaxy_lvm.report.style import SHEET_DPI, save
 from galaxy_lvm.survey.fields import FieldStore
 
 
@@ -51,7 +51,7 @@ def main(
         for model, name in detector_names(runs).items()
     ]
     chosen = choose_fields(store, [one.detections for one in shown], n_examples)
-    save(draw_detections(store, chosen, shown), figure)
+    save(draw_detections(store, chosen, shown), figure, png_dpi=SHEET_DPI)
 
 
 def detector(found: pd.DataFrame, run: dict, results: pd.DataFrame, name: str) -> Shown:

@@ -4,7 +4,7 @@ from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.tables import load_table, save_table
 from galaxy_lvm.multitask.disagreement_figure import N_SHOWN, draw_disagreements
 from galaxy_lvm.multitask.disagreements import class_columns, label_disagreements
-from galaxy_lvm.report.style import save
+from galaxy_lvm.report.style import SHEET_DPI, save
 from galaxy_lvm.survey.crop_store import CropStore
 
 
@@ -25,7 +25,7 @@ def main(predictions: str, crops: str, figure: str, table: str) -> None:
     save_table(table, doubtful)
     with CropStore(crops) as store:
         images = store.by_id(doubtful["id"].head(N_SHOWN).tolist())
-    save(draw_disagreements(images, doubtful), figure)
+    save(draw_disagreements(images, doubtful), figure, png_dpi=SHEET_DPI)
 
 
 if __name__ == "__main__":

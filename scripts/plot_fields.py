@@ -3,7 +3,7 @@
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.lenses.field_figure import lens_field_sheet
-from galaxy_lvm.report.style import save
+from galaxy_lvm.report.style import SHEET_DPI, save
 from galaxy_lvm.survey.fields import FieldStore
 
 
@@ -27,7 +27,11 @@ def main(fields: str, figure_pdf: str, seed: int = 1, n_lenses: int = 15, n_empt
         If no test field has a lens.
     """
     store = FieldStore(fields)
-    save(lens_field_sheet(store, "test", n_lenses, n_empty, derive_seed(seed, "sheet")), figure_pdf)
+    save(
+        lens_field_sheet(store, "test", n_lenses, n_empty, derive_seed(seed, "sheet")),
+        figure_pdf,
+        png_dpi=SHEET_DPI,
+    )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.features.oddities import inject
 from galaxy_lvm.features.outlier_figures import draw_oddities
 from galaxy_lvm.features.outliers import METHODS
-from galaxy_lvm.report.style import save
+from galaxy_lvm.report.style import SHEET_DPI, save
 from galaxy_lvm.survey.crop_store import read_crops
 
 EXAMPLES_PER_KIND = 8
@@ -33,7 +33,7 @@ def main(oddities: str, crops: str, figure: str, seed: int) -> None:
         above = part[[f"share_above_{method}" for method in METHODS]].min(axis=1)
         notes.append([f"first {max(100 * share, 0.1):.1f} %" for share in above])
         names.append(str(kind))
-    save(draw_oddities(rows, notes, names), figure)
+    save(draw_oddities(rows, notes, names), figure, png_dpi=SHEET_DPI)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from galaxy_lvm.multitask.examples import (
 from galaxy_lvm.multitask.reconstruction_figure import draw_reconstruction, draw_restoration
 from galaxy_lvm.multitask.tasks import as_float, image_galaxies
 from galaxy_lvm.multitask.train import load_multitask
-from galaxy_lvm.report.style import save
+from galaxy_lvm.report.style import SHEET_DPI, save
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.splits_table import Splits
 
@@ -68,7 +68,7 @@ def main(
         images = store.of(chosen)
         val = store.of(image_galaxies(table, "val", baselines.n_image_val, settings.seed))
     examples = masked_examples(model, settings, as_float(images), texts, shares, seed)
-    save(draw_reconstruction(examples), figure)
+    save(draw_reconstruction(examples), figure, png_dpi=SHEET_DPI)
     restored = restored_examples(model, settings, images[:n_restored], texts, val, baselines, seed)
     save(draw_restoration(restored), restoration_figure)
 

@@ -6,7 +6,7 @@ from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.features.neighbour_figures import draw_similar
 from galaxy_lvm.features.tables import similar_html
 from galaxy_lvm.report.results import read_results
-from galaxy_lvm.report.style import save
+from galaxy_lvm.report.style import SHEET_DPI, save
 from galaxy_lvm.survey.crop_store import read_crops
 
 NEIGHBOURS_SHOWN = 8
@@ -36,7 +36,7 @@ def main(
     groups = [lines for _, lines in shown.groupby("query", sort=False)]
     queries = read_crops(crops, [lines["query_index"].iloc[0] for lines in groups])
     found = [read_crops(pool_crops, lines["index"]) for lines in groups]
-    save(draw_similar(queries, found, shown), figure)
+    save(draw_similar(queries, found, shown), figure, png_dpi=SHEET_DPI)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import numpy as np
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.report.style import save
+from galaxy_lvm.report.style import SHEET_DPI, save
 from galaxy_lvm.survey.colour import grz_to_rgb
 from galaxy_lvm.survey.contact_sheet import contact_sheet
 from galaxy_lvm.survey.crop_pairs import crop_pairs
@@ -39,7 +39,11 @@ def main(
     """
     table = Splits(splits)
     with CropStore(crops) as cropped, CutoutStore(cutouts) as store:
-        save(contact_sheet(store, n_per_class, derive_seed(seed, "sheet")), contact_sheet_pdf)
+        save(
+            contact_sheet(store, n_per_class, derive_seed(seed, "sheet")),
+            contact_sheet_pdf,
+            png_dpi=SHEET_DPI,
+        )
         chosen = table.draw(None, n_pairs, seed, "crop pairs", even=True)
         labels = table.label_texts(chosen)
         order = np.lexsort((chosen.ids, labels))
@@ -47,7 +51,7 @@ def main(
         frames = [_frame(store, row) for row in cropped.column("cutout_index")[chosen.index]]
         columns = [cropped.column(name)[chosen.index] for name in ("box", "flag")]
         figure = crop_pairs(frames, *columns, cropped.of(chosen), labels, north_up=not store.rgb)
-        save(figure, crop_figure_pdf)
+        save(figure, crop_figure_pdf, png_dpi=SHEET_DPI)
 
 
 def _frame(store: CutoutStore, row: int) -> np.ndarray:

@@ -4,7 +4,7 @@ from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.tables import load_table, save_table
 from galaxy_lvm.features.outlier_figures import draw_unusual
 from galaxy_lvm.features.outliers import unusual_galaxies
-from galaxy_lvm.report.style import save
+from galaxy_lvm.report.style import SHEET_DPI, save
 from galaxy_lvm.survey.crop_store import read_crops
 
 N_SHOWN = 32
@@ -27,7 +27,7 @@ def main(scores: str, crops: str, n_listed: int, figure: str, table: str) -> Non
     unusual = unusual_galaxies(load_table(scores), n_listed)
     save_table(table, unusual)
     shown = unusual.head(N_SHOWN)
-    save(draw_unusual(read_crops(crops, shown["index"]), shown), figure)
+    save(draw_unusual(read_crops(crops, shown["index"]), shown), figure, png_dpi=SHEET_DPI)
 
 
 if __name__ == "__main__":

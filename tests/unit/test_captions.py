@@ -24,15 +24,18 @@ def rendered(name, n_seeds):
         "reference": {"models": []},
         "catalogue": {"dataset": None, "strategy": "multi_active"},
         "lenses": {"fields": {"source": "mock"}, "detector": {"n_seeds": 1}},
-        "fewshot": {"n_seeds": 3},
+        "fewshot": {"n_seeds": 3, "dataset": None},
         "hitl": {
+            "comparison_dataset": None,
+            "discovery_dataset": None,
             "comparison": {"n_seeds": 20, "n_resnet18_seeds": 10},
             "sweep": {"n_seeds": 4, "n_rounds": 3},
         },
     }
+    made = SimpleNamespace(config=config, rule="a_rule", output=["made.png"])
     text = (REPORT / name).read_text(encoding="utf-8")
     template = Environment(undefined=StrictUndefined).from_string(text)
-    return " ".join(template.render(snakemake=SimpleNamespace(config=config)).split())
+    return " ".join(template.render(snakemake=made, categories=[]).split())
 
 
 def test_the_front_page_says_how_often_each_network_was_trained():
@@ -66,3 +69,11 @@ def test_captions_of_the_catalogue_name_its_galaxies_and_its_model():
         "catalogue_gallery.rst", 1
     )
     assert "as multi_active gives" in rendered("catalogue_reliability.rst", 1)
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in REPORT.glob("*.rst")))
+def test_every_caption_says_how_it_is_made_again(name):
+    if name == "workflow.rst":
+        return
+    text = (REPORT / name).read_text(encoding="utf-8")
+    assert "--forcerun {{ snakemake.rule }} -- {{ snakemake.output[0] }}" in text

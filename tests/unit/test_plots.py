@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from galaxy_lvm.core.config.tasks import TaskSections
+from galaxy_lvm.core.marks import FIGURE_KEY, FIGURE_VALUE
 from galaxy_lvm.lvm.anatomy import build_empty, describe_lvm, layer_pair, swin_layers
 from galaxy_lvm.lvm.diagrams import lvm_canvas, swin_canvas, window_groups
 from galaxy_lvm.lvm.model import LVM, PRESETS, LVMConfig, count_parameters
@@ -33,6 +34,7 @@ from galaxy_lvm.report.boxes import readable
 from galaxy_lvm.report.metrics import image_metrics
 from galaxy_lvm.report.style import plt, save
 from galaxy_lvm.training.objectives_table import objectives_html, objectives_summary
+from PIL import Image
 
 SMALL = LVMConfig(embed_dim=16, depths=(2, 1, 1), head_dim=8, skip_connections=True)
 SECTIONS = TaskSections.model_validate(
@@ -271,6 +273,19 @@ def test_training_figure_stacks_shares_up_to_one(tmp_path):
     save(fig, tmp_path / "a" / "training.pdf")
     assert (tmp_path / "a" / "training.pdf").read_bytes().startswith(b"%PDF")
     assert (tmp_path / "a" / "training.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_png_loses_its_alpha_and_nothing_else(tmp_path):
+    fig, axes = plt.subplots(figsize=(2, 1))
+    axes.imshow(np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8))
+    fig.savefig(tmp_path / "plain.png", dpi=130)
+    save(fig, tmp_path / "saved.pdf", png_dpi=130)
+    with Image.open(tmp_path / "plain.png") as plain, Image.open(tmp_path / "saved.png") as saved:
+        assert saved.mode == "RGB"
+        assert np.array_equal(np.asarray(plain.convert("RGB")), np.asarray(saved))
+        assert saved.text[FIGURE_KEY] == FIGURE_VALUE
+    sizes = [(tmp_path / f"{name}.png").stat().st_size for name in ("saved", "plain")]
+    assert sizes[0] < sizes[1]
 
 
 def test_training_without_a_validation_still_gives_a_figure():

@@ -321,6 +321,7 @@ def summary_of(run_dir, detector_table):
         hitl_table=folder / "hitl.csv",
         summary=folder / "summary.md",
         summary_page=folder / "summary.html",
+        verdicts_table=folder / "verdicts.csv",
     )
     return (folder / "summary.md").read_text().splitlines()
 

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from galaxy_lvm.core.config.hitl import Sizes
+from galaxy_lvm.hitl.tables import split_round
 from galaxy_lvm.report.differences import by_seed
 from galaxy_lvm.report.tables import Line, score_line
 from galaxy_lvm.report.verdicts import Claim, judge, verdict_table
@@ -51,6 +52,33 @@ def claims_table(results: pd.DataFrame, sizes: Sizes) -> pd.DataFrame:
             first, second = (scores.get((experiment, *side, claim.metric), none) for side in sides)
             rows.append(judge(claim, [by_seed(first, second)]))
     return verdict_table(rows)
+
+
+def under_printed_names(
+    comparison: pd.DataFrame, searches: pd.DataFrame, paper: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the scores of figure 10 and of section V.C, named as in the paper's values.
+
+    Of a search it is the state after its last round, by the paper's rule and an annotator without
+    errors; the paper searched for up to ten rounds.
+
+    Parameters
+    ----------
+    comparison
+        Long table with experiment `hitl`.
+    searches
+        Long table with experiment `discovery`.
+    paper
+        The paper's values.
+    """
+    rows = comparison[comparison["experiment"] == "hitl"].assign(task="hitl")
+    table = split_round(searches)
+    table = table[(table["model"] == "alpha") & (table["annotator"] == "perfect")]
+    last = table[table["round"] == table.groupby(["task", "seed"])["round"].transform("max")]
+    conditions = paper.loc[paper["item"] == "sec5c", "condition"]
+    names = {condition.split()[0]: condition for condition in conditions}
+    last = last.assign(condition=last["task"].map(names), task="discovery", model="lvm_hitl")
+    return pd.concat([rows, last.dropna(subset="condition")[list(rows)]], ignore_index=True)
 
 
 # Model and condition of each of the two that a claim compares.

@@ -46,5 +46,12 @@ def detector_claims(results: pd.DataFrame) -> pd.DataFrame:
     return verdict_table(rows)
 
 
+def under_printed_names(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the detectors' AP of boxes with task and model named as in the paper's values."""
+    boxes = results[(results["task"] == "boxes") & results["condition"].str.fullmatch(r"train=\d+")]
+    boxes = boxes[~boxes["model"].str.contains(" - ", regex=False)]
+    return boxes.assign(task="detection", model=boxes["model"] + "_mask_rcnn")
+
+
 def _most_fields(detectors: pd.DataFrame) -> pd.DataFrame:
     return detectors[detectors["n_train"] == detectors["n_train"].max()]

@@ -15,11 +15,21 @@ from galaxy_lvm.core.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from galaxy_lvm.report.printed import Printed
     from galaxy_lvm.report.tables import Line
 
 SUMMARY_FILE = Path("tables") / "summary.md"
 
 _HEADER = ("item", "model", "metric", "ours", "95 % interval", "paper")
+
+_FRONT_STYLE = """
+.front table { border-collapse: collapse; margin: .5rem 0; font-size: .8rem; white-space: nowrap; }
+.front th, .front td { padding: .15rem .5rem; text-align: left; border-bottom: 1px solid #dfe4ea; }
+.front h2 { font-size: 1.1rem; font-weight: 600; margin: 1rem 0 .3rem; }
+.front p { margin: .3rem 0; }
+.front .holds { color: #1b6e3c; } .front .fails { color: #a61b1b; }
+.front .unclear { color: #6b5900; }
+"""
 
 # Where a reader looks next, in this order, as far as it is there.
 _PLACES = (
@@ -85,6 +95,31 @@ def summary_html(
         f"<p>{html.escape(note)}</p><h2>The paper's claims in this run</h2>"
         f"{verdicts_html(claims)}"
         + (f"<h2>Best classical baseline, by validation</h2><ul>{named}</ul>" if named else ""),
+    )
+
+
+def front_html(rows: "Sequence[Printed]", claims: "pd.DataFrame") -> str:
+    """Return the first thing that the report shows, a piece of HTML with a style of its own.
+
+    Parameters
+    ----------
+    rows
+        Every number that the paper prints, beside this run's.
+    claims
+        Verdicts of all chapters (`verdict_table`).
+    """
+    from galaxy_lvm.report.printed import counted, numbers_html
+    from galaxy_lvm.report.verdicts import counted_claims, how_to_read, verdicts_table
+
+    return (
+        f"<style>{_FRONT_STYLE}</style>"
+        f'<div class="front"><h2>Paper against run</h2><p><b>{html.escape(counted(rows))}</b> '
+        "Agrees: the printed number lies in this run's 95 % interval, up to its rounding. Where "
+        "galaxies, model or training set are not of the paper's kind, the difference is no test of "
+        "the paper, and the verdict says so; the claims below compare models within this run.</p>"
+        f"<h2>Claims</h2><p><b>{html.escape(counted_claims(claims))}</b></p>"
+        f"{verdicts_table(claims, details=False)}<p>{html.escape(how_to_read(claims))}</p>"
+        f"<h2>Numbers</h2>{numbers_html(rows)}</div>"
     )
 
 

@@ -192,19 +192,34 @@ def how_to_read(claims: pd.DataFrame) -> str:
     return " ".join(parts)
 
 
+def counted_claims(claims: pd.DataFrame) -> str:
+    """Return how many claims have which verdict, in a sentence; those of one training apart."""
+    words = claims["verdict"].where(claims["trainings"] != "1", "one training only")
+    counts = words.value_counts()
+    return f"Of {len(claims)} claims: " + ", ".join(f"{n} {w}" for w, n in counts.items()) + "."
+
+
+def verdicts_table(claims: pd.DataFrame, details: bool = True) -> str:
+    """Return verdicts as an HTML table, with the differences behind them where `details`."""
+    lines = []
+    for row in claims.itertuples():
+        cells = (
+            f'<td>{html.escape(row.claim)}</td><td class="text"><b class="{_tone(row.verdict)}">'
+            f"{html.escape(row.verdict)}</b></td><td>{row.trainings or '&ndash;'}</td>"
+        )
+        if details:
+            cells += f'<td class="text">{html.escape(row.detail).replace("); ", ")<br>")}</td>'
+        lines.append(f"<tr>{cells}</tr>")
+    last = "<th>differences, 95 % intervals</th>" if details else ""
+    return (
+        f"<table><thead><tr><th>claim</th><th>verdict</th><th>trainings</th>{last}</tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table>"
+    )
+
+
 def verdicts_html(claims: pd.DataFrame) -> str:
     """Return a table of verdicts, and how to read it, as HTML."""
-    body = "".join(
-        f'<tr><td>{html.escape(row.claim)}</td><td class="text"><b class="{_tone(row.verdict)}">'
-        f"{html.escape(row.verdict)}</b></td><td>{row.trainings or '&ndash;'}</td>"
-        f'<td class="text">{html.escape(row.detail).replace("); ", ")<br>")}</td></tr>'
-        for row in claims.itertuples()
-    )
-    return (
-        "<table><thead><tr><th>claim</th><th>verdict</th><th>trainings</th>"
-        f"<th>differences, 95 % intervals</th></tr></thead><tbody>{body}</tbody></table>"
-        f"<p>{html.escape(how_to_read(claims))}</p>"
-    )
+    return f"{verdicts_table(claims)}<p>{html.escape(how_to_read(claims))}</p>"
 
 
 def _tone(verdict: str) -> str:

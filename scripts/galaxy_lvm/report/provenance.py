@@ -1,0 +1,142 @@
+"""What made a run: versions, commit, machine, and what every rule took."""
+
+import html
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from galaxy_lvm import __version__
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.report.tables import page_html
+
+# Whose versions change numbers.
+PACKAGES = (
+    "torch", "torchvision", "timm", "accelerate", "numpy", "scipy", "scikit-learn", "scikit-image",
+    "opencv-python-headless", "galsim", "lenstronomy", "pycocotools", "faiss-cpu", "h5py",
+    "astropy",
+    "pandas", "snakemake",
+)  # fmt: skip
+_UNKNOWN = "unknown"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, the project and the packages that change numbers."""
+    found = {"python": platform.python_version(), "galaxy-lvm": __version__}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def commit_of(source: str | os.PathLike) -> str:
+    """Return the git commit of a folder, with "+ edits" where files differ, or "unknown"."""
+    commit = _git(source, "rev-parse", "HEAD")
+    if commit is None:
+        return _UNKNOWN
+    return commit + (" + edits" if _git(source, "status", "--porcelain", "-uno") else "")
+
+
+def _git(source: str | os.PathLike, *arguments: str) -> str | None:
+    command = ["git", "-C", str(source), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def machine() -> dict[str, str]:
+    """Return processor, instruction set, cores, memory and accelerators of this machine."""
+    import torch
+
+    n_gpus = torch.cuda.device_count()
+    gpus = [torch.cuda.get_device_name(i) for i in range(n_gpus)]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "cores": str(os.cpu_count()),
+        "memory": f"{memory:.0f} GB",
+        "accelerators": ", ".join(gpus) or "none",
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or _UNKNOWN
+
+
+def costs(benchmarks: str | os.PathLike) -> pd.DataFrame:
+    """Return what every rule took, the longest first.
+
+    Parameters
+    ----------
+    benchmarks
+        Folder of Snakemake's benchmark files: `RULE.tsv`, or `RULE/*.tsv` of several jobs.
+
+    Returns
+    -------
+    DataFrame
+        `rule`, `jobs`, `wall_s` and `cpu_s` (seconds of all jobs together) and `peak_mb` (largest
+        resident memory of a job, MB); NaN where a job was too short to be measured.
+
+    Raises
+    ------
+    DataError
+        If there is no file, or one that Snakemake did not write.
+    """
+    folder, rows = Path(benchmarks), []
+    for path in sorted(folder.rglob("*.tsv")):
+        table = pd.read_csv(path, sep="\t", na_values=["NA", "-"])
+        missing = {"s", "cpu_time", "max_rss"} - set(table)
+        if missing:
+            raise DataError(f"{path}: no column {sorted(missing)}; not a benchmark of Snakemake's")
+        rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
+        rows.append((rule, table["s"].sum(), table["cpu_time"].sum(), table["max_rss"].max()))
+    if not rows:
+        raise DataError(f"{folder}: no benchmark file; the rules of a run write them")
+    table = pd.DataFrame(rows, columns=["rule", "wall_s", "cpu_s", "peak_mb"])
+    grouped = table.groupby("rule").agg(
+        jobs=("rule", "size"), wall_s=("wall_s", "sum"), cpu_s=("cpu_s", "sum"),
+        peak_mb=("peak_mb", "max"),
+    )  # fmt: skip
+    return grouped.sort_values("wall_s", ascending=False).reset_index()
+
+
+def provenance_html(
+    facts: Mapping[str, Mapping[str, Any]], spent: pd.DataFrame, config: str
+) -> str:
+    """Return a page of facts in sections, the costs of `costs`, and the config as text."""
+    parts = []
+    for section, values in facts.items():
+        rows = "".join(
+            f'<tr><td>{html.escape(name)}</td><td class="text">{html.escape(str(value))}</td></tr>'
+            for name, value in values.items()
+        )
+        parts.append(f"<h2>{html.escape(section)}</h2><table>{rows}</table>")
+    lines = "".join(
+        f"<tr><td>{html.escape(row.rule)}</td><td>{row.jobs}</td><td>{row.wall_s:.1f}</td>"
+        f"<td>{row.cpu_s:.1f}</td><td>{row.peak_mb:.0f}</td></tr>".replace("nan", "-")
+        for row in spent.itertuples()
+    )
+    total = f"{spent['wall_s'].sum() / 60:.0f} minutes of jobs, highest memory of one "
+    total += f"{spent['peak_mb'].max() / 1000:.1f} GB"
+    return page_html(
+        "Provenance",
+        f"{''.join(parts)}<h2>Time and memory</h2><p>{total}.</p><table><thead><tr><th>rule</th>"
+        "<th>jobs</th><th>seconds</th><th>CPU seconds</th><th>peak memory [MB]</th></tr></thead>"
+        f"<tbody>{lines}</tbody></table><h2>Config</h2><pre>{html.escape(config)}</pre>",
+    )

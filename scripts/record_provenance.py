@@ -1,0 +1,63 @@
+"""Record what made a run: versions, commit, config, machine, time and memory of every rule."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from galaxy_lvm.core.logs import job_log, log
+from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.report.provenance import commit_of, costs, machine, provenance_html, versions
+
+
+def main(
+    run: str, source: str, config: Mapping[str, Any], data: str, config_yaml: str, page: str
+) -> None:
+    """Write the record as JSON and as a page, and the complete config.
+
+    Parameters
+    ----------
+    run
+        Folder of the run, with its `benchmarks`.
+    source
+        A folder of the project, for its commit.
+    config
+        The complete config.
+    data, config_yaml, page
+        JSON, YAML and HTML to write.
+    """
+    text = yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=True, allow_unicode=True)
+    facts = {
+        "Run": {
+            "name": config["run"],
+            "seed": config["seed"],
+            "commit": commit_of(source),
+            "config (SHA-256)": hashlib.sha256(text.encode()).hexdigest(),
+        },
+        "Machine that made this page": machine(),
+        "Versions": versions(),
+    }
+    spent = costs(Path(run) / "benchmarks")
+    record = {**facts, "costs": json.loads(spent.to_json(orient="records"))}
+    for path, content in (
+        (data, json.dumps(record, indent=1) + "\n"),
+        (config_yaml, text),
+        (page, provenance_html(facts, spent, text)),
+    ):
+        with atomic_path(path) as temporary:
+            Path(temporary).write_text(content, encoding="utf-8")
+    log.info("%d rules, %.0f seconds of jobs", len(spent), spent["wall_s"].sum())
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):  # noqa: F821
+        main(
+            run=snakemake.params.run,  # noqa: F821
+            source=snakemake.scriptdir,  # noqa: F821
+            config=snakemake.params.config,  # noqa: F821
+            data=snakemake.output.data,  # noqa: F821
+            config_yaml=snakemake.output.config,  # noqa: F821
+            page=snakemake.output.page,  # noqa: F821
+        )
