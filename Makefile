@@ -8,12 +8,13 @@ TARGET ?= spiral
 RUN_PYTHON := .venv/bin/python
 DETECTRON2 := .venv-detectron2
 
-.PHONY: unlock help demo study label test test-slurm test-detectron2 lint docs benchmark clean
+.PHONY: unlock help demo study label archive test test-slurm test-detectron2 lint docs benchmark clean
 
 help:
 	@echo "make demo       set up .venv, run the demo on $(CORES) cores, write results/demo/report.html"
 	@echo "make study      the same with three trainings of every network (hours), results/study/report.html"
 	@echo "make label      label the demo's galaxies on a page in your browser (TARGET=$(TARGET))"
+	@echo "make archive    results, report, config, environment and checksums of a run (RUN=$(RUN)) as an RO-Crate, one zip"
 	@echo "make unlock     free the folder after a run that was killed (only while no other run is at work in it)"
 	@echo "make test       set up .venv, run linters, unit tests and the whole workflow in miniature"
 	@echo "make test-slurm  the workflow through a real SLURM of two nodes on this machine (not part of make test yet)"
@@ -33,6 +34,9 @@ demo study: .venv/installed-cpu
 
 label: .venv/installed-cpu
 	@PYTHONPATH=scripts $(RUN_PYTHON) -m galaxy_lvm.ui --run $(RUN) --target $(TARGET)
+
+archive: .venv/installed-cpu
+	@PYTHONPATH=scripts $(RUN_PYTHON) scripts/archive_run.py results/$(RUN)
 
 unlock: .venv/installed-cpu
 	@.venv/bin/snakemake --unlock --quiet all && echo "free; start the same command again with --rerun-incomplete"

@@ -22,9 +22,15 @@ SUMMARY_FILE = Path("tables") / "summary.md"
 
 _HEADER = ("item", "model", "metric", "ours", "95 % interval", "paper")
 
+# Snakemake puts the graph of the rules beside a narrow description, and both in the middle, where a
+# long one cannot be scrolled to its top: here the graph stands below, and all begins at the top.
 _FRONT_STYLE = """
-.front table { border-collapse: collapse; margin: .5rem 0; font-size: .8rem; white-space: nowrap; }
-.front th, .front td { padding: .15rem .5rem; text-align: left; border-bottom: 1px solid #dfe4ea; }
+.prose:has(.front) { max-width: none; }
+div:has(> #rulegraph) { flex-direction: column; }
+div:has(> div > #rulegraph) { align-items: flex-start; justify-content: flex-start; }
+.front table { border-collapse: collapse; margin: .5rem 0; font-size: .75rem; white-space: nowrap; }
+.front th, .front td { padding: .15rem .4rem; text-align: left; border-bottom: 1px solid #dfe4ea; }
+.front td:nth-child(3) { white-space: normal; }
 .front h2 { font-size: 1.1rem; font-weight: 600; margin: 1rem 0 .3rem; }
 .front p { margin: .3rem 0; }
 .front .holds { color: #1b6e3c; } .front .fails { color: #a61b1b; }
