@@ -205,6 +205,8 @@ class Cluster:
         (self.conf.parent / "cgroup.conf").write_text("CgroupAutomount=no\n")
 
     def _write_conf(self, cpus: int, mem_mb: int) -> None:
+        # ReturnToService=1: a node that was set DOWN by hand stays down. With 2 it came back when
+        # its daemon next registered, and the job whose node had fallen could start there again.
         host, folder = socket.gethostname().split(".")[0], self.folder
         control, *ports = free_ports(1 + len(NODES))
         nodes = "\n".join(

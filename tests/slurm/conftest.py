@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
-    """Two nodes of two CPUs and two fake GPUs."""
+    """Two nodes of two CPUs and three fake GPUs: room for a job on one and a job on both."""
     assert not missing(), missing()
-    with Cluster(tmp_path_factory.mktemp("slurm")) as made:
+    with Cluster(tmp_path_factory.mktemp("slurm"), gpus=3) as made:
         yield made

@@ -99,11 +99,15 @@ def overlay(folder, name, **changes):
     return [*CONFIG, str(path)]
 
 
+# Two pretrainings at once, of the four of the tests' config.
+FEW = {"gpus": 1, "pretrain": {"compare": ["masked_noskips"]}}
+
+
 @pytest.fixture(scope="module")
 def first_run(cluster, tmp_path_factory):
     """From simulated galaxies to the table of objectives, every job through SLURM."""
     folder = tmp_path_factory.mktemp("workflow")
-    with Call(cluster, folder, *overlay(folder, "test", gpus=1), "--", "objectives") as call:
+    with Call(cluster, folder, *overlay(folder, "test", **FEW), "--", "objectives") as call:
         yield call.succeed()
 
 
@@ -136,8 +140,10 @@ def test_requests_for_gpus_memory_and_time_arrive(cluster, first_run):
     assert not [key for key in other if key.startswith("TresPer")]
 
 
-# Steps that a training needs for all that is done to it below; it sees the same galaxies again.
-STEPS = 600
+# More steps than a training makes between all that is done to it below, on a fast machine too (12
+# were seen on a busy one); it sees the same galaxies again.
+STEPS = 300
+SHORT = {"optim": {"steps": 6}, "compare": []}
 LONG = {"optim": {"steps": STEPS, "checkpoint_seconds": 1e-9}, "compare": []}
 VARIANT = "reconstruct_noskips"
 
@@ -181,39 +187,65 @@ class Training:
         [job] = self.cluster.jobs("RUNNING")
         return job
 
+    def moves_on(self, call, job):
+        """Wait until a job has left the queue for good; return the one that follows it."""
+        wait_until(lambda: job not in self.cluster.jobs(), f"the end of {job}")
+        return self.goes_on(call)
+
     def leaves(self, job):
         """Wait until a job does not run any more."""
         wait_until(lambda: job not in self.cluster.jobs("RUNNING", "COMPLETING"), f"{job}'s end")
 
 
 @pytest.fixture(scope="module")
-def long_run(cluster, first_run, tmp_path_factory):
-    """A training that five kinds of kill were done to, and the log of each of its jobs."""
+def alone(cluster, first_run, tmp_path_factory):
+    """What nothing happens to: trainings in one process, beside SLURM, while others are killed.
+
+    Yields a function that waits for one of them and returns its weights.
+    """
+    folder = tmp_path_factory.mktemp("alone")
+    trainings = {"long": LONG, "short": {**SHORT, "accumulate": 2}}
+    with contextlib.ExitStack() as stack:
+        calls = {}
+        for name, settings in trainings.items():
+            run = prepared(first_run, folder / name, name)
+            target = f"results/{name}/{WEIGHTS.format(variant=VARIANT)}"
+            config = overlay(folder / name, name, pretrain=settings)
+            call = Call(cluster, folder / name, *config, "--", target, on_slurm=False)
+            calls[name] = (stack.enter_context(call), run)
+
+        def finished(name):
+            call, run = calls[name]
+            call.succeed()
+            return weights(run)
+
+        yield finished
+
+
+@pytest.fixture(scope="module")
+def long_run(cluster, first_run, alone, tmp_path_factory):
+    """A training that six kinds of kill were done to, and what became of its jobs."""
     folder = tmp_path_factory.mktemp("killed")
     run = prepared(first_run, folder, "long")
-    arguments = [*overlay(folder, "long", pretrain=LONG), "--", f"results/long/{WEIGHTS}"]
-    arguments[-1] = arguments[-1].format(variant=VARIANT)
+    target = f"results/long/{WEIGHTS.format(variant=VARIANT)}"
+    arguments = [*overlay(folder, "long", pretrain=LONG), "--", target]
     training, met = Training(cluster, run), {}
     with Call(cluster, folder, *arguments) as call:
-        job = training.goes_on(call)
+        met["ctrl-c"] = training.goes_on(call)
         os.kill(call.process.pid, signal.SIGINT)
         wait_until(lambda: not cluster.jobs(), "an empty queue behind Ctrl-C")
-        met["ctrl-c"] = cluster.about(job)["JobState"]
+        met["ctrl-c state"] = cluster.about(met["ctrl-c"])["JobState"]
+        call.process.wait(PATIENCE_S)
     with Call(cluster, folder, "--rerun-incomplete", *arguments) as call:
-        job = training.goes_on(call)
+        # First, while Snakemake still asks often what became of its jobs.
+        met["cancelled"] = training.goes_on(call)
+        cluster.ask("scancel", met["cancelled"])
+        job = training.moves_on(call, met["cancelled"])
+        met["retried"] = job
         cluster.ask("scontrol", "requeue", job)
         training.leaves(job)
         met["requeued"] = training.goes_on(call)
-        urgent = [
-            cluster.ask(
-                "sbatch", "--parsable", "--partition=high", f"--nodelist={node}", "--exclusive",
-                "--output=/dev/null", "--wrap=true",
-            ).strip()
-            for node in NODES
-        ]  # fmt: skip
-        training.leaves(job)
-        wait_until(lambda: set(urgent) <= set(cluster.jobs("COMPLETED")), "the urgent jobs")
-        met["preempted"] = training.goes_on(call)
+        met["preempted"] = preempted(cluster, training, call, job)
         cluster.ask("scancel", "--signal=USR1", job)
         training.leaves(job)
         met["ahead of the time limit"] = training.goes_on(call)
@@ -221,58 +253,74 @@ def long_run(cluster, first_run, tmp_path_factory):
         cluster.ask("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
         training.leaves(job)
         met["node down"] = training.goes_on(call)
-        assert cluster.about(job)["NodeList"] != node
+        met["nodes"] = (node, cluster.about(job)["NodeList"])
         cluster.ask("scontrol", "update", f"NodeName={node}", "State=RESUME")
         met["restarts"] = int(cluster.about(job)["Restarts"])
-        cluster.ask("scancel", job)
-        met["retried"] = training.goes_on(call)
         call.succeed()
+    wait_until(lambda: cluster.nodes_up() == len(NODES), "the node that was down")
     return run, met, call
 
 
+def preempted(cluster, training, call, job):
+    """Let jobs of a partition with more rights take both nodes; return the job that follows."""
+    urgent = [
+        cluster.ask(
+            "sbatch", "--parsable", "--partition=high", f"--nodelist={node}", "--exclusive",
+            "--output=/dev/null", "--wrap=true",
+        ).strip()
+        for node in NODES
+    ]  # fmt: skip
+    training.leaves(job)
+    wait_until(lambda: set(urgent) <= set(cluster.jobs("COMPLETED")), "the urgent jobs")
+    return training.goes_on(call)
+
+
 def test_ctrl_c_leaves_no_job_behind(long_run):
-    assert long_run[1]["ctrl-c"] == "CANCELLED"
+    assert long_run[1]["ctrl-c state"] == "CANCELLED"
 
 
 def test_slurm_and_snakemake_each_bring_a_training_back(long_run):
     _, met, call = long_run
-    one = {met[k] for k in ("requeued", "preempted", "ahead of the time limit", "node down")}
+    kinds = ("retried", "requeued", "preempted", "ahead of the time limit", "node down")
+    one = {met[kind] for kind in kinds}
     assert len(one) == 1 and met["restarts"] == 4
     # Snakemake hands in a new job where SLURM gave up the old one.
-    assert met["retried"] not in one and call.submitted() == [*one, met["retried"]]
+    assert met["cancelled"] not in one and call.submitted() == [met["cancelled"], *one]
+    was_down, other = met["nodes"]
+    assert was_down != other
 
 
-def test_what_was_done_to_a_training_changes_no_weight(cluster, first_run, long_run, tmp_path):
-    run = prepared(first_run, tmp_path, "long")
-    arguments = [*overlay(tmp_path, "long", pretrain=LONG), "--"]
-    target = f"results/long/{WEIGHTS.format(variant=VARIANT)}"
-    with Call(cluster, tmp_path, *arguments, target, on_slurm=False) as call:
-        call.succeed()
-    whole, killed = weights(run), weights(long_run[0])
+def test_what_was_done_to_a_training_changes_no_weight(long_run, alone):
+    killed, whole = weights(long_run[0]), alone("long")
     assert len(pd.read_csv(long_run[0] / f"models/pretrain/{VARIANT}/history.csv")) == STEPS
     assert whole.keys() == killed.keys()
     assert all(torch.equal(whole[name], killed[name]) for name in whole)
     assert not list((long_run[0] / "state" / "pretrain_lvm").glob("*/checkpoint*.pt"))
 
 
-@pytest.mark.parametrize("nodes", [1, 2])
-def test_two_processes_on_one_node_or_two_give_what_one_gives(cluster, first_run, tmp_path, nodes):
-    """One that computes its steps in two parts."""
-    settings = {"optim": {"steps": 6}, "compare": []}
+def test_two_processes_on_one_node_or_two_give_what_one_gives(
+    cluster, first_run, long_run, alone, tmp_path
+):
+    """One that computes its steps in two parts; both jobs fit on the cluster side by side."""
     target = WEIGHTS.format(variant=VARIANT)
-    prepared(first_run, tmp_path, "two")
-    config = overlay(tmp_path, "two", gpus=2, nodes=nodes, pretrain=settings)
-    with Call(cluster, tmp_path, *config, "--", f"results/two/{target}") as call:
-        about = job_of(cluster, call.succeed(), "pretrain_lvm")
-    assert about["NumNodes"] == str(nodes)
-    assert any("gpu:" in about.get(key, "") for key in ("TresPerJob", "TresPerNode"))
-    prepared(first_run, tmp_path, "one")
-    config = overlay(tmp_path, "one", pretrain={**settings, "accumulate": 2})
-    with Call(cluster, tmp_path, *config, "--", f"results/one/{target}", on_slurm=False) as call:
-        call.succeed()
-    two, one = (weights(tmp_path / "results" / name) for name in ("two", "one"))
-    for name in one:
-        torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-5)
+    with contextlib.ExitStack() as stack:
+        calls = {}
+        for nodes in (1, 2):
+            folder = tmp_path / str(nodes)
+            prepared(first_run, folder, "two")
+            config = overlay(folder, "two", gpus=2, nodes=nodes, pretrain=SHORT)
+            call = Call(cluster, folder, *config, "--", f"results/two/{target}")
+            calls[nodes] = stack.enter_context(call)
+        for nodes, call in calls.items():
+            about = job_of(cluster, call.succeed(), "pretrain_lvm")
+            assert about["NumNodes"] == str(nodes)
+            assert any("gpu:" in about.get(key, "") for key in ("TresPerJob", "TresPerNode"))
+    one = alone("short")
+    for nodes in (1, 2):
+        two = weights(tmp_path / str(nodes) / "results" / "two")
+        assert two.keys() == one.keys()
+        for name in one:
+            torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-5)
 
 
 def test_a_partition_that_is_not_there_is_named(cluster, first_run, tmp_path):
