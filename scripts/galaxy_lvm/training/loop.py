@@ -176,6 +176,8 @@ class TrainingLoop:
 
     def _leave(self, request: StopRequest) -> None:
         self.save()
+        # Who leaves first closes the others' connections, and the main process still writes.
+        self.accelerator.wait_for_everyone()
         by = request.signal.name if request.signal else "another process"
         text = (
             f"asked to stop ({by}) behind step {self.step} of {self.settings.steps}; the "
