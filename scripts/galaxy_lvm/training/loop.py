@@ -19,6 +19,7 @@ from galaxy_lvm.core.config.training import Optim
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.training.checkpoint import Checkpoints
+from galaxy_lvm.training.curves import Curves
 from galaxy_lvm.training.interrupt import Interrupted, StopRequest, hear_signals, requeue
 
 log = logging.getLogger("galaxy_lvm")
@@ -123,6 +124,7 @@ class TrainingLoop:
         self._wrapped, self.optimizer = self.accelerator.prepare(compiled, optimizer)
         self._ema = _copy_state(module) if settings.ema_decay else None
         self.step = self._load()
+        self._curves = Curves(state_dir, self.step) if self.accelerator.is_main_process else None
 
     def run(
         self,
@@ -240,6 +242,7 @@ class TrainingLoop:
         FloatingPointError
             If a loss is not a finite number.
         """
+        records = {}
         for step, losses in self._unread:
             record = {name: float(value) for name, value in losses.items()}
             if not math.isfinite(record["loss"]):
@@ -248,7 +251,10 @@ class TrainingLoop:
                     f"at the crops; the last checkpoint is {self.checkpoint}"
                 )
             self.history.append({"step": step, **record})
+            records[step] = record
         self._unread.clear()
+        if self._curves is not None:
+            self._curves.add(records, self.optimizer.param_groups[0]["lr"])
 
     def save(self) -> None:
         """Write the checkpoint; one process writes.
