@@ -3,8 +3,8 @@
 Inputs: the embedded emulator, or spectra.files.path (Gaia XP samples, LAMOST, SDSS).
 Outputs: spectra/*_stars.h5, models/spectra/*.safetensors, metrics/spectra.csv, predictions/spectra.parquet, figure and table
 stellar_parameters.
-Steps: simulate_spectra or import_spectra, pretrain_spectra, estimate_stellar_parameters,
-plot_stellar_parameters.
+Steps: simulate_spectra or import_spectra, pretrain_spectra, finetune_spectra (one job a member of
+the ensemble), estimate_stellar_parameters, plot_stellar_parameters.
 Nothing of it is part of the default targets; `snakemake --cores 2 spectra` makes all.
 """
 
@@ -101,21 +101,21 @@ rule pretrain_spectra:
         "../scripts/pretrain_spectra.py"
 
 
-rule estimate_stellar_parameters:
-    """Estimate Teff, logg, [Fe/H] and [alpha/M] of stars: floors, and the Transformer."""
+rule finetune_spectra:
+    """Train a member of the ensemble on stars with good labels; resumes after a kill."""
     input:
         spectra=STARS,
         pretrained=f"{RUN}/models/spectra/pretrained.safetensors",
     output:
-        metrics=f"{RUN}/metrics/spectra.csv",
-        predictions=f"{RUN}/predictions/spectra.parquet",
-        weights=f"{RUN}/models/spectra/transformer.safetensors",
-        card=f"{RUN}/models/spectra/transformer.json",
-        history=f"{RUN}/models/spectra/transformer.csv",
+        weights=f"{RUN}/models/spectra/transformer_{{member}}.safetensors",
+        card=f"{RUN}/models/spectra/transformer_{{member}}.json",
+        history=f"{RUN}/models/spectra/transformer_{{member}}.csv",
     log:
-        f"{LOGS}/estimate_stellar_parameters.log",
+        f"{LOGS}/finetune_spectra_{{member}}.log",
     benchmark:
-        f"{RUN}/benchmarks/estimate_stellar_parameters.tsv"
+        f"{RUN}/benchmarks/finetune_spectra_{{member}}.tsv"
+    wildcard_constraints:
+        member=r"\d+",
     conda:
         TRAIN_ENV
     threads: config["threads"]
@@ -125,9 +125,38 @@ rule estimate_stellar_parameters:
         gpu=min(1, config["gpus"]),
     params:
         settings=part_of(SpectrumMethods, config["spectra"]),
-        state_root=f"{STATE}/estimate_stellar_parameters",
+        state_root=f"{STATE}/finetune_spectra",
         seed=config["seed"],
-        recipe_version=3,
+        recipe_version=1,
+    script:
+        "../scripts/finetune_spectra.py"
+
+
+rule estimate_stellar_parameters:
+    """Estimate Teff, logg, [Fe/H] and [alpha/M] of stars: floors, and the Transformer."""
+    input:
+        spectra=STARS,
+        weights=expand(
+            f"{RUN}/models/spectra/transformer_{{member}}.safetensors",
+            member=range(config["spectra"]["finetune"]["n_members"]),
+        ),
+    output:
+        metrics=f"{RUN}/metrics/spectra.csv",
+        predictions=f"{RUN}/predictions/spectra.parquet",
+    log:
+        f"{LOGS}/estimate_stellar_parameters.log",
+    benchmark:
+        f"{RUN}/benchmarks/estimate_stellar_parameters.tsv"
+    conda:
+        TRAIN_ENV
+    threads: config["threads"]
+    resources:
+        mem_mb=growing(8000),
+        runtime=60,
+    params:
+        settings=part_of(SpectrumMethods, config["spectra"]),
+        seed=config["seed"],
+        recipe_version=4,
     script:
         "../scripts/estimate_stellar_parameters.py"
 

@@ -45,7 +45,10 @@ def test_spectra_of_a_user_become_parameters_with_a_verdict(tmp_path):
     results = read_results(run / "metrics" / "spectra.csv")
     assert set(results["model"]) == {"mean", "ridge", "neighbours", "quadratic", "transformer"}
     assert set(results["condition"]) == {"train=33"}
-    card = json.loads((run / "models" / "spectra" / "transformer.json").read_text())
-    assert card["n_train"] == 33 and set(card["sigma_factors"]) == set(labels)
+    for member in (0, 1):
+        card = json.loads((run / "models" / "spectra" / f"transformer_{member}.json").read_text())
+        assert card["n_train"] == 33 and card["member"] == member
+    logged = (tmp_path / "logs" / "test" / "estimate_stellar_parameters.log").read_text()
+    assert "2 members; factors of the standard deviations: teff" in logged
     for name in ("figures/stellar_parameters.pdf", "tables/stellar_parameters_claims.csv"):
         assert (run / name).exists(), name

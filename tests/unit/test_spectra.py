@@ -30,9 +30,15 @@ from galaxy_lvm.spectra.floors import chosen_ridge, label_scale, pixels
 from galaxy_lvm.spectra.importing import import_spectra
 from galaxy_lvm.spectra.scores import label_scores
 from galaxy_lvm.spectra.simulate import reddening, simulate_stars
-from galaxy_lvm.spectra.stars import Stars, read_stars, split_of, split_stars
+from galaxy_lvm.spectra.stars import SplitStars, Stars, read_stars, split_of, split_stars
 from galaxy_lvm.spectra.store import SpectrumStore, write_spectra
-from galaxy_lvm.spectra.train import SimulatedFeed, all_labels, pretrain, sigma_factors
+from galaxy_lvm.spectra.train import (
+    SimulatedFeed,
+    all_labels,
+    ensemble,
+    pretrain,
+    sigma_factors,
+)
 from galaxy_lvm.spectra.transformer import (
     LABELS,
     SpectrumTransformer,
@@ -50,6 +56,7 @@ from galaxy_lvm.training.job import JobFiles
 
 sys.path.append(str(Path(__file__).parents[2] / "scripts"))
 import estimate_stellar_parameters  # noqa: E402
+import finetune_spectra  # noqa: E402
 import plot_stellar_parameters  # noqa: E402
 import pretrain_spectra  # noqa: E402
 import simulate_spectra  # noqa: E402
@@ -369,6 +376,25 @@ def test_whitening_is_exact_under_half_precision_and_with_few_spectra():
     assert torch.isfinite(plain).all() and (whiten.components[3:] == 0).all()
 
 
+def test_an_ensemble_is_the_mean_of_members_and_covers_the_share_that_it_says(estimated):
+    labels = ("teff", "logg", "fe_h")
+    stars = split_stars(read_stars(estimated / "stars.h5", labels), SpectrumSplits(), 1)
+    weights = [estimated / f"member_{k}.safetensors" for k in range(2)]
+    each = [load_transformer(path).estimate(stars.test.flux) for path in weights]
+    means, sigmas = (np.array([one[k][:, :3] for one in each]) for k in (0, 1))
+    assert not np.allclose(*means)
+    mean, sigma = ensemble(weights, stars)
+    assert mean == pytest.approx(means.mean(axis=0))
+    # Half the difference of two members is their standard deviation; one factor a label remains.
+    own = np.sqrt(np.square(sigmas).mean(axis=0) + np.square(means[0] - means[1]) / 4)
+    assert sigma / own == pytest.approx(np.tile((sigma / own)[0], (len(own), 1)))
+    on_val, spread = ensemble(weights, SplitStars(stars.train, stars.val, stars.val))
+    within = (np.abs(on_val - stars.val.labels) <= spread * (1 + 1e-9)).mean(axis=0)
+    assert within == pytest.approx([0.6827] * 3, abs=1 / len(stars.val))
+    found = load_table(estimated / "spectra.parquet").query("model == 'transformer'")
+    assert found.query("label == 'teff'")["predicted"].to_numpy() == pytest.approx(mean[:, 0])
+
+
 def test_labels_that_a_star_lacks_teach_nothing():
     """Simulated stars have no [alpha/M]: the loss is that of the other three."""
     torch.manual_seed(0)
@@ -468,16 +494,18 @@ def estimated(tmp_path_factory):
     store = folder / "stars.h5"
     simulate_spectra.main(store, "xp", SimulatedSpectra(n_stars=400, extinction_mean_mag=0), 1)
     files = [str(folder / name) for name in ("spectra.csv", "spectra.parquet")]
-    first, second = training(folder, "first"), training(folder, "second")
+    first = training(folder, "first")
     pretrain_spectra.main(**first, grid="xp", noise=NOISE, settings=pretraining(60), seed=1)
     methods = SpectrumMethods(
         labels=("teff", "logg", "fe_h"),
         n_components=10,
-        finetune=Finetuning(batch_size=32, optim=optim(40)),
+        finetune=Finetuning(n_members=2, batch_size=32, optim=optim(40)),
     )
-    estimate_stellar_parameters.main(
-        store, first["weights"], *files, **second, settings=methods, seed=1
-    )
+    members = [training(folder, f"member_{k}") for k in range(2)]
+    for k, member in enumerate(members):
+        finetune_spectra.main(store, first["weights"], **member, settings=methods, member=k, seed=1)
+    weights = [member["weights"] for member in members]
+    estimate_stellar_parameters.main(store, weights, *files, settings=methods, seed=1)
     drawn = [str(folder / name) for name in ("figure.pdf", "table.csv", "claims.csv")]
     plot_stellar_parameters.main(*files, *drawn)
     return folder

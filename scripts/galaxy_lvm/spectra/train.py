@@ -126,13 +126,11 @@ def finetune(
     pretrained: str | os.PathLike,
     origin: str | os.PathLike,
     settings: Finetuning,
+    member: int,
     seed: int,
     files: JobFiles,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Train on stars with good labels; return predictions for the test stars.
-
-    Standard deviations are multiplied by one factor a label, which brings 68 % of the validation
-    stars within one of them.
+) -> None:
+    """Train one member of an ensemble on stars with good labels.
 
     Parameters
     ----------
@@ -144,17 +142,14 @@ def finetune(
         Store that the stars are from; written anew, the training starts anew.
     settings
         Batch, updates, noise.
+    member
+        Its number; all start from stage 1, each with its own order of stars and noise.
     seed
         The run's seed.
     files
         What to write, and where the unfinished lies.
-
-    Returns
-    -------
-    tuple
-        Labels and standard deviations (n_test, k), in K and dex.
     """
-    job = TrainingJob(settings.optim, derive_seed(seed, "spectra", "finetune"), files)
+    job = TrainingJob(settings.optim, derive_seed(seed, "spectra", "finetune", member), files)
     module = load_transformer(pretrained)
     # What real spectra vary in is not what the simulated ones do; labels are not looked at.
     module.whiten.fit(stars.train.flux, settings.added_noise * stars.train.error)
@@ -162,14 +157,43 @@ def finetune(
     job.prepare(module, settled, [origin, pretrained])
     feed = StarFeed(stars.train, settings, job.seed, **job.place)
     job.run(feed.batch, f"training on {len(stars.train)} stars")
-    columns = [LABELS.index(name) for name in stars.train.label_names]
-    factor = sigma_factors(
-        *(part[:, columns] for part in module.estimate(stars.val.flux)), stars.val
-    )
-    mean, sigma = (part[:, columns] for part in module.estimate(stars.test.flux))
     card = {"finetune": settings.model_dump(), "seed": job.seed, "n_train": len(stars.train)}
-    factors = dict(zip(stars.train.label_names, factor.tolist(), strict=True))
-    job.write(save_transformer, module, {**card, "sigma_factors": factors})
+    job.write(save_transformer, module, {**card, "member": member})
+
+
+def ensemble(
+    weights: Sequence[str | os.PathLike], stars: SplitStars
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean prediction of all members for the test stars, with its uncertainty.
+
+    The variance for a star is the mean of the members' own and the variance between their means.
+    One factor a label then brings 68 % of the validation stars within one standard deviation.
+
+    Parameters
+    ----------
+    weights
+        Of `finetune`, one file a member.
+    stars
+        The three parts.
+
+    Returns
+    -------
+    tuple
+        Labels and standard deviations (n_test, k), in K and dex.
+    """
+    names = stars.train.label_names
+    columns = [LABELS.index(name) for name in names]
+    members = [load_transformer(path) for path in weights]
+
+    def joint(part: Stars) -> tuple[np.ndarray, np.ndarray]:
+        found = np.stack([module.estimate(part.flux) for module in members])[..., columns]
+        variance = np.square(found[:, 1]).mean(axis=0) + found[:, 0].var(axis=0)
+        return found[:, 0].mean(axis=0), np.sqrt(variance)
+
+    factor = sigma_factors(*joint(stars.val), stars.val)
+    told = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, factor, strict=True))
+    log.info("%d members; factors of the standard deviations: %s", len(members), told)
+    mean, sigma = joint(stars.test)
     return mean, sigma * factor
 
 

@@ -128,6 +128,9 @@ class Finetuning(Section):
     """Stage 2, on stars with good labels."""
 
     batch_size: int = Field(128, ge=1, description="stars of an update, over all GPUs")
+    n_members: int = Field(
+        3, ge=1, le=20, description="trainings of the same stars whose predictions are averaged"
+    )
     added_noise: float = Field(
         1.0, ge=0, le=3, description="noise added at every view, in units of the spectrum's errors"
     )
