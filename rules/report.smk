@@ -153,7 +153,6 @@ rule record_provenance:
         mem_mb=growing(1000),
         runtime=10,
     params:
-        run=RUN,
         config=config,
         code=code_of("record_provenance"),
     script:

@@ -54,7 +54,7 @@ def main(
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):  # noqa: F821
         main(
-            run=snakemake.params.run,  # noqa: F821
+            run=str(Path(snakemake.output.data).parents[1]),  # noqa: F821
             source=snakemake.scriptdir,  # noqa: F821
             config=snakemake.params.config,  # noqa: F821
             data=snakemake.output.data,  # noqa: F821
