@@ -3,6 +3,7 @@
 import torch
 from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.spectra import SpectrumMethods
+from galaxy_lvm.core.gpus import own_gpus
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.spectra.stars import read_stars, split_stars
 from galaxy_lvm.spectra.train import finetune
@@ -45,7 +46,8 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):  # noqa: F821
+    gpus = own_gpus(snakemake.resources.get("gpu", 0))  # noqa: F821
+    with job_log(snakemake.log[0]), gpus:  # noqa: F821
         main(
             spectra=snakemake.input.spectra,  # noqa: F821
             pretrained=snakemake.input.pretrained,  # noqa: F821

@@ -40,7 +40,8 @@ def main(
         "Versions": versions(),
     }
     spent = costs(Path(run) / "benchmarks")
-    record = {**facts, "costs": json.loads(spent.to_json(orient="records"))}
+    known = spent.astype(object).where(spent.notna(), None)  # JSON has no NaN
+    record = {**facts, "costs": known.to_dict("records")}
     for path, content in (
         (data, json.dumps(record, indent=1) + "\n"),
         (config_yaml, text),

@@ -13,6 +13,7 @@ import pandas as pd
 
 from galaxy_lvm import __version__
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.user_tables import read_user_table
 from galaxy_lvm.report.tables import page_html
 
 # Whose versions change numbers.
@@ -79,6 +80,10 @@ def _processor() -> str:
     return platform.processor() or _UNKNOWN
 
 
+# Columns of Snakemake's benchmark files that are read: seconds, seconds of CPU, MB.
+_MEASURED = ("s", "cpu_time", "max_rss")
+
+
 def costs(benchmarks: str | os.PathLike) -> pd.DataFrame:
     """Return what every rule took, the longest first.
 
@@ -100,12 +105,14 @@ def costs(benchmarks: str | os.PathLike) -> pd.DataFrame:
     """
     folder, rows = Path(benchmarks), []
     for path in sorted(folder.rglob("*.tsv")):
-        table = pd.read_csv(path, sep="\t", na_values=["NA", "-"])
-        missing = {"s", "cpu_time", "max_rss"} - set(table)
+        table = read_user_table(path)
+        missing = set(_MEASURED) - set(table)
         if missing:
             raise DataError(f"{path}: no column {sorted(missing)}; not a benchmark of Snakemake's")
+        # "NA" and "-" stand where a job was too short to be looked at.
+        told = table[list(_MEASURED)].apply(pd.to_numeric, errors="coerce")
         rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
-        rows.append((rule, table["s"].sum(), table["cpu_time"].sum(), table["max_rss"].max()))
+        rows.append((rule, told["s"].sum(), told["cpu_time"].sum(), told["max_rss"].max()))
     if not rows:
         raise DataError(f"{folder}: no benchmark file; the rules of a run write them")
     table = pd.DataFrame(rows, columns=["rule", "wall_s", "cpu_s", "peak_mb"])
