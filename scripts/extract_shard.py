@@ -4,28 +4,7 @@ from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.fewshot import Features
 from galaxy_lvm.core.gpus import own_gpus
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.features.extract import extract_features
-from galaxy_lvm.training.launch import launch
-from galaxy_lvm.training.model_specs import model_specs
-
-
-def main(
-    model: dict,
-    crops: str,
-    features: str,
-    settings: Features,
-    state_root: str,
-    recipe_version: int,
-    lvm: str | None = None,
-    threads: int = 1,
-    n_gpus: int = 0,
-) -> None:
-    """Write the vectors of a shard's crops; see `extract.extract_features`."""
-    job = {"crops_path": crops, "features_path": features, "lvm_weights": lvm}
-    kept = {"state_root": state_root, "recipe_version": recipe_version}
-    spec = model_specs([model])[0]
-    launch(extract_features, n_gpus, threads, spec=spec, settings=settings, **job, **kept)
-
+from galaxy_lvm.features.job import extract_job as main
 
 if __name__ == "__main__":
     gpus = own_gpus(snakemake.resources.get("gpu", 0))  # noqa: F821

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from galaxy_lvm import __version__
 from galaxy_lvm.core.cards import CARD_VERSION, card_path, read_card
+from galaxy_lvm.core.checkout import git
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.state import atomic_path
@@ -230,11 +230,4 @@ def _is_encoder_alone(path: str | os.PathLike) -> bool:
 
 def git_commit() -> str:
     """Return the commit of the project's checkout, or 'unknown' outside one."""
-    result = subprocess.run(
-        ["git", "rev-parse", "HEAD"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return result.stdout.strip() if result.returncode == 0 else "unknown"
+    return git(Path(__file__).parent, "rev-parse", "HEAD") or "unknown"

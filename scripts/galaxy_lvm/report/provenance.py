@@ -3,7 +3,6 @@
 import html
 import os
 import platform
-import subprocess
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from galaxy_lvm import __version__
+from galaxy_lvm.core.checkout import git
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.user_tables import read_user_table
 from galaxy_lvm.report.tables import page_html
@@ -39,19 +39,10 @@ def versions() -> dict[str, str]:
 
 def commit_of(source: str | os.PathLike) -> str:
     """Return the git commit of a folder, with "+ edits" where files differ, or "unknown"."""
-    commit = _git(source, "rev-parse", "HEAD")
+    commit = git(source, "rev-parse", "HEAD")
     if commit is None:
         return _UNKNOWN
-    return commit + (" + edits" if _git(source, "status", "--porcelain", "-uno") else "")
-
-
-def _git(source: str | os.PathLike, *arguments: str) -> str | None:
-    command = ["git", "-C", str(source), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return commit + (" + edits" if git(source, "status", "--porcelain", "-uno") else "")
 
 
 def machine() -> dict[str, str]:

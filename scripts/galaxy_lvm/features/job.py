@@ -1,0 +1,53 @@
+"""Features of one file of crops as a job: on all GPUs that it has."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from galaxy_lvm.core.config.fewshot import Features
+from galaxy_lvm.features.extract import extract_features
+from galaxy_lvm.training.launch import launch
+from galaxy_lvm.training.model_specs import model_specs
+
+
+def extract_job(
+    crops: str,
+    model: Mapping[str, Any],
+    features: str,
+    state_root: str,
+    recipe_version: int,
+    settings: Features,
+    lvm: str | None = None,
+    threads: int = 1,
+    n_gpus: int = 0,
+) -> None:
+    """Write the features (`.npy`) and their ids (`.parquet`).
+
+    Parameters
+    ----------
+    crops
+        Crops file.
+    model
+        Entry of the config's list `fewshot.models`.
+    features
+        `.npy` to write; the ids lie beside it.
+    state_root, recipe_version
+        Folder for finished shards; the version of the rule that it belongs to.
+    settings
+        The config's section `features`.
+    lvm
+        The run's LVM, for the models that need it.
+    threads, n_gpus
+        What the job may use.
+    """
+    launch(
+        extract_features,
+        n_gpus,
+        threads,
+        crops_path=crops,
+        spec=model_specs([model])[0],
+        lvm_weights=lvm,
+        features_path=features,
+        state_root=state_root,
+        recipe_version=recipe_version,
+        settings=settings,
+    )
