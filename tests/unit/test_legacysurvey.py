@@ -409,6 +409,26 @@ def test_what_was_refused_is_not_asked_for_again(survey, tmp_path):
     assert mirror.refusal("1.000000_+0.000000") is None
 
 
+def test_a_cutout_kept_just_before_a_kill_is_written_down_by_the_next_run(survey, tmp_path):
+    places = [(1.0, 0.0), (2.0, 0.0), (3.0, 0.0)]
+    survey.answers = {2.0: [500] * 4}
+    with service_of(survey, tmp_path) as service:
+        list(service.cutouts(places, 16))
+        # Killed between the file and its line: of one nothing is known, of the other "again".
+        kept = service.cached(*places[1], 16)
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_bytes(as_fits(flux_at(*places[1]), *places[1]))
+    journal = next(tmp_path.rglob("journal.jsonl"))
+    lines = [line for line in journal.read_text().splitlines() if "1.000000_" not in line]
+    journal.write_text("\n".join(lines) + "\n")
+    assert states(journal) == {"stored": 1, "again": 1}
+    for _ in range(2):
+        with service_of(survey, tmp_path) as service:
+            list(service.cutouts(places, 16))
+        assert states(journal) == {"stored": 3}
+    assert len(journal.read_text().splitlines()) == len(lines) + 2
+
+
 def test_one_may_ask_ones_own_mirror_as_fast_as_it_answers():
     mirror = Service(base_url="http://127.0.0.1:8000/cutout", requests_per_second=500, n_workers=64)
     assert mirror.requests_per_second == 500

@@ -11,7 +11,7 @@ State = Literal["stored", "refused", "again"]
 
 
 class Journal:
-    """Append what became of galaxies; what was refused is known when the file is opened again.
+    """Append what became of galaxies; what was stored or refused is known when it is opened again.
 
     A line is added in one piece behind the last one; one that a kill cut short is passed over. Of
     a galaxy the last line counts.
@@ -27,6 +27,7 @@ class Journal:
     def __init__(self, path: str | os.PathLike, address: str) -> None:
         self.path, self._address = Path(path), address
         self._refused: dict[str, str] = {}
+        self._stored: set[str] = set()
         self._lock = threading.Lock()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         whole = self._read()
@@ -35,7 +36,7 @@ class Journal:
             self._file.write("\n")
 
     def _read(self) -> bool:
-        """Learn what was refused; return whether the file ends with a whole line."""
+        """Learn what was stored or refused; return whether the file ends with a whole line."""
         if not self.path.exists():
             return True
         line = "\n"
@@ -45,11 +46,21 @@ class Journal:
                     galaxy, state, reason, address = json.loads(line)
                 except ValueError:  # cut short
                     continue
-                if state == "refused" and address == self._address:
-                    self._refused[galaxy] = reason
-                else:
-                    self._refused.pop(galaxy, None)
+                self._learn(galaxy, state, reason if address == self._address else None)
         return line.endswith("\n")
+
+    def _learn(self, galaxy: str, state: State, reason: str | None) -> None:
+        """Keep the last state; a refusal of another address (reason None) counts for nothing."""
+        self._refused.pop(galaxy, None)
+        self._stored.discard(galaxy)
+        if state == "stored":
+            self._stored.add(galaxy)
+        elif state == "refused" and reason is not None:
+            self._refused[galaxy] = reason
+
+    def is_stored(self, galaxy: str) -> bool:
+        """Return whether the last line of a galaxy says that it was stored."""
+        return galaxy in self._stored
 
     def refusal(self, galaxy: str) -> str | None:
         """Return why the service has nothing usable of a galaxy; None if it has not said so."""
@@ -59,8 +70,7 @@ class Journal:
         """Write down what became of a galaxy."""
         with self._lock:
             self._file.write(json.dumps([galaxy, state, reason, self._address]) + "\n")
-            if state == "refused":
-                self._refused[galaxy] = reason
+            self._learn(galaxy, state, reason)
 
     def close(self) -> None:
         """Close the file."""

@@ -336,7 +336,8 @@ class CutoutService:
             if not self.pace.stopped.is_set():
                 journal.put(name, "again", str(error))
             return error
-        if not known:
+        # A kill may have come between the file and its line: the line is asked for, not the file.
+        if not journal.is_stored(name):
             journal.put(name, "stored")
         return cube
 
