@@ -36,6 +36,11 @@ def shard_names(wildcards):
     return list(SHARDS[wildcards.dataset])
 
 
+def shards_expected(wildcards):
+    """Return how many files such a dataset has to have; None for any number."""
+    return config["datasets"][wildcards.dataset]["n_shards"]
+
+
 def dataset_folder(wildcards):
     """Return the user's folder of a dataset of source `folder`."""
     return config["datasets"][wildcards.dataset]["data_dir"] or config["data_dir"]
@@ -171,6 +176,7 @@ rule list_shards:
         runtime=30,
     params:
         names=shard_names,
+        n_shards=shards_expected,
         code=code_of("list_shards"),
     script:
         "../scripts/list_shards.py"

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.survey.shards import write_index
+from galaxy_lvm.survey.shards import check_number, write_index
 
 
-def main(shards: Sequence[str], names: Sequence[str], cutouts: str) -> None:
+def main(
+    shards: Sequence[str], names: Sequence[str], cutouts: str, n_shards: int | None = None
+) -> None:
     """Write the index of a dataset's cutout files.
 
     Parameters
@@ -15,12 +17,15 @@ def main(shards: Sequence[str], names: Sequence[str], cutouts: str) -> None:
         The files, read in place, and what each is called.
     cutouts
         Index to write.
+    n_shards
+        How many there have to be; None takes those that are there.
 
     Raises
     ------
     DataError
-        If a file is missing, damaged or unlike the others; all are looked at before.
+        If there are fewer or more, or one is damaged or unlike the others; all are looked at.
     """
+    check_number(shards, n_shards)
     write_index(cutouts, shards, names, "copy the file again, or take it out of datasets.*.path")
 
 
@@ -30,4 +35,5 @@ if __name__ == "__main__":
             shards=list(snakemake.input.shards),  # noqa: F821
             names=list(snakemake.params.names),  # noqa: F821
             cutouts=snakemake.output.cutouts,  # noqa: F821
+            n_shards=snakemake.params.n_shards,  # noqa: F821
         )

@@ -239,6 +239,7 @@ def test_files_written_from_the_models_are_in_step():
     assert (CONFIG_FOLDER / "config.schema.yaml").read_text() == schema_yaml()
     assert (CONFIG_FOLDER / "defaults.yaml").read_text() == default_yaml()
     assert (ROOT / "docs" / "config.md").read_text() == page()
+    assert "## `datasets, each entry`" in page() and "| `n_shards` |" in page()
 
 
 def test_default_file_is_a_config_with_every_default():

@@ -6,12 +6,13 @@ import pandas as pd
 import pytest
 from crop_cutouts import main as crop_cutouts
 from crop_shard import main as crop_shard
+from galaxy_lvm.core.config import resolve
 from galaxy_lvm.core.config.survey import Crop
 from galaxy_lvm.core.config.user_data import missing_data, shard_files
-from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.rejected import read_rejected
-from galaxy_lvm.survey.shards import ShardedRows, refuse_twins
+from galaxy_lvm.survey.shards import ShardedRows, check_number, refuse_twins
 from galaxy_lvm.survey.store import CutoutStore
 from gather_crops import main as gather_crops
 from list_shards import main as list_shards
@@ -167,6 +168,43 @@ def test_every_shard_that_cannot_be_used_is_named(tmp_path, shards, damage, what
     ):
         list_shards(shards, NAMES, tmp_path / "index.h5")
     assert not (tmp_path / "index.h5").exists()
+
+
+def test_a_missing_shard_is_noticed(tmp_path, shards):
+    index = tmp_path / "index.h5"
+    there = [shards[0], shards[2]]
+    with pytest.raises(DataError, match=r"2 files .*n_shards says 3; .*leave out 1\.") as error:
+        list_shards(there, NAMES[:2], index, 3)
+    assert all(path in str(error.value) for path in there) and not index.exists()
+    with pytest.raises(DataError, match=r"3 files .*n_shards says 2\. Copy"):
+        list_shards(shards, NAMES, index, 2)
+    list_shards(shards, NAMES, index, 3)
+    with CutoutStore(index) as store:
+        assert len(store) == sum(SIZES)
+
+
+@pytest.mark.parametrize(
+    ("paths", "gaps"),
+    [
+        (["s/a_008.h5", "s/a_009.h5", "s/a_011.h5"], "leave out 010"),
+        (["a_8.h5", "a_11.h5"], "leave out 9, 10"),
+        (["north/a_0.h5", "south/a_2.h5"], None),
+        (["a.h5", "b_1.h5"], None),
+        ([], None),
+    ],
+)
+def test_numbers_that_are_left_out_are_named_where_names_are_alike(paths, gaps):
+    with pytest.raises(DataError) as error:
+        check_number(paths, 76)
+    assert ("leave out" in str(error.value)) == (gaps is not None)
+    assert gaps is None or gaps in str(error.value)
+
+
+def test_only_a_pattern_has_a_number_of_shards():
+    pool = {"source": "ssl_legacysurvey", "path": "images.h5", "n_shards": 3}
+    given = {"datasets": {"pool": pool}}
+    with pytest.raises(ConfigError, match=r"datasets\.pool\.n_shards: path is one file"):
+        resolve(given)
 
 
 def test_a_damaged_shard_stops_itself_alone(tmp_path, shards):

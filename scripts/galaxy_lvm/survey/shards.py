@@ -6,6 +6,7 @@ of images; it stands where a small dataset has its one file. Shards are read in 
 
 import logging
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,38 @@ def write_index(
         for name, values in numbers.items():
             new.file.create_dataset(f"shard_{name}", data=np.asarray(values, np.int64))
     log.info("%d shards, %d images", len(shards), sum(counts))
+
+
+def check_number(shards: Sequence[str | os.PathLike], n_shards: int | None) -> None:
+    """Stop where a dataset has other than `n_shards` files; None takes any number.
+
+    Raises
+    ------
+    DataError
+        With the names that were found, and the numbers that their row leaves out.
+    """
+    if n_shards is None or len(shards) == n_shards:
+        return
+    gaps = _left_out([str(shard) for shard in shards])
+    hint = f"; their numbers leave out {', '.join(gaps)}" if gaps else ""
+    raise DataError(
+        f"{len(shards)} files where datasets.*.n_shards says {n_shards}{hint}. Copy what is "
+        "missing, or correct n_shards or path. Found: " + ", ".join(str(s) for s in shards)
+    )
+
+
+def _left_out(paths: Sequence[str]) -> list[str]:
+    """Return the numbers between the first and the last that no file has, of names alike."""
+    split = [re.split(r"(\d+)", path) for path in paths]
+    if len({len(parts) for parts in split}) != 1:
+        return []
+    differ = [n for n, parts in enumerate(zip(*split, strict=True)) if len(set(parts)) > 1]
+    if len(differ) != 1 or not split[0][differ[0]].isdigit():
+        return []
+    there = [parts[differ[0]] for parts in split]
+    numbers = {int(number) for number in there}
+    width = min(len(number) for number in there)
+    return [f"{n:0{width}d}" for n in range(min(numbers), max(numbers)) if n not in numbers]
 
 
 def _images_in(file: h5py.File, path: str | os.PathLike, remedy: str) -> StoredRows:

@@ -135,7 +135,9 @@ def _section(part: dict[str, Any]) -> dict[str, Any] | None:
 def _entries(part: dict[str, Any]) -> dict[str, Any] | None:
     """Return the section that the entries of a list or a mapping are, if they are one."""
     for choice in _choices(part):
-        values = choice.get("items") or choice.get("additionalProperties")
+        # Names that have to look in a certain way are patterns of the schema.
+        by_name = next(iter(choice.get("patternProperties", {}).values()), None)
+        values = choice.get("items") or choice.get("additionalProperties") or by_name
         while isinstance(values, dict) and "$ref" not in values:
             values = values.get("items")
         if values:

@@ -10,6 +10,11 @@ from pydantic import Field
 from galaxy_lvm.core.config.base import Contradiction, Section, Sparse, part
 
 
+def is_pattern(path: str) -> bool:
+    """Return whether a path stands for several files."""
+    return "*" in path or "?" in path
+
+
 class DatasetCrop(Sparse):
     """What differs from the section crop for a dataset."""
 
@@ -61,6 +66,14 @@ class Dataset(Section):
             "data/images/*/*.h5 for several, the dataset's shards in the order of their paths"
         ),
     )
+    n_shards: int | None = Field(
+        None,
+        ge=1,
+        description=(
+            "how many files the pattern of path has to find: with others the dataset is not used; "
+            "null takes those that are there"
+        ),
+    )
     crop: DatasetCrop = part(DatasetCrop)
     classes: str | None = Field(
         None,
@@ -74,6 +87,11 @@ class Dataset(Section):
         """Yield what a source lacks."""
         if self.source == "ssl_legacysurvey" and not self.path:
             yield "path", "needed by source 'ssl_legacysurvey' (an HDF5 file)"
+        if self.n_shards and not (self.path and is_pattern(self.path)):
+            yield (
+                "n_shards",
+                f"path is one file, {self.path!r}; give a pattern such as *.h5, or null",
+            )
 
 
 class ClassFractions(Section):

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from galaxy_lvm.core.config.survey import is_pattern
+
 # What lies behind a dataset's file, by its source.
 _WHAT = {
     "folder": "table of the galaxies (id, file, label); the images that it names lie beside it",
@@ -36,19 +38,15 @@ def shard_files(config: Mapping[str, Any], name: str, directory: Path) -> dict[s
         Folder that relative paths start from.
     """
     dataset = config["datasets"][name]
-    if dataset["source"] != "ssl_legacysurvey" or not _is_pattern(dataset["path"]):
+    if dataset["source"] != "ssl_legacysurvey" or not is_pattern(dataset["path"]):
         return None
     # Not `directory` in front: results name their inputs as the config does.
     found = sorted(glob.glob(dataset["path"], root_dir=directory))
     return {f"{number:03d}": path for number, path in enumerate(found)}
 
 
-def _is_pattern(path: str) -> bool:
-    return "*" in path or "?" in path
-
-
 def _is_there(path: Path, directory: Path) -> bool:
-    if _is_pattern(str(path)):
+    if is_pattern(str(path)):
         return next(glob.iglob(str(path), root_dir=directory), None) is not None
     return (directory / path).exists()
 
