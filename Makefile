@@ -19,7 +19,7 @@ help:
 	@echo "make test       set up .venv, run linters, unit tests and the whole workflow in miniature"
 	@echo "make test-slurm  the workflow through a real SLURM of two nodes on this machine (not part of make test yet)"
 	@echo "make test-detectron2  the second Mask R-CNN alone, in .venv-detectron2"
-	@echo "make lint       ruff, snakefmt and snakemake --lint only"
+	@echo "make lint       ruff, snakefmt, mypy and snakemake --lint only"
 	@echo "make docs       write what follows from the code: config schema, defaults, page, snapshots, table of rules"
 	@echo "make benchmark  measure speeds into benchmarks/results/"
 
@@ -66,6 +66,7 @@ lint: .venv/installed-dev
 	$(RUN_PYTHON) -m ruff check .
 	$(RUN_PYTHON) -m ruff format --check .
 	.venv/bin/snakefmt --check Snakefile rules
+	$(RUN_PYTHON) -m mypy
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(RUN_PYTHON) tests/lint_rules.py
 
 docs: .venv/installed-dev

@@ -12,7 +12,7 @@ import of the package stays cheap.
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # By name, not by an import statement: what every script imports is part of its hash.
 _LAZY = {"load_encoder": "galaxy_lvm.features.encoder"}

@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -28,13 +29,20 @@ def pinned_names():
     return {normal(line.split("==")[0]) for line in pins()}
 
 
+# Every distribution's list of files is read for it: once for all tests.
+distributions = cache(metadata.packages_distributions)
+
+
+@cache
 def imports_of(path):
     """Dotted names that a file imports, in functions as well."""
+    found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
+            found.update(name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield node.module
+            found.update((node.module, *(f"{node.module}.{name.name}" for name in node.names)))
+    return frozenset(found)
 
 
 def imported_modules(paths=None):
@@ -45,14 +53,14 @@ def imported_modules(paths=None):
     return found - own - set(sys.stdlib_module_names)
 
 
-def closure(path):
-    """A script and the library's modules that it imports, directly or through others."""
-    found, waiting = set(), [path]
+def closure(*paths):
+    """Scripts and the library's modules that they import, directly or through others."""
+    found, waiting = set(), set(paths)
     while waiting:
         found.add(here := waiting.pop())
         names = (ROOT / "scripts" / name.replace(".", "/") for name in imports_of(here))
         modules = {name.with_suffix(".py") for name in names}
-        waiting += [module for module in modules - found if module.exists()]
+        waiting |= {module for module in modules - found if module.exists()}
     return found
 
 
@@ -71,10 +79,9 @@ def test_every_environment_can_run_the_slurm_profile(name):
 
 def test_every_import_is_pinned():
     """The tests' own tools bring packages that a user's environment lacks."""
-    distributions = metadata.packages_distributions()
     modules = imported_modules() - NOT_PINNED
     assert {"torch", "cv2", "sep"} <= modules
-    missing = {m for m in modules if not {normal(d) for d in distributions[m]} & pinned_names()}
+    missing = {m for m in modules if not {normal(d) for d in distributions()[m]} & pinned_names()}
     assert missing == set()
 
 
@@ -91,8 +98,7 @@ def test_the_detectron2_environment_has_what_its_rule_imports():
     listed = {normal(re.match(r"[\w.-]+", line)[0]) for line in environment["dependencies"]}
     files = closure(ROOT / "scripts" / "train_detector.py")
     assert ROOT / "scripts" / "galaxy_lvm" / "survey" / "fields.py" in files
-    distributions = metadata.packages_distributions()
-    names = {m: {normal(d) for d in distributions.get(m, [m])} for m in imported_modules(files)}
+    names = {m: {normal(d) for d in distributions().get(m, [m])} for m in imported_modules(files)}
     assert {"torch", "timm", "h5py"} <= set(names)
     # detectron2 brings torch and numpy, as conda-forge builds it.
     missing = {m for m, of in names.items() if not of & (listed | {"torch", "detectron2"})}

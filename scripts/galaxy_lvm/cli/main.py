@@ -15,6 +15,22 @@ COMMANDS = {
     "detect": "galaxy_lvm.cli.detect:detect",
     "label": "galaxy_lvm.cli.label:label",
 }
+# Package that only some subcommands need -> the extra of `pip install` that brings it.
+EXTRAS = {
+    "flask": "label", "markupsafe": "label", "waitress": "label", "werkzeug": "label",
+    "httpx": "detect", "pycocotools": "detect",
+}  # fmt: skip
+
+
+def advice(error: ModuleNotFoundError) -> str | None:
+    """Return what to install where a package of an extra is missing; None where it is another."""
+    package = (error.name or "").partition(".")[0]
+    if package not in EXTRAS:
+        return None
+    # By its folder: the name alone would ask an index for whatever is called so there.
+    return (
+        f"{package} is not installed; in the project's folder: pip install '.[{EXTRAS[package]}]'"
+    )
 
 
 class LazyGroup(click.Group):
@@ -29,7 +45,31 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
         module, _, name = COMMANDS[cmd_name].partition(":")
-        return getattr(import_module(module), name)
+        try:
+            return getattr(import_module(module), name)
+        except ModuleNotFoundError as error:
+            if (said := advice(error)) is None:
+                raise
+            return _unavailable(cmd_name, said)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a subcommand; one that lacks a package ends with what to install."""
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            if (said := advice(error)) is None:
+                raise
+            raise click.ClickException(said) from error
+
+
+def _unavailable(name: str, said: str) -> click.Command:
+    """Return a command that says what to install, so that the others can still be listed."""
+
+    def say(**_: object) -> None:
+        raise click.ClickException(said)
+
+    anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return click.Command(name, context_settings=anything, callback=say, help=said)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from galaxy_lvm.core.config.fewshot import Features
 from galaxy_lvm.core.config.survey import Crop
@@ -234,7 +234,7 @@ def load_encoder(
     """
     path = encoder_file(which)
     card = read_card(path)
-    given = {"view_side_pix": view_side_pix, "n_orientations": n_orientations}
+    given: dict[str, Any] = {"view_side_pix": view_side_pix, "n_orientations": n_orientations}
     given["precision"] = precision
     given = {key: value for key, value in given.items() if value is not None}
     defaults = {"n_orientations": N_ORIENTATIONS}
@@ -255,7 +255,7 @@ def _section(card: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
     return found
 
 
-def _checked(model: type, values: dict[str, Any], path: Path) -> Any:
+def _checked(model: type[BaseModel], values: dict[str, Any], path: Path) -> Any:
     try:
         return model.model_validate(values)
     except ValidationError as error:

@@ -56,7 +56,7 @@ class Pool:
         If ids and features differ in number, an id occurs twice, or there is none.
     """
 
-    def __init__(self, ids: Sequence[str], features: Features) -> None:
+    def __init__(self, ids: Sequence[str] | np.ndarray, features: Features) -> None:
         self.features = features
         self._ids = pd.Index(np.asarray(ids, dtype=object).astype(str))
         if not len(self._ids) or len(self._ids) != features.shape[0]:
@@ -228,6 +228,8 @@ def read_galaxies(splits: str | os.PathLike, cutouts: str | os.PathLike) -> pd.D
 
 def truth_of(galaxies: pd.DataFrame, settings: Targets, name: str) -> np.ndarray:
     """Return which galaxies are a target (N,), by the config's section `hitl`, resolved."""
+    if settings.targets is None:
+        raise ConfigError("hitl.targets: not resolved yet; call resolve_targets first")
     return Target.of(name, settings.targets[name].where).truth(galaxies)
 
 

@@ -23,7 +23,9 @@ _TINY = 1e-8
 class Features(Protocol):
     """What is read of a pool's features: its shape, blocks and single rows (memory map, array)."""
 
-    shape: tuple[int, int]
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of galaxies and of features (N, D)."""
 
     def __getitem__(self, key: slice | np.ndarray) -> np.ndarray:
         """Return rows (n, D)."""

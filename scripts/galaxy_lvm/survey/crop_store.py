@@ -132,7 +132,7 @@ class CropStore:
         self.check(galaxies.ids, galaxies.index, "the splits")
         return self.take(galaxies.index)
 
-    def check(self, ids: Sequence[str], rows: np.ndarray, where: str) -> None:
+    def check(self, ids: Sequence[str] | np.ndarray, rows: np.ndarray, where: str) -> None:
         """Refuse rows (n,) that hold other galaxies than `ids` (n,).
 
         Raises
@@ -216,7 +216,7 @@ def gather_crops(
         raise DataError(f"{cutouts}: lists {of_cutouts.names}, the crops are of {list(names)}; "
                         "run list_shards again")  # fmt: skip
     before = np.concatenate([[0], np.cumsum(of_cutouts.numbers("rows"))[:-1]])
-    write_index(path, shards, names, _REMEDY, cutouts_before=before)
+    write_index(path, shards, names, _REMEDY, cutouts_before=before.tolist())
     ids = []
     for shard in shards:
         with CropStore(shard) as crops:

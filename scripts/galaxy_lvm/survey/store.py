@@ -4,6 +4,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 import h5py
 import numpy as np
@@ -86,8 +87,13 @@ class CutoutWriter:
         self._new = self._context.__enter__()
         return self
 
-    def __exit__(self, *error: object) -> bool | None:
-        return self._context.__exit__(*error)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        return self._context.__exit__(kind, error, trace)
 
     @contextmanager
     def _open(self) -> Iterator[NewHdf5]:

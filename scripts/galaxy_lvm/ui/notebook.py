@@ -98,8 +98,8 @@ def label_place(
         from galaxy_lvm.ui.widget import LabelWidget
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"the widget needs {error.name}: `pip install anywidget` into the notebook's Python, "
-            "restart its kernel; or use the page, `python -m galaxy_lvm.ui`"
+            f"the widget needs {error.name}: `pip install '.[label,notebook]'` in the "
+            "project's folder, restart the kernel; or use the page, `python -m galaxy_lvm.ui`"
         ) from error
     path = Path(store) if store else labels / f"{file_name_of(place.name)}.sqlite"
     path.parent.mkdir(parents=True, exist_ok=True)
