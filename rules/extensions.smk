@@ -4,7 +4,19 @@ Inputs: features/{dataset}/lvm.npy, crops, splits and catalogue of the labelled 
 Outputs: metrics/{parameters,outliers,similarity,feature_map}.csv, predictions, tables and figures
 of the same names.
 Steps: estimate_parameters, find_outliers, search_similar, map_features; one rule for every figure.
+Of a dataset in several files: train_index and search_shard in front of search_similar.
 """
+
+
+def n_shards(wildcards):
+    """Return how many files a dataset lies in."""
+    return len(SHARDS[wildcards.dataset])
+
+
+def similar_of_shards(wildcards):
+    """Return what every shard of the searched dataset has to say; nothing where it has none."""
+    folder = f"{RUN}/features/{SEARCH_DATASET}/shards"
+    return [f"{folder}/{shard}_similar.npz" for shard in SHARDS.get(SEARCH_DATASET, ())]
 
 
 rule estimate_parameters:
@@ -69,6 +81,68 @@ rule find_outliers:
         "../scripts/find_outliers.py"
 
 
+rule train_index:
+    """Find the centres that the similarity indices of a dataset's shards share."""
+    input:
+        features=f"{RUN}/features/{{dataset}}/lvm.npy",
+        ids=f"{RUN}/features/{{dataset}}/lvm.parquet",
+    output:
+        centres=f"{RUN}/features/{{dataset}}/lvm_centres.faiss",
+    log:
+        f"{LOGS}/train_index/{{dataset}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/train_index/{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=sharded(True),
+    conda:
+        CPU_ENV
+    threads: config["resources"]["extensions_threads"]
+    resources:
+        mem_mb=growing(config["resources"]["extensions_mem_mb"]),
+        runtime=config["resources"]["extensions_runtime_min"],
+    params:
+        settings=config["extensions"]["similarity"],
+        n_shards=n_shards,
+        seed=config["seed"],
+        recipe_version=1,
+    script:
+        "../scripts/train_index.py"
+
+
+rule search_shard:
+    """Find the galaxies of one file of a dataset in several that are most similar to given ones."""
+    input:
+        features=f"{RUN}/features/{config['tasks_dataset']}/lvm.npy",
+        ids=f"{RUN}/features/{config['tasks_dataset']}/lvm.parquet",
+        splits=f"{TASKS_DATA}/splits.parquet",
+        pool_features=f"{RUN}/features/{{dataset}}/lvm.npy",
+        pool_ids=f"{RUN}/features/{{dataset}}/lvm.parquet",
+        pool_crops=f"{RUN}/data/{{dataset}}/crops.h5",
+        centres=f"{RUN}/features/{{dataset}}/lvm_centres.faiss",
+    output:
+        found=f"{RUN}/features/{{dataset}}/shards/{{shard}}_similar.npz",
+    log:
+        f"{LOGS}/search_shard/{{dataset}}_{{shard}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/search_shard/{{dataset}}_{{shard}}.tsv"
+    wildcard_constraints:
+        dataset=sharded(True),
+    conda:
+        CPU_ENV
+    threads: config["resources"]["extensions_threads"]
+    resources:
+        mem_mb=growing(config["resources"]["extensions_mem_mb"]),
+        runtime=config["resources"]["extensions_runtime_min"],
+    params:
+        settings=config["extensions"]["similarity"],
+        query_ids=config["extensions"]["query_ids"],
+        state_root=f"{STATE}/search_shard",
+        seed=config["seed"],
+        recipe_version=1,
+    script:
+        "../scripts/search_shard.py"
+
+
 rule search_similar:
     """Find the galaxies most similar to given ones; compare the index with the exact search."""
     input:
@@ -77,6 +151,7 @@ rule search_similar:
         splits=f"{TASKS_DATA}/splits.parquet",
         pool_features=f"{RUN}/features/{SEARCH_DATASET}/lvm.npy",
         pool_ids=f"{RUN}/features/{SEARCH_DATASET}/lvm.parquet",
+        parts=similar_of_shards,
     output:
         metrics=f"{RUN}/metrics/similarity.csv",
         table=f"{RUN}/tables/similar_galaxies.csv",

@@ -1,19 +1,21 @@
 """Find the galaxies most similar to given ones, and how well the fast search does."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from galaxy_lvm.core.config.extensions import Similarity
 from galaxy_lvm.core.config.handed import section
-from galaxy_lvm.core.logs import job_log, log
-from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.tables import save_table
-from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.similarity import SimilaritySearch, drop_self
+from galaxy_lvm.features.similarity_parts import Found, search_part, together
 from galaxy_lvm.features.similarity_trials import (
     choose_queries,
     neighbour_table,
     purity_rows,
     search_rows,
+    trial_queries,
 )
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.report.results import long_rows, write_results
@@ -33,6 +35,7 @@ def main(
     recipe_version: int,
     seed: int,
     threads: int = 1,
+    parts: Sequence[str] = (),
 ) -> None:
     """Write the neighbours of the queries, and recall, speed and class purity of the search.
 
@@ -52,46 +55,32 @@ def main(
         Folder in which the index is kept; the version of the rule that it belongs to.
     seed, threads
         The run's seed; CPU threads.
+    parts
+        What search_shard found in every shard; without any the vectors are searched here.
     """
-    galaxies = Splits(splits).table
+    galaxies, k = Splits(splits).table, settings.n_neighbours
     queries = choose_queries(galaxies, query_ids, settings.n_queries_per_class, seed)
+    test = trial_queries(galaxies, settings.n_test_queries, seed)
     store, pool = FeatureStore.open(features), FeatureStore.open(pool_features)
     same = store.path.resolve() == pool.path.resolve()
     labels = galaxies.set_index("id")["label"] if same else None
-    k, use_index = settings.n_neighbours, len(pool) > settings.exact_up_to
     with threadpool_limits(threads):
-        search = SimilaritySearch(pool, settings, seed)
-        index = search.build_index(state_root, recipe_version, threads)
-        rows = _trials(search, store, galaxies, labels, settings, seed)
-        log.info("%s search among %d galaxies", "index" if use_index else "exact", len(pool))
-        find = search.approximate if use_index else search.exact
-        found = find(store.take(queries["id"]), k + 1)
-    facts = {"bytes_per_galaxy": index.stat().st_size / len(pool)}
-    facts |= {"n_galaxies": len(pool), "in_use": use_index}
+        if parts:
+            found = together([Found.load(part) for part in parts], k + 1)
+        else:
+            search = SimilaritySearch(pool, settings, seed)
+            index = search.build_index(state_root, recipe_version, threads)
+            asked = store.take(queries["id"]), store.take(test["id"])
+            found = search_part(search, index.stat().st_size, *asked, k + 1)
+    rows, neighbours = search_rows(found, _own_rows(pool, test["id"], same), k, seed)
+    if labels is not None:
+        pool_labels = labels.reindex(pool.ids).fillna("").to_numpy(dtype=object)
+        rows += purity_rows(test["label"].to_numpy(), pool_labels, neighbours, seed)
+    facts = {"bytes_per_galaxy": found.index_bytes / len(pool), "n_galaxies": found.n_galaxies}
+    facts |= {"in_use": len(pool) > settings.exact_up_to}
     write_results(metrics, rows + long_rows("similarity", "search", "index", f"k={k}", seed, facts))
     own = _own_rows(pool, queries["id"], same)
-    save_table(table, neighbour_table(queries, *drop_self(*found, own, k), pool, labels))
-
-
-def _trials(
-    search: SimilaritySearch,
-    store: FeatureStore,
-    galaxies: pd.DataFrame,
-    labels: pd.Series | None,
-    settings: Similarity,
-    seed: int,
-) -> list[dict]:
-    """Return rows of the long table on test galaxies as queries."""
-    test = galaxies[galaxies["split"] == "test"]
-    chosen = sample_rows(len(test), settings.n_test_queries, derive_seed(seed, "test queries"))
-    test = test.iloc[chosen]
-    own = _own_rows(search.store, test["id"], labels is not None)
-    k = settings.n_neighbours
-    rows, neighbours = search_rows(search, store.take(test["id"]), own, k, seed)
-    if labels is None:
-        return rows
-    pool_labels = labels.reindex(search.store.ids).fillna("").to_numpy(dtype=object)
-    return rows + purity_rows(test["label"].to_numpy(), pool_labels, neighbours, seed)
+    save_table(table, neighbour_table(queries, *drop_self(*found.wanted, own, k), pool, labels))
 
 
 def _own_rows(pool: FeatureStore, ids: pd.Series, same: bool) -> np.ndarray:
@@ -112,4 +101,5 @@ if __name__ == "__main__":
             recipe_version=snakemake.params.recipe_version,  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821
+            parts=list(snakemake.input.parts),  # noqa: F821
         )

@@ -40,15 +40,29 @@ class SimilaritySearch:
         How.
     seed
         The run's seed.
+    rows
+        Rows that are searched, one shard's of a dataset in several files; None for all. Scaling
+        and components are taken from all vectors, so that distances compare between shards.
     """
 
-    def __init__(self, store: FeatureStore, settings: Similarity, seed: int) -> None:
+    def __init__(
+        self, store: FeatureStore, settings: Similarity, seed: int, rows: slice | None = None
+    ) -> None:
         self.store, self.settings, self.seed = store, settings, seed
+        self.rows = slice(0, len(store)) if rows is None else rows
         rows = sample_rows(len(store), settings.n_fit, derive_seed(seed, "similarity", "fit"))
         self.space = FeatureSpace(
             np.asarray(store.values[rows]), settings.n_components, unit=settings.metric == "cosine"
         )
         self.index: faiss.Index | None = None
+
+    def __len__(self) -> int:
+        return self.rows.stop - self.rows.start
+
+    def _blocks(self, size: int) -> list[slice]:
+        """Return the rows that are searched in pieces."""
+        first = self.rows.start
+        return [slice(first + b.start, first + b.stop) for b in row_blocks(len(self), size)]
 
     def exact(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Compare with every vector, block by block.
@@ -67,11 +81,11 @@ class SimilaritySearch:
         distances : numpy.ndarray
             float32 (n, k): 1 - cosine, or Euclidean.
         """
-        k = min(k, len(self.store))
+        k = min(k, len(self))
         wanted = self.space.standardise(queries)
         best = np.full((len(wanted), k), np.inf, np.float32)
         rows = np.full((len(wanted), k), -1, np.int64)
-        blocks = list(row_blocks(len(self.store), self.settings.block_rows))
+        blocks = self._blocks(self.settings.block_rows)
         for block in progress(blocks, desc="exact search", unit="blocks"):
             values = self.space.standardise(self.store.values[block])
             numbers = np.arange(block.start, block.stop)
@@ -84,8 +98,17 @@ class SimilaritySearch:
                 best[part], rows[part] = _smallest(squared, labels, k)
         return rows, self._distance(best)
 
+    def train(self, path: str | os.PathLike, rows_each: int, threads: int = 1) -> None:
+        """Write an index without vectors, with the centres that shards of `rows_each` share."""
+        faiss.omp_set_num_threads(threads)
+        _write_index(self._trained(rows_each), Path(path))
+
     def build_index(
-        self, state_root: str | os.PathLike, recipe_version: int, threads: int = 1
+        self,
+        state_root: str | os.PathLike,
+        recipe_version: int,
+        threads: int = 1,
+        trained: str | os.PathLike | None = None,
     ) -> Path:
         """Build the index, or take it from the state folder; goes on after a kill.
 
@@ -97,6 +120,8 @@ class SimilaritySearch:
             Of the rule; what other versions left unfinished is not taken up.
         threads
             CPU threads.
+        trained
+            What `train` wrote; None finds centres of its own.
 
         Returns
         -------
@@ -105,42 +130,44 @@ class SimilaritySearch:
         """
         faiss.omp_set_num_threads(threads)
         layout = self.settings.metric, self.settings.n_components, self.settings.n_fit
-        folder = state_folder(
-            state_root, recipe_version, [self.seed, layout], [self.store.path.resolve()]
-        )
+        settings = self.seed, layout, self.rows.start, self.rows.stop
+        files = [self.store.path.resolve(), trained]
+        folder = state_folder(state_root, recipe_version, settings, files)
         path = folder / "index.faiss"
         if not path.exists():
-            self._build(folder, path)
+            self._build(folder, path, trained)
         self.index = _read_index(path)
         return path
 
-    def _build(self, folder: Path, path: Path) -> None:
+    def _build(self, folder: Path, path: Path, trained: str | os.PathLike | None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        trained = folder / "trained.faiss"
-        if not trained.exists():
-            _write_index(self._train(), trained)
+        own = folder / "trained.faiss"
+        if trained is None and not own.exists():
+            _write_index(self._trained(len(self)), own)
         segments = []
-        for number, segment in enumerate(row_blocks(len(self.store), _SEGMENT_ROWS)):
+        for number, segment in enumerate(self._blocks(_SEGMENT_ROWS)):
             segments.append(folder / f"segment_{number:05d}.faiss")
             if not segments[-1].exists():
-                index = _read_index(trained)
+                index = _read_index(own if trained is None else Path(trained))
                 self._add(index, segment)
                 _write_index(index, segments[-1])
         whole = _read_index(segments[0])
         for segment in segments[1:]:
             whole.merge_from(_read_index(segment), 0)
         _write_index(whole, path)
-        for file in (*segments, trained):
+        for file in segments:
             file.unlink()
+        own.unlink(missing_ok=True)
 
-    def _train(self) -> faiss.Index:
-        """Return an empty index with its centres."""
-        n = len(self.store)
+    def _trained(self, n: int) -> faiss.Index:
+        """Return an empty index with the centres for n vectors."""
         n_centres = min(int(_CENTRES_PER_ROOT * np.sqrt(n)), _MOST_CENTRES, n // _LEAST_PER_CENTRE)
         n_centres = max(1, n_centres)
-        rows = sample_rows(
-            n, _TRAINED_PER_CENTRE * n_centres, derive_seed(self.seed, "similarity", "centres")
-        )
+        seed = derive_seed(self.seed, "similarity", "centres")
+        n_trained = min(_TRAINED_PER_CENTRE * n_centres, n)
+        # Of one shard from itself; for what shards share, from all of them.
+        inside = self.rows if n == len(self) else slice(0, len(self.store))
+        rows = inside.start + sample_rows(inside.stop - inside.start, n_trained, seed)
         parts = [
             self.space(self.store.values[rows[block]])
             for block in row_blocks(len(rows), self.settings.block_rows)
@@ -149,7 +176,7 @@ class SimilaritySearch:
         index = faiss.index_factory(vectors.shape[1], f"IVF{n_centres},SQ8")
         index.cp.seed = derive_seed(self.seed, "similarity", "k-means") % 2**31
         index.train(vectors)
-        log.info("index: %d centres, trained on %d of %d vectors", n_centres, len(rows), n)
+        log.info("index: %d centres, trained on %d vectors", n_centres, len(rows))
         return index
 
     def _add(self, index: faiss.Index, segment: slice) -> None:
@@ -164,9 +191,9 @@ class SimilaritySearch:
 
         Where the visited groups hold fewer than `k` vectors, rows are -1 and distances infinite.
         """
-        k = min(k, len(self.store))
+        k = min(k, len(self))
         self.index.nprobe = min(self.settings.n_probes, self.index.nlist)
-        n_candidates = min(self.settings.rerank_factor * k, len(self.store))
+        n_candidates = min(self.settings.rerank_factor * k, len(self))
         vectors = np.ascontiguousarray(self.space(queries))
         candidates = self.index.search(vectors, n_candidates)[1]
         wanted = self.space.standardise(queries)

@@ -1,19 +1,18 @@
 """What is searched for, what was found, and how well the fast search does against the exact one."""
 
 import difflib
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.features.rows import sample_rows
-from galaxy_lvm.features.similarity import SimilaritySearch, drop_self, neighbour_recall
-from galaxy_lvm.features.store import FeatureStore, ids_path
+from galaxy_lvm.features.similarity import drop_self, neighbour_recall
+from galaxy_lvm.features.similarity_parts import Found
+from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.report.metrics import bootstrap_interval
 from galaxy_lvm.report.results import long_rows
 from galaxy_lvm.survey.classes import class_order
@@ -58,6 +57,12 @@ def choose_queries(
     return pd.concat(chosen, ignore_index=True)
 
 
+def trial_queries(galaxies: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
+    """Return at most n galaxies of the test split, on which the index is tried."""
+    test = galaxies[galaxies["split"] == "test"]
+    return test.iloc[sample_rows(len(test), n, derive_seed(seed, "test queries"))]
+
+
 def neighbour_table(
     queries: pd.DataFrame,
     rows: np.ndarray,
@@ -86,8 +91,7 @@ def neighbour_table(
     """
     position, rank = np.nonzero(rows >= 0)
     found = rows[position, rank]
-    # Only the names that are needed: those of 76 million galaxies fill the memory.
-    names = pq.read_table(ids_path(pool.path), columns=["id"])["id"].take(found).to_pylist()
+    names, index = pool.named(found)
     query = queries.iloc[position]
     return pd.DataFrame(
         {
@@ -96,28 +100,22 @@ def neighbour_table(
             "query_label": query["label"].fillna("").to_numpy(),
             "rank": rank + 1,
             "id": names,
-            "index": pool.index[found],
+            "index": index,
             "distance": distances[position, rank],
             "label": [""] * len(names) if labels is None else labels.reindex(names).fillna(""),
         }
     )
 
 
-def search_rows(
-    search: SimilaritySearch,
-    values: np.ndarray,
-    own: np.ndarray,
-    k: int,
-    seed: int,
-) -> tuple[list[dict], np.ndarray]:
+def search_rows(found: Found, own: np.ndarray, k: int, seed: int) -> tuple[list[dict], np.ndarray]:
     """Compare the index with the exact search.
 
     Parameters
     ----------
-    search
-        With its index built.
-    values, own
-        Vectors of the queries (n, D), and their rows in what is searched (-1 for none).
+    found
+        What both found for test galaxies.
+    own
+        Their rows in what was searched (-1 for none), (n,).
     k
         Neighbours.
     seed
@@ -127,13 +125,11 @@ def search_rows(
     -------
     rows : list of dict
         Rows of the long table: recall of the index with its interval over queries, and seconds
-        per query of both.
+        per query of both, summed over shards.
     neighbours : numpy.ndarray
         (n, k) rows of the true neighbours, without the queries themselves.
     """
-    exact, exact_seconds = _timed(search.exact, values, k + 1)
-    found, seconds = _timed(search.approximate, values, k + 1)
-    true, tried = drop_self(*exact, own, k)[0], drop_self(*found, own, k)[0]
+    true, tried = drop_self(*found.exact, own, k)[0], drop_self(*found.index, own, k)[0]
     recalls = np.array(
         [neighbour_recall(a[None], b[None]) for a, b in zip(true, tried, strict=True)]
     )
@@ -143,11 +139,11 @@ def search_rows(
         "recall": recalls.mean(),
         "recall_low95": low,
         "recall_high95": high,
-        "seconds_per_query": seconds / len(values),
-        "n_queries": len(values),
+        "seconds_per_query": found.index_seconds / len(own),
+        "n_queries": len(own),
     }
     rows = long_rows("similarity", "search", "index", f"k={k}", seed, index)
-    timing = {"seconds_per_query": exact_seconds / len(values)}
+    timing = {"seconds_per_query": found.exact_seconds / len(own)}
     return rows + long_rows("similarity", "search", "exact", f"k={k}", seed, timing), true
 
 
@@ -181,10 +177,3 @@ def purity_rows(
         scores |= {} if name else {"n_without_label": int((~known).sum())}
         rows += long_rows("similarity", "classes", "exact", name or "all classes", seed, scores)
     return rows
-
-
-def _timed(
-    search: Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]], values: np.ndarray, k: int
-) -> tuple[tuple[np.ndarray, np.ndarray], float]:
-    start = time.perf_counter()
-    return search(values, k), time.perf_counter() - start

@@ -134,6 +134,26 @@ class FeatureStore:
             raise DataError(f"{ids_path(self.path)}: {n_twice} ids occur more than once")
         return ids
 
+    def named(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return identifiers (n,) and rows in the crops file (n,) of some vectors.
+
+        Only the parts of the table that they lie in are read: all names of 76 million galaxies
+        would fill the memory.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        ids, index = np.empty(len(rows), object), np.empty(len(rows), np.int64)
+        about, first = self._file.metadata, 0
+        for number in range(about.num_row_groups):
+            n = about.row_group(number).num_rows
+            here = np.flatnonzero((rows >= first) & (rows < first + n))
+            if len(here):
+                with self._naming(ids_path(self.path)):
+                    part = self._file.read_row_group(number, columns=["index", "id"])
+                part = part.take(rows[here] - first)
+                ids[here], index[here] = part["id"].to_pylist(), part["index"].to_numpy()
+            first += n
+        return ids, index
+
     def rows_of(self, ids: Sequence[str]) -> np.ndarray:
         """Return the rows of galaxies, int64 (n,), in the order asked for.
 

@@ -70,6 +70,21 @@ class CropStore:
         one = np.array([len(self)], dtype=np.int64)
         return self._stored.numbers("rows") if self._stored.sharded else one
 
+    def rows_of_shard(self, name: str) -> slice:
+        """Return the rows of one file of a dataset that lies in several.
+
+        Raises
+        ------
+        DataError
+            If there is no such shard.
+        """
+        names = self._stored.names
+        if not self._stored.sharded or name not in names:
+            raise DataError(f"{self.path}: no shard {name!r}, but {names}; run gather_crops again")
+        edges = np.concatenate([[0], np.cumsum(self.shard_rows)]).tolist()
+        number = names.index(name)
+        return slice(edges[number], edges[number + 1])
+
     @property
     def side_pix(self) -> int:
         """Side of a crop."""
