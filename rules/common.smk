@@ -115,6 +115,8 @@ SHARDS = {
     for name in config["datasets"]
     if (files := shard_files(config, name, Path.cwd())) is not None
 }
+# A dataset of its own is scored apart from the trials of find_outliers.
+OUTLIER_DATASET = config["extensions"]["outlier_dataset"]
 SEARCH_DATASET = config["extensions"]["search_dataset"] or config["tasks_dataset"]
 
 

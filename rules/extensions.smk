@@ -4,7 +4,8 @@ Inputs: features/{dataset}/lvm.npy, crops, splits and catalogue of the labelled 
 Outputs: metrics/{parameters,outliers,similarity,feature_map}.csv, predictions, tables and figures
 of the same names.
 Steps: estimate_parameters, find_outliers, search_similar, map_features; one rule for every figure.
-Of a dataset in several files: train_index and search_shard in front of search_similar.
+Of a dataset in several files: train_index and search_shard in front of search_similar, and score_shard
+in front of plot_unusual.
 """
 
 
@@ -17,6 +18,19 @@ def similar_of_shards(wildcards):
     """Return what every shard of the searched dataset has to say; nothing where it has none."""
     folder = f"{RUN}/features/{SEARCH_DATASET}/shards"
     return [f"{folder}/{shard}_similar.npz" for shard in SHARDS.get(SEARCH_DATASET, ())]
+
+
+def outlier_scores(wildcards):
+    """Return the scores that the list of unusual galaxies is made of, one file or one a shard."""
+    if OUTLIER_DATASET is None:
+        return [f"{RUN}/predictions/outliers.parquet"]
+    folder = f"{RUN}/predictions/outliers/{OUTLIER_DATASET}"
+    return [f"{folder}/{shard}.parquet" for shard in SHARDS.get(OUTLIER_DATASET, ["000"])]
+
+
+def shard_or_none(wildcards):
+    """Return the name of a file of a dataset in several, None for a dataset in one."""
+    return wildcards.shard if wildcards.dataset in SHARDS else None
 
 
 rule estimate_parameters:
@@ -79,6 +93,34 @@ rule find_outliers:
         recipe_version=2,
     script:
         "../scripts/find_outliers.py"
+
+
+rule score_shard:
+    """Score how unusual the galaxies of a dataset, or of one file of it, are among its own."""
+    input:
+        features=f"{RUN}/features/{{dataset}}/lvm.npy",
+        ids=f"{RUN}/features/{{dataset}}/lvm.parquet",
+        crops=f"{RUN}/data/{{dataset}}/crops.h5",
+        lvm=LVM_WEIGHTS,
+    output:
+        scores=f"{RUN}/predictions/outliers/{{dataset}}/{{shard}}.parquet",
+    log:
+        f"{LOGS}/score_shard/{{dataset}}_{{shard}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/score_shard/{{dataset}}_{{shard}}.tsv"
+    conda:
+        CPU_ENV
+    threads: config["resources"]["extensions_threads"]
+    resources:
+        mem_mb=growing(config["resources"]["extensions_mem_mb"]),
+        runtime=config["resources"]["extensions_runtime_min"],
+    params:
+        shard=shard_or_none,
+        settings=config["extensions"]["outliers"],
+        seed=config["seed"],
+        recipe_version=1,
+    script:
+        "../scripts/score_shard.py"
 
 
 rule train_index:
@@ -307,8 +349,8 @@ rule plot_oddities:
 rule plot_unusual:
     """The most unusual galaxies, and their list."""
     input:
-        scores=f"{RUN}/predictions/outliers.parquet",
-        crops=f"{TASKS_DATA}/crops.h5",
+        scores=outlier_scores,
+        crops=f"{RUN}/data/{OUTLIER_DATASET or config['tasks_dataset']}/crops.h5",
     output:
         figure=EXTENSIONS["unusual"],
         png=report(

@@ -11,6 +11,7 @@ from galaxy_lvm.core.config.handed import section
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.tables import save_table
+from galaxy_lvm.features.file_rows import ChosenRows
 from galaxy_lvm.features.outlier_trials import (
     baseline_scores,
     kinds_of_crops,
@@ -60,7 +61,7 @@ def main(
     torch.set_num_threads(threads)
     table = Splits(splits).table[list(COLUMNS)]
     store = FeatureStore.open(features)
-    values = store.take(table["id"])
+    values = ChosenRows(store.rows, store.rows_of(table["id"]))
     reference = _reference(table["split"].to_numpy(), settings.n_reference, seed)
     n_fine = lvm_shape(lvm).n_fine
     detect = partial(OutlierDetectors, settings=settings, seed=seed, n_fine=n_fine)

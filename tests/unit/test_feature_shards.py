@@ -116,10 +116,12 @@ def test_the_paper_plans_a_job_a_shard(tmp_path):
     more = tmp_path / "more.yaml"
     more.write_text("datasets: {ssl_legacysurvey: {path: pool/*.h5}}\n")
     command += [str(ROOT / "config" / "paper.yaml"), str(more)]
-    target = "results/paper/tables/similar_galaxies.csv"
-    result = subprocess.run([*command, "--", target], capture_output=True, text=True, check=False)
+    targets = ["similar_galaxies.csv", "unusual_galaxies.csv"]
+    command += ["--", *[f"results/paper/tables/{name}" for name in targets]]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     jobs = Counter(re.findall(r'\[label = "(\w+)', result.stdout))
-    assert jobs["crop_shard"] == jobs["extract_shard"] == jobs["search_shard"] == 76
+    for name in ("crop_shard", "extract_shard", "search_shard", "score_shard"):
+        assert jobs[name] == 76
     assert jobs["gather_features"] == jobs["train_index"] == jobs["search_similar"] == 1
     assert jobs["extract_features"] == 1  # of the labelled galaxies, which lie in one file

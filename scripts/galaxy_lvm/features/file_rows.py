@@ -34,3 +34,26 @@ class FileRows:
         pieces = [key[first : first + _PIECE] for first in range(0, len(key), _PIECE)]
         read = [np.load(self.path, mmap_mode="r")[piece] for piece in pieces]
         return np.concatenate(read) if read else np.empty((0, self.shape[1]), np.float32)
+
+
+@dataclass(frozen=True)
+class ChosenRows:
+    """Some rows of a features file in an order of their own, read when they are asked for.
+
+    Parameters
+    ----------
+    file
+        The file's rows.
+    rows
+        Their numbers (n,).
+    """
+
+    file: FileRows
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: slice | np.ndarray) -> np.ndarray:
+        """Return a copy (m, D) of those that a slice, numbers or truth values (n,) choose."""
+        return self.file[self.rows[key]]

@@ -11,6 +11,7 @@ from galaxy_lvm.core.config.fewshot import Features
 from galaxy_lvm.core.logs import log, progress
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.features.encode import check_same_encoder, lvm_extractor
+from galaxy_lvm.features.file_rows import ChosenRows
 from galaxy_lvm.features.oddities import inject
 from galaxy_lvm.features.outliers import (
     BASELINE,
@@ -34,7 +35,7 @@ _PIXEL_GALAXIES = 5000
 
 
 def score_in_blocks(
-    detectors: OutlierDetectors, values: np.ndarray, in_reference: np.ndarray
+    detectors: OutlierDetectors, values: np.ndarray | ChosenRows, in_reference: np.ndarray
 ) -> pd.DataFrame:
     """Return the scores of many vectors; see `OutlierDetectors`."""
     blocks = list(row_blocks(len(values), _BLOCK_ROWS))
@@ -127,7 +128,7 @@ def oddity_rows(
 
 def rare_kind_rows(
     galaxies: pd.DataFrame,
-    values: np.ndarray,
+    values: np.ndarray | ChosenRows,
     reference: np.ndarray,
     kinds: pd.Series | None,
     detect: Callable[[np.ndarray], OutlierDetectors],

@@ -292,7 +292,11 @@ def unusual_galaxies(galaxies: pd.DataFrame, n: int) -> pd.DataFrame:
         Length of the list.
     """
     ranks = galaxies[list(METHODS)].rank(ascending=False, method="first")
-    table = galaxies.assign(mean_rank=ranks.mean(axis=1))
+    return unusual_by_ranks(galaxies.assign(mean_rank=ranks.mean(axis=1)), n)
+
+
+def unusual_by_ranks(table: pd.DataFrame, n: int) -> pd.DataFrame:
+    """Return the first `n` rows by `mean_rank`, ties by `id`, with their `place` from 1."""
     table = table.sort_values(["mean_rank", "id"]).head(n).reset_index(drop=True)
     table.insert(0, "place", np.arange(1, len(table) + 1))
     return table

@@ -153,6 +153,14 @@ class Extensions(Section):
     search_dataset: str | None = Field(
         None, description="dataset that is searched for similar galaxies; null takes tasks_dataset"
     )
+    outlier_dataset: str | None = Field(
+        None,
+        description=(
+            "dataset whose most unusual galaxies are listed, by shard where it lies in several "
+            "files, against a sample of its own; null lists those of tasks_dataset against its "
+            "training galaxies"
+        ),
+    )
     outliers: Outliers = part(Outliers)
     similarity: Similarity = part(Similarity)
     map: FeatureMap = part(FeatureMap)

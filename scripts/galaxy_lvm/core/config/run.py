@@ -136,6 +136,7 @@ class RunConfig(Section):
             "fewshot.dataset": self.fewshot.dataset,
             "catalogue.dataset": self.catalogue.dataset,
             "extensions.search_dataset": self.extensions.search_dataset,
+            "extensions.outlier_dataset": self.extensions.outlier_dataset,
             "hitl.comparison_dataset": self.hitl.comparison_dataset,
             "hitl.discovery_dataset": self.hitl.discovery_dataset,
         }
