@@ -1,5 +1,6 @@
 """Ask a trained model about every galaxy of a dataset: one table in three forms."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -12,7 +13,12 @@ from galaxy_lvm.core.state import state_folder
 from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.multitask.catalogue import EXPERIMENT, CatalogueColumns, LearnedFrom, Recipe
-from galaxy_lvm.multitask.catalogue_parts import CatalogueFiles, Galaxies, write_catalogue
+from galaxy_lvm.multitask.catalogue_parts import (
+    CatalogueFiles,
+    Galaxies,
+    join_shards,
+    write_catalogue,
+)
 from galaxy_lvm.report.results import long_rows, write_results
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.store import CutoutStore
@@ -31,6 +37,7 @@ def main(
     state_root: str,
     recipe_version: int,
     threads: int = 1,
+    shards: Sequence[str] = (),
 ) -> None:
     """Write the catalogue, how well its columns do on test galaxies, and these one by one.
 
@@ -50,6 +57,8 @@ def main(
         Folder for finished parts; the version of the rule that it belongs to.
     threads
         CPU threads. A GPU is used where there is one.
+    shards
+        What catalogue_shard wrote for every shard; without any the galaxies are asked about here.
     """
     torch.set_num_threads(threads)
     columns = CatalogueColumns(weights, learned_from, recipe)
@@ -59,14 +68,16 @@ def main(
         "TEMPERAT": f"{columns.temperature:.4g}",
         "UNLIKE": f"distance above {columns.unlike_above:.4g}",
     }
-    inputs = [crops, cutouts, features, weights, *vars(learned_from).values()]
-    folder = state_folder(state_root, recipe_version, repr(recipe), inputs)
-    store = FeatureStore.open(features)
+    own = Path(crops) == Path(learned_from.crops)
     with CropStore(crops) as cropped, CutoutStore(cutouts) as cut:
-        own = Path(crops) == Path(learned_from.crops)
-        galaxies = Galaxies(cropped, cut, store, columns, own)
-        size = recipe.settings.chunk_galaxies
-        n_rows, n_unlike = write_catalogue(galaxies, files, folder, size, about)
+        if shards:
+            n_rows, n_unlike = join_shards(shards, files, columns, about, len(cropped))
+        else:
+            inputs = [crops, cutouts, features, weights, *vars(learned_from).values()]
+            folder = state_folder(state_root, recipe_version, repr(recipe), inputs)
+            galaxies = Galaxies(cropped, cut, FeatureStore.open(features), columns, own)
+            size = recipe.settings.chunk_galaxies
+            n_rows, n_unlike = write_catalogue(galaxies, files, folder, size, about)
     head = EXPERIMENT, "catalogue", columns.classify.strategy, "", recipe.seed
     found = long_rows(*head, {"n_galaxies": n_rows, "n_unlike": n_unlike})
     write_results(metrics, [*columns.checked.rows, *found])
@@ -99,4 +110,5 @@ if __name__ == "__main__":
             state_root=params.state_root,
             recipe_version=snakemake.params.recipe_version,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821
+            shards=list(given.shards),
         )

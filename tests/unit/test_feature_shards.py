@@ -114,14 +114,18 @@ def test_the_paper_plans_a_job_a_shard(tmp_path):
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     command += ["--directory", str(tmp_path), "--dag", "--configfile"]
     more = tmp_path / "more.yaml"
-    more.write_text("datasets: {ssl_legacysurvey: {path: pool/*.h5}}\n")
+    more.write_text(
+        "datasets: {ssl_legacysurvey: {path: pool/*.h5, n_shards: 76}}\n"
+        "catalogue: {dataset: ssl_legacysurvey}\n"
+    )
     command += [str(ROOT / "config" / "paper.yaml"), str(more)]
-    targets = ["similar_galaxies.csv", "unusual_galaxies.csv"]
+    targets = ["similar_galaxies.csv", "unusual_galaxies.csv", "catalogue.fits"]
     command += ["--", *[f"results/paper/tables/{name}" for name in targets]]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     jobs = Counter(re.findall(r'\[label = "(\w+)', result.stdout))
-    for name in ("crop_shard", "extract_shard", "search_shard", "score_shard"):
-        assert jobs[name] == 76
+    for name in ("crop", "extract", "search", "score", "catalogue"):
+        assert jobs[f"{name}_shard"] == 76
     assert jobs["gather_features"] == jobs["train_index"] == jobs["search_similar"] == 1
+    assert jobs["make_catalogue"] == 1
     assert jobs["extract_features"] == 1  # of the labelled galaxies, which lie in one file

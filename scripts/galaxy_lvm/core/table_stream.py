@@ -1,7 +1,7 @@
 """One long table out of parts, in the three forms that astronomers read, never whole in memory."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.state import atomic_path
 
 _BLOCK_BYTES = 2880
+_READ_ROWS = 65536
 # Arrow's type: FITS format, and the type of a value in the file.
 _FORMATS = {
     pa.bool_(): ("L", "S1"),
@@ -41,8 +42,7 @@ def join_parts(
     Parameters
     ----------
     parts
-        Parquet files, in order, each of which fits into memory. Texts, numbers, truth values;
-        no gaps but NaN.
+        Parquet files, in order. Texts, numbers, truth values; no gaps but NaN.
     parquet, csv_path, fits_path
         Files to write; each bears its name only once it is complete.
     about
@@ -66,13 +66,40 @@ def join_parts(
         as_csv = stack.enter_context(csv.CSVWriter(names[1], schema))
         as_fits = stack.enter_context(open(names[2], "wb"))
         _write_head(as_fits, schema, widths, n_rows, about, units)
-        for part in parts:
-            table = pq.read_table(part).replace_schema_metadata(None)
+        for table in (table for part in parts for table in _blocks(part)):
             as_parquet.write_table(table.replace_schema_metadata(kept.metadata))
             as_csv.write_table(_with_gaps(table))
             as_fits.write(_records(table, widths).tobytes())
         as_fits.write(b"\0" * (-as_fits.tell() % _BLOCK_BYTES))
     return n_rows
+
+
+def rows_at(file: pq.ParquetFile, rows: np.ndarray, columns: Sequence[str]) -> pa.Table:
+    """Return rows (n,) of a file, in any order; only the groups that they lie in are read."""
+    rows, first, places, parts = np.asarray(rows, np.int64), 0, [], []
+    for number in range(file.metadata.num_row_groups):
+        n = file.metadata.row_group(number).num_rows
+        here = np.flatnonzero((rows >= first) & (rows < first + n))
+        if len(here):
+            parts.append(file.read_row_group(number, columns).take(rows[here] - first))
+            places.append(here)
+        first += n
+    if sum(map(len, places)) != len(rows):
+        raise IndexError(f"rows {rows.min()} to {rows.max()} of {first}")
+    if not parts:
+        return file.schema_arrow.empty_table().select(columns)
+    return pa.concat_tables(parts).take(np.argsort(np.concatenate(places)))
+
+
+def blocks_of(file: pq.ParquetFile, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """Yield the rows of a file, a block of them at a time."""
+    for batch in file.iter_batches(_READ_ROWS, columns=columns and list(columns)):
+        yield pa.Table.from_batches([batch])
+
+
+def _blocks(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    for table in blocks_of(pq.ParquetFile(path), columns):
+        yield table.replace_schema_metadata(None)
 
 
 def _survey(parts: Sequence[Path], schema: pa.Schema) -> tuple[dict[str, int], int]:
@@ -82,9 +109,8 @@ def _survey(parts: Sequence[Path], schema: pa.Schema) -> tuple[dict[str, int], i
     for path in parts:
         if not pq.read_schema(path).remove_metadata().equals(schema):
             raise DataError(f"{path}: other columns than {parts[0]}; remove both, run it again")
-        table = pq.read_table(path, columns=texts)
         n_rows += pq.read_metadata(path).num_rows
-        for name in texts:
+        for name, table in ((name, table) for table in _blocks(path, texts) for name in texts):
             values = table[name].to_pylist()
             longest = max((len(encoded(value)) for value in values), default=1)
             widths[name] = max(widths[name], longest)

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from galaxy_lvm.core.errors import DataError, in_short
 from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.table_stream import rows_at
 from galaxy_lvm.features.file_rows import FileRows
 from galaxy_lvm.survey.file_errors import FILE_ERRORS
 
@@ -140,19 +141,11 @@ class FeatureStore:
         Only the parts of the table that they lie in are read: all names of 76 million galaxies
         would fill the memory.
         """
-        rows = np.asarray(rows, dtype=np.int64)
-        ids, index = np.empty(len(rows), object), np.empty(len(rows), np.int64)
-        about, first = self._file.metadata, 0
-        for number in range(about.num_row_groups):
-            n = about.row_group(number).num_rows
-            here = np.flatnonzero((rows >= first) & (rows < first + n))
-            if len(here):
-                with self._naming(ids_path(self.path)):
-                    part = self._file.read_row_group(number, columns=["index", "id"])
-                part = part.take(rows[here] - first)
-                ids[here], index[here] = part["id"].to_pylist(), part["index"].to_numpy()
-            first += n
-        return ids, index
+        with self._naming(ids_path(self.path)):
+            part = rows_at(self._file, rows, ["index", "id"])
+        ids = np.empty(len(part), object)
+        ids[:] = part["id"].to_pylist()
+        return ids, part["index"].to_numpy()
 
     def rows_of(self, ids: Sequence[str]) -> np.ndarray:
         """Return the rows of galaxies, int64 (n,), in the order asked for.

@@ -1,6 +1,7 @@
 """What a catalogue's probabilities are worth, and its most and least certain galaxies."""
 
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 
+from galaxy_lvm.core.table_stream import blocks_of, rows_at
 from galaxy_lvm.multitask.disagreements import class_columns
 from galaxy_lvm.multitask.training_figures import plot_reliability
 from galaxy_lvm.report import style
@@ -59,19 +61,29 @@ def choose_gallery(catalogue: str | os.PathLike, n_shown: int) -> Gallery:
     n_shown
         Galaxies of a row at most. Of more than `MAX_CLASSES` classes the most frequent are shown.
     """
-    columns = ["predicted", "probability"]
-    table = pq.read_table(catalogue, columns=columns, read_dictionary=["predicted"])
-    predicted = table["predicted"].unify_dictionaries().combine_chunks()
-    codes = predicted.indices.to_numpy(zero_copy_only=False)
-    names, probability = predicted.dictionary.to_pylist(), table["probability"].to_numpy()
-    counts = np.bincount(codes, minlength=len(names))
-    order = sorted(range(len(names)), key=lambda code: (-counts[code], names[code]))
-    rows = []
-    for code in order[:MAX_CLASSES]:
-        own = np.flatnonzero(codes == code)
-        rows.append(own[np.argsort(-probability[own], kind="stable")[:n_shown]])
-    rows.append(np.argsort(probability, kind="stable")[:n_shown])
-    return Gallery([*(names[code] for code in order[:MAX_CLASSES]), LEAST_CERTAIN], rows)
+    best: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    counts, first, least = Counter(), 0, (np.empty(0), np.empty(0, np.int64))
+    for table in blocks_of(pq.ParquetFile(catalogue), ["predicted", "probability"]):
+        predicted = np.asarray(table["predicted"].to_pylist(), dtype=object)
+        probability, rows = table["probability"].to_numpy(), first + np.arange(len(table))
+        least = _first(*least, probability, rows, n_shown)
+        for name in set(predicted):
+            own = predicted == name
+            counts[name] += int(own.sum())
+            known = best.get(name, (np.empty(0), np.empty(0, np.int64)))
+            best[name] = _first(*known, -probability[own], rows[own], n_shown)
+        first += len(table)
+    names = sorted(counts, key=lambda name: (-counts[name], name))[:MAX_CLASSES]
+    return Gallery([*names, LEAST_CERTAIN], [*(best[name][1] for name in names), least[1]])
+
+
+def _first(
+    values: np.ndarray, rows: np.ndarray, more: np.ndarray, more_rows: np.ndarray, n: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the n smallest of two lists, rising, and their rows; ties by the row."""
+    values, rows = np.concatenate([values, more]), np.concatenate([rows, more_rows])
+    order = np.lexsort((rows, values))[:n]
+    return values[order], rows[order]
 
 
 def draw_gallery(
@@ -92,7 +104,7 @@ def draw_gallery(
     """
     shown = np.concatenate(gallery.rows)
     columns = ["predicted", "probability", "unlike", "label"]
-    table = pq.read_table(catalogue, columns=columns).take(shown).to_pandas()
+    table = rows_at(pq.ParquetFile(catalogue), shown, columns).to_pandas()
     names = class_texts(sorted({*table["predicted"], *table["label"]} - {""}), longest=10)
     images, notes, titles, frames = [], [], [], []
     chosen = zip(crops, table.itertuples(), strict=True)

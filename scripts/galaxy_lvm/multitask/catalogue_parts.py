@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.errors import DataError, in_short
 from galaxy_lvm.core.logs import log, progress
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.core.table_stream import join_parts
@@ -17,6 +18,7 @@ from galaxy_lvm.features.rows import row_blocks
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.multitask.catalogue import CatalogueColumns
 from galaxy_lvm.survey.crop_store import CropStore
+from galaxy_lvm.survey.file_errors import FILE_ERRORS
 from galaxy_lvm.survey.store import CutoutStore
 
 
@@ -85,7 +87,7 @@ class Galaxies:
 
     def features_rows(self, numbers: np.ndarray) -> np.ndarray:
         """Return the rows of galaxies in the features file, which lists all crops in order."""
-        if not np.array_equal(self.features.index[numbers], numbers):
+        if not np.array_equal(self.features.named(numbers)[1], numbers):
             raise DataError(
                 f"{self.features.path}: its rows are not those of {self.crops.path}; extract the "
                 "features again"
@@ -125,26 +127,111 @@ def write_catalogue(
     DataError
         If there is no galaxy, or what was written has not as many rows as the dataset.
     """
-    blocks = list(row_blocks(len(galaxies), chunk_galaxies))
+    paths = _write_parts(galaxies, folder, chunk_galaxies, slice(0, len(galaxies)))
+    counts = _join(paths, files, about, len(galaxies), f"remove {folder}")
+    shutil.rmtree(folder)
+    return counts
+
+
+def write_shard(
+    galaxies: Galaxies, path: str | os.PathLike, folder: Path, chunk_galaxies: int, rows: slice
+) -> None:
+    """Write the catalogue of some galaxies of a dataset, one shard's, for `join_shards`.
+
+    Parameters
+    ----------
+    galaxies, folder, chunk_galaxies
+        As of `write_catalogue`.
+    path
+        Parquet file to write.
+    rows
+        Of the galaxies.
+    """
+    parts = _write_parts(galaxies, folder, chunk_galaxies, rows)
+    schema = pq.read_schema(parts[0]).with_metadata(_settled(galaxies.known))
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        for part in parts:
+            writer.write_table(pq.read_table(part).replace_schema_metadata(schema.metadata))
+    shutil.rmtree(folder)
+
+
+def join_shards(
+    shards: Sequence[str | os.PathLike],
+    files: CatalogueFiles,
+    known: CatalogueColumns,
+    about: dict[str, str],
+    n_galaxies: int,
+) -> tuple[int, int]:
+    """Put the catalogues of all shards together.
+
+    Parameters
+    ----------
+    shards
+        Of `write_shard`, in the order of the dataset.
+    files, about
+        As of `write_catalogue`.
+    known
+        What makes the columns.
+    n_galaxies
+        Of the dataset.
+
+    Returns
+    -------
+    tuple of int
+        As of `write_catalogue`.
+
+    Raises
+    ------
+    DataError
+        If a shard is missing or damaged, was made by another model, or galaxies are missing.
+    """
+    again, settled = "run catalogue_shard again", _settled(known)
+    for shard in shards:
+        try:
+            found = pq.read_schema(shard).metadata or {}
+        except FILE_ERRORS as error:
+            raise DataError(f"{shard}: missing or damaged ({in_short(error)}); {again}") from error
+        values = {key: float(found.get(key.encode(), "nan")) for key in settled}
+        # Machines differ in the last digits of what they fit.
+        if not all(np.isclose(values[key], float(settled[key]), rtol=1e-4) for key in settled):
+            raise DataError(
+                f"{shard}: made with {values}, the model here has {settled}; {again} for it"
+            )
+    return _join([Path(shard) for shard in shards], files, about, n_galaxies, again)
+
+
+def _settled(known: CatalogueColumns) -> dict[str, str]:
+    """Return what validation galaxies have set, by which a shard is known again."""
+    return {"temperature": repr(known.temperature), "unlike_above": repr(known.unlike_above)}
+
+
+def _write_parts(galaxies: Galaxies, folder: Path, chunk_galaxies: int, rows: slice) -> list[Path]:
+    """Write the parts that are not there yet; return the paths of all."""
+    blocks = list(row_blocks(rows.stop - rows.start, chunk_galaxies))
     paths = [folder / f"part_{number:06d}.parquet" for number in range(len(blocks))]
     missing = [(p, b) for p, b in zip(paths, blocks, strict=True) if not p.exists()]
     if len(missing) < len(paths):
         log.info("continuing: %d of %d parts are there", len(paths) - len(missing), len(paths))
-    for path, rows in progress(missing, desc=f"catalogue ({chunk_galaxies} each)", unit="parts"):
-        table = _arrow(galaxies.part(rows))
+    for path, block in progress(missing, desc=f"catalogue ({chunk_galaxies} each)", unit="parts"):
+        table = _arrow(galaxies.part(slice(rows.start + block.start, rows.start + block.stop)))
         with atomic_path(path) as temporary:
             pq.write_table(table, temporary)
+    return paths
+
+
+def _join(
+    paths: list[Path], files: CatalogueFiles, about: dict[str, str], n_galaxies: int, remedy: str
+) -> tuple[int, int]:
+    """Write the three forms; return the number of galaxies, and of those that are unlike."""
     units = {"ra": "deg", "dec": "deg"}
     n_rows = join_parts(paths, files.parquet, files.csv, files.fits, about, units)
-    if n_rows != len(galaxies):
+    if n_rows != n_galaxies:
         raise DataError(
-            f"{files.parquet}: {n_rows} rows for {len(galaxies)} galaxies; remove {folder} and run "
-            "it again"
+            f"{files.parquet}: {n_rows} rows for {n_galaxies} galaxies; {remedy} and make it again"
         )
     unlike = pq.read_table(files.parquet, columns=["unlike"])["unlike"]
     n_unlike = int(unlike.to_numpy().sum())
     log.info("%d galaxies, %d of them unlike those that the model learned from", n_rows, n_unlike)
-    shutil.rmtree(folder)
     return n_rows, n_unlike
 
 
