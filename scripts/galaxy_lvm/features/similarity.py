@@ -52,7 +52,7 @@ class SimilaritySearch:
         self.rows = slice(0, len(store)) if rows is None else rows
         rows = sample_rows(len(store), settings.n_fit, derive_seed(seed, "similarity", "fit"))
         self.space = FeatureSpace(
-            np.asarray(store.values[rows]), settings.n_components, unit=settings.metric == "cosine"
+            store.rows[rows], settings.n_components, unit=settings.metric == "cosine"
         )
         self.index: faiss.Index | None = None
 
@@ -87,7 +87,7 @@ class SimilaritySearch:
         rows = np.full((len(wanted), k), -1, np.int64)
         blocks = self._blocks(self.settings.block_rows)
         for block in progress(blocks, desc="exact search", unit="blocks"):
-            values = self.space.standardise(self.store.values[block])
+            values = self.space.standardise(self.store.rows[block])
             numbers = np.arange(block.start, block.stop)
             for part in row_blocks(len(wanted), _QUERIES_AT_A_TIME):
                 squared = _squared_distances(wanted[part], values)
@@ -169,7 +169,7 @@ class SimilaritySearch:
         inside = self.rows if n == len(self) else slice(0, len(self.store))
         rows = inside.start + sample_rows(inside.stop - inside.start, n_trained, seed)
         parts = [
-            self.space(self.store.values[rows[block]])
+            self.space(self.store.rows[rows[block]])
             for block in row_blocks(len(rows), self.settings.block_rows)
         ]
         vectors = np.concatenate(parts)
@@ -183,7 +183,7 @@ class SimilaritySearch:
         blocks = list(row_blocks(segment.stop - segment.start, self.settings.block_rows))
         for block in progress(blocks, desc=f"index from row {segment.start}", unit="blocks"):
             numbers = np.arange(segment.start + block.start, segment.start + block.stop)
-            vectors = self.space(self.store.values[numbers[0] : numbers[-1] + 1])
+            vectors = self.space(self.store.rows[numbers[0] : numbers[-1] + 1])
             index.add_with_ids(np.ascontiguousarray(vectors), numbers)
 
     def approximate(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -201,7 +201,7 @@ class SimilaritySearch:
         best = np.full((len(wanted), k), np.inf, np.float32)
         for i, found in enumerate(candidates):
             found = np.sort(found[found >= 0])  # rising rows: the file is read in one direction
-            values = self.space.standardise(self.store.values[found])
+            values = self.space.standardise(self.store.rows[found])
             squared = _squared_distances(wanted[i : i + 1], values)
             near, numbers = _smallest(squared, found[None], min(k, len(found)))
             best[i, : near.shape[1]], rows[i, : near.shape[1]] = near[0], numbers[0]

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import shutil
 from pathlib import Path
 
@@ -15,9 +14,9 @@ from galaxy_lvm.core.state import config_hash, file_version
 from galaxy_lvm.core.user_tables import LINE
 from galaxy_lvm.survey.legacysurvey import CutoutService
 from galaxy_lvm.survey.positions import read_positions
-from galaxy_lvm.survey.rejected import read_rejected, rejection, write_rejected
-from galaxy_lvm.survey.shards import write_index
-from galaxy_lvm.survey.store import CUTOUT_SIDE_PIX, CutoutStore, CutoutWriter, stored_names
+from galaxy_lvm.survey.rejected import rejection
+from galaxy_lvm.survey.shard_writing import write_shards
+from galaxy_lvm.survey.store import CUTOUT_SIDE_PIX, CutoutWriter, stored_names
 
 log = logging.getLogger("galaxy_lvm.download")
 
@@ -121,39 +120,20 @@ def _store_shards(
     rows: pd.DataFrame, cutouts: Path, service: CutoutService, side_pix: int, table: Path
 ) -> list[dict[str, object]]:
     """Write the shards that are not there yet, and the index; return the rejections of all."""
-    folder, settings = cutouts.parent / "shards", service.settings
-    size = settings.shard_galaxies
-    about = [settings.layer, settings.max_bad_fraction, side_pix, size]
+    settings = service.settings
+    about = [settings.layer, settings.max_bad_fraction, side_pix, settings.shard_galaxies]
     key = config_hash([*file_version(table)[1:], *about])
-    starts = range(0, len(rows), size)
-    paths, names, rejections = [], [], []
-    for number, start in enumerate(starts):
-        part = rows.iloc[start : start + size]
-        path = folder / f"{key}_{number:03d}_cutouts.h5"
-        listed = folder / f"{key}_{number:03d}_rejected.csv"
-        if not (path.exists() and listed.exists()):
-            _check_room(part, folder, service, side_pix)
-            what = f"download, shard {number + 1} of {len(starts)}"
-            write_rejected(listed, _store(part, path, service, side_pix, table.name, what))
+
+    def write(part: pd.DataFrame, path: Path, which: str) -> list[dict[str, object]]:
+        _check_room(part, path.parent, service, side_pix)
+        return _store(part, path, service, side_pix, table.name, f"download, {which}")
+
+    def forget(part: pd.DataFrame) -> None:
         # The shard keeps them; a kill may have come before this line.
         service.forget(zip(part["ra"], part["dec"], strict=True), side_pix)
-        rejections += read_rejected(listed).to_dict("records")
-        with CutoutStore(path) as store:
-            if len(store):
-                paths.append(path)
-                names.append(f"{number:03d}")
-    _remove_others(folder, key)
-    if paths:
-        write_index(cutouts, paths, names, _REMEDY)
-    return rejections
 
-
-def _remove_others(folder: Path, key: str) -> None:
-    """Remove shards of other tables or settings."""
-    for path in folder.iterdir():
-        found = re.fullmatch(r"([0-9a-f]{12})_\d+_(cutouts\.h5|rejected\.csv)", path.name)
-        if found and found[1] != key:
-            path.unlink()
+    size = settings.shard_galaxies
+    return write_shards(rows, cutouts, size, lambda _: key, write, _REMEDY, forget)
 
 
 def _check_room(rows: pd.DataFrame, folder: Path, service: CutoutService, side_pix: int) -> None:

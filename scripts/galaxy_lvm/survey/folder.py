@@ -16,16 +16,18 @@ import pandas as pd
 from galaxy_lvm.core.config.survey import Folder
 from galaxy_lvm.core.errors import DataError, in_short
 from galaxy_lvm.core.logs import progress
+from galaxy_lvm.core.state import config_hash
 from galaxy_lvm.core.tables import as_text, typed
 from galaxy_lvm.core.user_tables import LINE, NUL_PROBLEM, holds_nul, read_user_table
 from galaxy_lvm.survey.file_errors import FILE_ERRORS
 from galaxy_lvm.survey.image_files import file_problem, kind_of, same_file, walk
-from galaxy_lvm.survey.image_state import is_own
+from galaxy_lvm.survey.image_state import is_own, state_of
 from galaxy_lvm.survey.pictures import image_size
 from galaxy_lvm.survey.pixels import missing_pixels
 from galaxy_lvm.survey.position_columns import position_columns
 from galaxy_lvm.survey.readers import ReadImage, read_grz, read_rgb
 from galaxy_lvm.survey.rejected import rejection
+from galaxy_lvm.survey.shard_writing import write_shards
 from galaxy_lvm.survey.sky_columns import degrees_of
 from galaxy_lvm.survey.store import BANDS, CutoutWriter, stored_names
 
@@ -41,6 +43,7 @@ _POSITION = ("ra", "dec")
 _PROBLEM = " problem"
 _RESERVED = {"images", "images_rgb", "box", "flag", "width_pix", "height_pix"}
 _CHUNK_IMAGES = 128
+_REMEDY = "run import_folder again"
 
 
 def read_table(path: str | os.PathLike, settings: Folder) -> pd.DataFrame:
@@ -194,7 +197,9 @@ def import_images(
     table
         With an id, a file and a label per galaxy; see `read_table`.
     cutouts
-        HDF5 file to write: `images_rgb` for JPEG and PNG, `images` for FITS.
+        HDF5 file to write: `images_rgb` for JPEG and PNG, `images` for FITS. Of more than
+        `folder.shard_images` it is the index of shards, which are complete one by one: an import
+        that is started again goes on behind the last.
     settings
         Defaults where None.
     cores
@@ -227,13 +232,30 @@ def import_images(
     rgb = "image" in kinds
     read, side = image_reader(list(rows["path"]), rgb, settings)
     size = {"height_pix": side, "width_pix": side} if rgb else {}
-    with CutoutWriter(cutouts, rgb=rgb, attributes={"source": "folder"}, **size) as writer:
-        kept = _copy(rows, read, writer, rejections, cores)
-        if not kept:
-            reasons = _first_reasons(rejections)
-            raise DataError(f"{table}: none of the images can be used. {reasons}")
-    log.info("%d galaxies imported, %d rejected", kept, len(rejections))
+
+    def write(part: pd.DataFrame, path: str | os.PathLike, which: str) -> list[dict[str, object]]:
+        with CutoutWriter(path, rgb=rgb, attributes={"source": "folder"}, **size) as writer:
+            return _copy(part, read, writer, cores, ", ".join(filter(None, ["import", which])))
+
+    if len(rows) <= settings.shard_images:
+        lost = write(rows, cutouts, "")
+    else:
+        key_of = partial(_shard_key, settings=settings, side_pix=side)
+        lost = write_shards(rows, cutouts, settings.shard_images, key_of, write, _REMEDY)
+    rejections += lost
+    if len(lost) == len(rows):
+        Path(cutouts).unlink(missing_ok=True)
+        reasons = _first_reasons(rejections)
+        raise DataError(f"{table}: none of the images can be used. {reasons}")
+    log.info("%d galaxies imported, %d rejected", len(rows) - len(lost), len(rejections))
     return rejections
+
+
+def _shard_key(part: pd.DataFrame, settings: Folder, side_pix: int) -> str:
+    """Return what changes with the lines, the files or the settings that a shard is made of."""
+    hashes = pd.util.hash_pandas_object(part.drop(columns="path"), index=False)
+    files = [(str(path), state_of(path)) for path in part["path"]]
+    return config_hash([settings.model_dump(), side_pix, list(part), hashes.tolist(), files])
 
 
 def _first_reasons(rejections: list[dict[str, object]]) -> str:
@@ -292,14 +314,14 @@ def _copy(
     rows: pd.DataFrame,
     read: Callable[[Path], ReadImage],
     writer: CutoutWriter,
-    rejections: list[dict[str, object]],
     cores: int,
-) -> int:
-    """Read all files, in order, and append the good ones; return how many those are."""
-    kept, notes, chunk = 0, Counter(), []
+    what: str,
+) -> list[dict[str, object]]:
+    """Read all files, in order, and append the good ones; return the rejections."""
+    rejections, notes, chunk = [], Counter(), []
     results = read_images(list(rows["path"]), read, cores)
     for record, result in zip(
-        rows.to_dict("records"), progress(results, len(rows), "import", "images"), strict=True
+        rows.to_dict("records"), progress(results, len(rows), what, "images"), strict=True
     ):
         if isinstance(result, DataError):
             reason = str(result)
@@ -309,7 +331,6 @@ def _copy(
             continue
         notes.update(result.notes)
         chunk.append((record, result))
-        kept += 1
         if len(chunk) == _CHUNK_IMAGES:
             _append(writer, chunk)
             chunk = []
@@ -317,7 +338,7 @@ def _copy(
         _append(writer, chunk)
     for note, count in notes.items():
         log.info("%d images: %s", count, note)
-    return kept
+    return rejections
 
 
 def read_images(

@@ -232,6 +232,14 @@ class Folder(FileReading):
         0.1, ge=0, le=1, description="images with a larger share of bad pixels are rejected"
     )
     zero_is_missing: bool = Field(True, description="FITS pixels of exactly 0 count as bad")
+    shard_images: int = Field(
+        100_000,
+        ge=1,
+        description=(
+            "images to a file; larger tables are imported shard by shard, and go on behind the "
+            "last complete one"
+        ),
+    )
 
 
 class Crop(Section):
