@@ -1,9 +1,6 @@
 """docs/extend.md: every block is put where the page says, on a copy of the project, and run."""
 
-import os
 import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,10 +13,10 @@ from galaxy_lvm.core.config.survey import Mock
 from galaxy_lvm.core.tables import load_table, save_table
 from galaxy_lvm.survey.store import CutoutStore
 from made_run import make_run
+from pages import copy_of_project, ended_well
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "extend.md").read_text(encoding="utf-8")
-TREE = ("Snakefile", "rules", "scripts", "config", "report", "envs", "docs", "weights")
 BLOCK = re.compile(r"^([^\n]+)\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PLACE = re.compile(
     r"New file `(?P<new>[^`]+)`:|End of `(?P<end>[^`]+)`:"
@@ -54,29 +51,10 @@ def put(tree: Path, before: str, block: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def ended_well(command: list[str], directory: Path, tree: Path) -> str:
-    """Run a command with the library of the copy; return what it printed."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    own = os.pathsep.join([str(tree / "scripts"), str(directory)])
-    found = subprocess.run(
-        command, cwd=directory, env={**os.environ, "PATH": path, "PYTHONPATH": own},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    text = found.stdout + found.stderr
-    assert found.returncode == 0, text[-5000:]
-    return text
-
-
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     """Return a copy of the project with everything that the page adds."""
-    copy = tmp_path_factory.mktemp("project")
-    for name in TREE:
-        if (ROOT / name).is_dir():
-            left_out = shutil.ignore_patterns("__pycache__", "node_modules")
-            shutil.copytree(ROOT / name, copy / name, ignore=left_out)
-        else:
-            shutil.copy(ROOT / name, copy / name)
+    copy = copy_of_project(tmp_path_factory.mktemp("project"))
     for section in SECTIONS:
         for before, block in blocks(section):
             put(copy, before, block)
@@ -112,7 +90,7 @@ def ran(section: str, tree: Path, run: Path, directory: Path, more: str = "") ->
     """Run the block of a section that is to be run, and `more` behind it."""
     (block,) = (block for before, block in blocks(section) if not PLACE.fullmatch(before))
     code = f"RUN = {str(run)!r}\n{block}{more}"
-    return ended_well([sys.executable, "-c", code], directory, tree)
+    return ended_well([sys.executable, "-c", code], directory, tree / "scripts", directory)
 
 
 def test_a_task_writes_its_score(tree, run, tmp_path):
@@ -147,7 +125,7 @@ with CutoutStore("simulated.h5") as store:
     columns = {name: list(values) for name, values in store.catalogue().items()}
     write_own_survey.main(store.images[:], columns, "own_survey.h5")
 """
-    ended_well([sys.executable, "-c", write], tmp_path, tree)
+    ended_well([sys.executable, "-c", write], tmp_path, tree / "scripts", tmp_path)
     with h5py.File(tmp_path / "own_survey.h5") as file:
         assert len(file["images"]) == len(file["id"]) == 80
     files = [str(tree / "config" / f"{name}.yaml") for name in ("own_survey", "three_layers")]
@@ -159,7 +137,7 @@ with CutoutStore("simulated.h5") as store:
         "--config", "hitl={discovery: {rules: [random, surprise]}}",
         "--", "measure_colours", str(scores),
     ]  # fmt: skip
-    ended_well(command, tmp_path, tree)
+    ended_well(command, tmp_path, tree / "scripts", tmp_path)
     found = load_table(tmp_path / scores)
     assert set(found["model"]) == {"python_own_networks_three_layers"}
     colours = load_table(tmp_path / results / "tables" / "colours.csv")
