@@ -15,6 +15,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, send_to_device, set_seed
 from torch import Tensor, nn
 
+from galaxy_lvm.core.allocator import keep_freed_memory
 from galaxy_lvm.core.config.training import Optim
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.seeds import derive_seed
@@ -55,7 +56,7 @@ def make_accelerator(precision: str = "auto") -> Accelerator:
     if known.get("_mixed_precision", mixed) != mixed:
         # Accelerate keeps one precision a process and refuses another; who is who stays known.
         AcceleratorState._reset_state()
-    return _Accelerator(
+    accelerator = _Accelerator(
         mixed_precision=mixed,
         # A multitask step leaves the other tasks' heads without gradient. Buffers are averaged
         # behind every step (`_average_buffers`), not overwritten by those of the main process.
@@ -63,6 +64,9 @@ def make_accelerator(precision: str = "auto") -> Accelerator:
             DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
         ],
     )
+    if accelerator.device.type == "cpu":
+        keep_freed_memory()
+    return accelerator
 
 
 def learning_rate_factor(step: int, steps: int, warmup_fraction: float) -> float:
