@@ -323,6 +323,22 @@ def test_two_processes_on_one_node_or_two_give_what_one_gives(
             torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-5)
 
 
+def test_a_job_over_its_memory_is_handed_in_again_with_more(cluster, first_run, tmp_path):
+    run = prepared(first_run, tmp_path, "small")
+    config = overlay(tmp_path, "small", pretrain=SHORT, resources={"train_mem_mb": 500})
+    target = f"results/small/{WEIGHTS.format(variant=VARIANT)}"
+    with Call(cluster, tmp_path, *config, "--", target) as call:
+        call.succeed()
+    about = [cluster.about(job) for job in call.submitted()]
+    assert len(about) in (2, 3) and {job["JobState"] for job in about[:-1]} <= {
+        "OUT_OF_MEMORY", "FAILED", "CANCELLED",
+    }  # fmt: skip
+    assert [job["MinMemoryNode"] for job in about] == ["500M", "1000M", "1500M"][: len(about)]
+    logs = (tmp_path / ".snakemake" / "slurm_logs").rglob("*.log")
+    assert "memory limit" in "".join(path.read_text(errors="replace") for path in logs)
+    assert weights(run)
+
+
 def test_a_partition_that_is_not_there_is_named(cluster, first_run, tmp_path):
     prepared(first_run, tmp_path, "other")
     config = overlay(tmp_path, "other", pretrain=LONG)
