@@ -8,7 +8,7 @@ from astropy.coordinates import FK4, FK5, Galactic, SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
 from galaxy_lvm.core.errors import DataError
-from galaxy_lvm.survey.sky_frame import sky_frame
+from galaxy_lvm.survey.sky_frame import frame_centre, sky_frame
 
 SIDE, SCALE_ARCSEC = 152, 0.262
 RA, DEC = 150.1, 2.2
@@ -201,3 +201,52 @@ def test_a_reference_value_that_is_no_number_is_no_position():
     except DataError:
         return
     assert math.isnan(frame.ra)
+
+
+MORE = [{}, {"RADESYS": "ICRS"}, {"RADESYS": "FK5"}, {"EQUINOX": 1950.0}, {"LONPOLE": 90.0},
+        {"CUNIT1": "deg", "CUNIT2": "deg"}, {"CRVAL1": 359.99999}, {"CRVAL1": -3.5},
+        {"CD1_2": 2e-5, "CD2_1": 2e-5}, {"CTYPE1": "RA---SIN", "CTYPE2": "DEC--SIN"},
+        {"CRVAL2": 90.0}, {"BANDS": "grz"}, {"CRPIX1": 70.0},
+        {"PV2_1": 0.1}, {"WCSAXES": 2}, {"CD2_2": 7.2e-5, "CD1_1": -7.4e-5}]  # fmt: skip
+
+
+@pytest.mark.parametrize("more", MORE, ids=str)
+def test_a_plain_frame_lies_where_its_wcs_says(more):
+    """Whatever the header says more, both ways to ask it agree."""
+    header = header_of()
+    header.update(more)
+    quick, whole = frame_centre(header, (SIDE, SIDE)), sky_frame(header, (SIDE, SIDE))
+    assert quick.scale_arcsec == pytest.approx(whole.scale_arcsec, rel=1e-9)
+    places = SkyCoord([quick.ra, whole.ra], [quick.dec, whole.dec], unit="deg")
+    assert places[0].separation(places[1]).arcsec < 1e-6
+
+
+@pytest.mark.parametrize("frame", ["icrs", "fk5", "fk4", "galactic"])
+@pytest.mark.parametrize("matrix", ["CD", "CDELT", "PC"])
+@pytest.mark.parametrize("offset_pix", [(0.0, 0.0), (900.0, -400.0)])
+def test_other_frames_are_left_to_the_wcs(frame, matrix, offset_pix):
+    header = header_of(frame, offset_pix, matrix)
+    quick, whole = frame_centre(header, (SIDE, SIDE)), sky_frame(header, (SIDE, SIDE))
+    assert (quick.ra, quick.dec) == pytest.approx((whole.ra, whole.dec), abs=1e-9)
+    # Only the plain one needs no WCS: that is what makes it quick.
+    assert (quick.wcs is None) == ((frame, matrix, offset_pix) == ("icrs", "CD", (0.0, 0.0)))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"CRVAL2": 95.0}, {"CRVAL1": "east"}, {"CD1_1": 0.0, "CD2_1": 0.0}, {"CD2_2": 1e-3},
+     {"CTYPE1": "DEC--TAN", "CTYPE2": "RA---TAN"},
+     {"CD1_1": 7e-5, "CD1_2": 7e-5, "CD2_1": 7e-5, "CD2_2": 7e-5}],
+    ids=str,
+)  # fmt: skip
+def test_a_strange_header_is_refused_either_way(wrong):
+    header = header_of()
+    header.update(wrong)
+    said = []
+    for ask in (frame_centre, sky_frame):
+        try:
+            said.append(ask(header, (SIDE, SIDE)))
+        except DataError as error:
+            said.append(str(error))
+    assert repr(said[0]) == repr(said[1])
+    assert not (hasattr(said[0], "ra") and math.isfinite(said[0].ra))

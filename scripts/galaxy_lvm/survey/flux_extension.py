@@ -140,7 +140,7 @@ def check_values(cube: np.ndarray, whole_numbers: bool) -> None:
     DataError
         If they are flags, or brighter all over than any sky: counts, weights, inverse variances.
     """
-    good = [plane[np.isfinite(plane)] for plane in cube]
+    good = (plane[np.isfinite(plane)] for plane in cube)
     if whole_numbers and cube.size and _are_flags(cube):
         raise DataError(
             "holds a few whole numbers, flags or a mask by all signs; set fits_extension to the "

@@ -33,7 +33,7 @@ from galaxy_lvm.survey.remote import (
     check_is_data,
     fetch,
 )
-from galaxy_lvm.survey.sky_frame import sky_frame
+from galaxy_lvm.survey.sky_frame import frame_centre
 from galaxy_lvm.survey.store import BANDS, PIXEL_SCALE_ARCSEC
 
 log = logging.getLogger("galaxy_lvm.legacysurvey")
@@ -80,11 +80,8 @@ def read_cube(content: bytes, side_pix: int, place: tuple[float, float]) -> np.n
     asked = f"asked for {''.join(BANDS)!r}, {side_pix} x {side_pix}"
     try:
         cube, header = cubes.read_cube(io.BytesIO(content))
-        _check_whole(content)
     except cubes.DamagedError as error:
         raise ServiceError(f"a damaged FITS file: it {error}") from error
-    except ServiceError:
-        raise
     except DataError as error:
         raise RefusedError(f"the service sent a file that {error}; {asked}") from error
     if cube.shape[1:] != (side_pix, side_pix):
@@ -99,7 +96,7 @@ def read_cube(content: bytes, side_pix: int, place: tuple[float, float]) -> np.n
 def _check_place(header: fits.Header, side_pix: int, place: tuple[float, float]) -> None:
     """Refuse a frame with other pixels; one of another place may be someone else's answer."""
     try:
-        frame = sky_frame(header, (side_pix, side_pix))
+        frame = frame_centre(header, (side_pix, side_pix))
     except DataError as error:
         raise ServiceError(f"a damaged FITS file: it {error}") from error
     if frame is None or math.isnan(frame.ra):
@@ -116,14 +113,6 @@ def _check_place(header: fits.Header, side_pix: int, place: tuple[float, float])
             f"the service sent a frame around {frame.ra:.6f} {frame.dec:+.6f}, {off_arcsec:.3g} "
             "arcsec from the position"
         )
-
-
-def _check_whole(content: bytes) -> None:
-    """Refuse a file whose end is missing, be it only its filling: astropy only warns of that."""
-    with fits.open(io.BytesIO(content), memmap=False) as hdus:
-        needed = hdus[0].fileinfo()["datLoc"] + hdus[0].size
-    if len(content) < needed:
-        raise ServiceError(f"a FITS file cut short: {len(content)} of {needed} bytes")
 
 
 def check_coverage(cube: np.ndarray, max_bad_fraction: float) -> None:

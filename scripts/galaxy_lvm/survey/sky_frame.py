@@ -25,6 +25,13 @@ _ORDERS, _HIGHEST_ORDER = re.compile("(A|B|AP|BP)_ORDER"), 9
 _UNITS = ("deg", "arcsec", "arcmin", "rad")
 # Frames whose pixels are longer than wide by more than this would show other shapes.
 _MOST_OBLONG = 1.05
+# What a plain frame says, and what none does: other scales, units, distortions, equinoxes, poles.
+_PLAIN = ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2", "CD1_1", "CD1_2", "CD2_1", "CD2_2")
+_MORE = re.compile(
+    r"CDELT\d|CROTA\d|CUNIT[12]|PC\d_\d|P[VS]\d_\d+|(A|B|AP|BP|D)_.*|D[PQ]\d.*|CPDIS.*|EQUINOX|EPOCH"
+    r"|RADECSYS|LONPOLE|LATPOLE|WCSAXES|WAT\d_.*|CD\d_3|CD3_\d"
+)
+_SAME_PIXEL = 1e-6
 # Area of a pixel as a share of that of a square with its sides.
 _SMALLEST_AREA = 1e-3
 
@@ -91,6 +98,37 @@ def sky_frame(header: fits.Header, shape: tuple[int, int]) -> SkyFrame | None:
             f"has a header whose place on the sky (WCS) cannot be read: {in_short(error)}; mend or "
             "remove its cards (CTYPE, CRVAL, CD, PC, CDELT, CUNIT)"
         ) from error
+
+
+def frame_centre(header: fits.Header, shape: tuple[int, int]) -> SkyFrame | None:
+    """Return scale and centre of a frame, as `sky_frame` does, in a tenth of its time if plain.
+
+    Plain is a frame around its reference pixel, in ICRS and without distortion, as cutout services
+    send it: its header says all that is asked for, and no WCS is made of it.
+    """
+    plain = _plain(header, shape)
+    return sky_frame(header, shape) if plain is None else plain
+
+
+def _plain(header: fits.Header, shape: tuple[int, int]) -> SkyFrame | None:
+    """Return a plain frame; None where the header says more, or anything strange."""
+    if (header.get("CTYPE1"), header.get("CTYPE2")) != ("RA---TAN", "DEC--TAN"):
+        return None
+    if header.get("RADESYS", "ICRS") != "ICRS" or any(map(_MORE.fullmatch, header)):
+        return None
+    asked = [header.get(key, 0.0) for key in _PLAIN]
+    if not all(map(_is_number, asked)):
+        return None
+    ra, dec, x, y, *matrix = map(float, asked)
+    middle = (shape[1] + 1) / 2, (shape[0] + 1) / 2
+    sides = math.hypot(matrix[0], matrix[2]), math.hypot(matrix[1], matrix[3])
+    area = abs(matrix[0] * matrix[3] - matrix[1] * matrix[2])
+    square = min(sides) > 0 and max(sides) <= _MOST_OBLONG * min(sides)
+    if math.dist((x, y), middle) > _SAME_PIXEL or not square or abs(dec) > 90.0:
+        return None
+    if not _SMALLEST_AREA * sides[0] * sides[1] <= area < _UNSET_DEG:
+        return None
+    return SkyFrame(3600.0 * math.sqrt(sides[0] * sides[1]), ra % 360.0, dec)
 
 
 def _two_axes(header: fits.Header) -> WCS | None:
