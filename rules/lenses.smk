@@ -7,7 +7,13 @@ Steps: simulate_fields or import_fields, plot_fields, train_detector per backbon
 fields, evaluate_detectors, plot_detectors, plot_detector_curves; detect_lenses on own images.
 """
 
-from galaxy_lvm.core.config.lenses import DetectorTraining, Evaluation, FieldPlan, MockFields
+from galaxy_lvm.core.config.lenses import (
+    DetectorTraining,
+    Evaluation,
+    FieldPlan,
+    MockFields,
+    detector_runs,
+)
 from galaxy_lvm.core.config.survey import Service, MockSky
 from galaxy_lvm.survey.image_state import images_state
 
@@ -25,12 +31,7 @@ def detector_weights(wildcards):
     return {"lvm": DETECTOR["lvm_weights"] or LVM_WEIGHTS} if wildcards.backbone == "lvm" else {}
 
 
-LENS_RUNS = [
-    {"model": backbone, "n_train": n_train, "seed": config["seed"] + part}
-    for backbone in DETECTOR["backbones"]
-    for n_train in DETECTOR["train_sizes"]
-    for part in range(DETECTOR["n_seeds"])
-]
+LENS_RUNS = detector_runs(DETECTOR, config["seed"])
 
 LENS_SEARCH_WEIGHTS = (
     f"{RUN}/models/lenses/{LENS_SEARCH['backbone']}_{max(DETECTOR['train_sizes'])}_0.safetensors"

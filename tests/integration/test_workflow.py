@@ -17,6 +17,7 @@ import pytest
 from astropy.io import fits
 from galaxy_lvm.hitl.pools import Pool
 from galaxy_lvm.hitl.session import Session
+from notebook_cells import run_cells
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +82,24 @@ def test_every_table_and_figure_is_there(finished_run):
     assert len(figures) >= 8
     for figure in figures:
         assert figure.with_suffix(".png").stat().st_size > 1000, figure
+
+
+def test_the_notebook_draws_every_figure_of_the_paper_again(finished_run, tmp_path, monkeypatch):
+    """From the run's files; what no browser or random draw is part of comes out the same."""
+    run = finished_run / "results" / "test"
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "demo").symlink_to(run)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    run_cells("paper_figures.ipynb")
+    drawn = {path.stem: path for path in (tmp_path / "paper_figures").glob("fig*.png")}
+    assert set(drawn) == {f"fig{number:02d}" for number in range(1, 11)}
+    for name, path in drawn.items():
+        (own,) = (run / "figures").glob(f"{name}_*.png")
+        with Image.open(path) as again, Image.open(own) as made:
+            assert again.size == made.size or name == "fig09", name
+            if name in ("fig01", "fig02", "fig03", "fig05", "fig06", "fig07", "fig08", "fig10"):
+                np.testing.assert_array_equal(np.asarray(again), np.asarray(made), name)
 
 
 def test_numbers_printed_come_from_the_metrics(finished_run):

@@ -1,27 +1,10 @@
 """The notebooks for users: their cells run as they stand, and no output is kept in them."""
 
-import json
-from pathlib import Path
-
 import pytest
 from galaxy_lvm.core import encoder_files
 from galaxy_lvm.core.tables import load_table
+from notebook_cells import NOTEBOOKS, code_cells, run_cells
 from small_images import write_encoder, write_galaxies
-
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-
-
-def code_cells(name):
-    cells = json.loads((NOTEBOOKS / name).read_text(encoding="utf-8"))["cells"]
-    return [cell for cell in cells if cell["cell_type"] == "code"]
-
-
-def run_cells(name):
-    """Execute a notebook's cells; return what its names stand for at the end."""
-    names: dict = {}
-    for number, cell in enumerate(code_cells(name)):
-        exec(compile("".join(cell["source"]), f"{name}, cell {number}", "exec"), names)
-    return names
 
 
 @pytest.fixture
@@ -59,3 +42,15 @@ def test_the_human_in_the_loop(here):
     assert list(table["label"]) == ["positive", "positive", "negative"]
     assert names["made"]["n_images"] == 3 and len(names["first"]) == 8
     assert (here / "galaxy-lvm-label" / "labels" / "spiral.sqlite").is_file()
+
+
+def test_spectra_of_simulated_stars(here):
+    names = run_cells("spectra.ipynb")
+    errors = names["floors"].pivot(index="label", columns="model", values="mae")
+    assert set(errors.index) == {"teff", "logg", "fe_h"}
+    # Spectra tell temperatures: every method that reads them beats the mean by far.
+    assert (
+        errors.loc["teff", ["ridge", "neighbours", "quadratic"]] < errors["mean"]["teff"] / 2
+    ).all()
+    assert len(names["parts"].train) > len(names["parts"].test) > 0
+    assert names["drawn"].endswith("is not there yet")

@@ -1,7 +1,7 @@
 """Strong lenses in wide fields (paper IV.B, figure 6)."""
 
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -329,3 +329,26 @@ class Lenses(Section):
         if search.backbone not in backbones:
             known = f"lenses.detector.backbones {list(backbones)}"
             yield "search.backbone", f"{search.backbone!r} is none of {known}"
+
+
+def detector_runs(detector: Mapping[str, Any], seed: int) -> list[dict[str, Any]]:
+    """Return every training of a detector that a config asks for.
+
+    Parameters
+    ----------
+    detector
+        Section `lenses.detector`.
+    seed
+        The run's.
+
+    Returns
+    -------
+    list of dict
+        `model` (the backbone), `n_train` (fields) and `seed` of each.
+    """
+    return [
+        {"model": backbone, "n_train": n_train, "seed": seed + part}
+        for backbone in detector["backbones"]
+        for n_train in detector["train_sizes"]
+        for part in range(detector["n_seeds"])
+    ]
