@@ -20,7 +20,7 @@ help:
 	@echo "make test-slurm  the workflow through a real SLURM of two nodes on this machine (not part of make test yet)"
 	@echo "make test-detectron2  the second Mask R-CNN alone, in .venv-detectron2"
 	@echo "make lint       ruff, snakefmt, mypy and snakemake --lint only"
-	@echo "make docs       write what follows from the code: config schema, defaults, page, snapshots, table of rules"
+	@echo "make docs       write what follows from the code (config schema, defaults, page, snapshots, table of rules); site/"
 	@echo "make benchmark  measure speeds into benchmarks/results/"
 
 .venv/installed-%: envs/%.txt envs/cpu.txt
@@ -72,6 +72,7 @@ lint: .venv/installed-dev
 docs: .venv/installed-dev
 	PYTHONPATH=scripts $(RUN_PYTHON) -m galaxy_lvm.core.config
 	PYTHONPATH=scripts $(RUN_PYTHON) -m galaxy_lvm.core.architecture
+	@NO_MKDOCS_2_WARNING=1 $(RUN_PYTHON) -m mkdocs build --strict && echo "site/index.html"
 
 benchmark: .venv/installed-dev
 	@for script in benchmarks/bench_*.py; do echo $$script; PYTHONPATH=scripts $(RUN_PYTHON) $$script || exit 1; done
