@@ -1,0 +1,131 @@
+"""Time `make demo` from a fresh clone, with the CPU's kernels as they are and with AVX-512 off.
+
+Run as `python benchmarks/bench_demo.py [--scratch FOLDER] [--cores 2]`, on a machine that does
+nothing else; it takes twice the demo's time and writes benchmarks/results/demo_times.json. The
+environment is that of the interpreter: its installation is not timed. Kept of each run: minutes by
+the clock and of CPU, seconds until the first picture, peak memory of all processes together, disk
+beside the environment, size of the report, and the seconds of the rules that take longest.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+OUTPUT = ROOT / "benchmarks" / "results" / "demo_times.json"
+KERNELS = {
+    "as_they_are": {},
+    "without_avx512": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
+}
+WATCH_S = 1.0
+N_RULES = 12
+
+
+class PeakMemory(threading.Thread):
+    """Watch a process and all that it started: the largest sum of their proportional set sizes."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.process, self.peak_mb, self.done = psutil.Process(pid), 0.0, threading.Event()
+
+    def run(self) -> None:
+        """Look again every second; pages that processes share count once."""
+        while not self.done.wait(WATCH_S):
+            total = 0
+            for process in [self.process, *self.process.children(recursive=True)]:
+                try:
+                    total += process.memory_full_info().pss
+                except (psutil.NoSuchProcess, psutil.ZombieProcess):
+                    continue  # it ended between the list and the question
+            self.peak_mb = max(self.peak_mb, total / 1e6)
+
+
+def fresh_clone(folder: Path) -> Path:
+    """Clone the commit that is checked out; what is not committed does not take part."""
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True)
+    commit = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+    head = subprocess.run(commit, check=True, capture_output=True, text=True).stdout.strip()
+    subprocess.run(["git", "-C", str(folder), "checkout", "-q", head], check=True)
+    return folder
+
+
+def capability(environment: dict[str, str]) -> str:
+    """Return the kernels that PyTorch takes: AVX512, AVX2 or DEFAULT."""
+    code = "import torch; print(torch.backends.cpu.get_cpu_capability())"
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return found.stdout.strip()
+
+
+def disk_mb(folder: Path) -> float:
+    """Return the size of a folder's files, git's own left out."""
+    files = [path for path in folder.rglob("*") if ".git" not in path.relative_to(folder).parts]
+    return sum(path.lstat().st_size for path in files if not path.is_dir()) / 1e6
+
+
+def slowest(run: Path) -> dict[str, float]:
+    """Return the rules that took longest, all their jobs together, in seconds by the clock."""
+    folder, seconds = run / "benchmarks", {}
+    for path in folder.rglob("*.tsv"):
+        rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
+        seconds[rule] = seconds.get(rule, 0.0) + float(pd.read_csv(path, sep="\t")["s"].sum())
+    ordered = sorted(seconds.items(), key=lambda item: -item[1])[:N_RULES]
+    return {rule: round(value, 1) for rule, value in ordered}
+
+
+def measure(clone: Path, cores: int, switches: dict[str, str]) -> dict:
+    """Run the demo to its report; return what it took."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, **switches, "PATH": path, "PYTHON": sys.executable,
+                   "CORES": str(cores)}  # fmt: skip
+    environment.pop("PYTHONPATH", None)
+    kernels, load = capability(environment), os.getloadavg()[0]
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.time()
+    command = ["bash", "scripts/run_to_report.sh", "demo"]
+    process = subprocess.Popen(command, cwd=clone, env=environment)
+    memory = PeakMemory(process.pid)
+    memory.start()
+    status = process.wait()
+    memory.done.set()
+    minutes = (time.time() - start) / 60
+    if status:
+        raise SystemExit(f"make demo ended with {status} in {clone}; nothing is written")
+    after, run = resource.getrusage(resource.RUSAGE_CHILDREN), clone / "results" / "demo"
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    first = min(picture.stat().st_mtime for picture in (run / "figures").glob("*.png"))
+    return {
+        "kernels": kernels, "cores": cores, "load_before": round(load, 2),
+        "minutes": round(minutes, 2), "cpu_minutes": round(cpu_s / 60, 2),
+        "first_picture_s": round(first - start, 1), "peak_memory_mb": round(memory.peak_mb),
+        "disk_mb": round(disk_mb(clone)),
+        "report_mb": round((run / "report.html").stat().st_size / 1e6, 1),
+        "slowest_rules_s": slowest(run),
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Measure both and write them, the first as soon as it is there."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scratch", type=Path, help="folder for the clones; a temporary one")
+    parser.add_argument("--cores", type=int, default=2)
+    given = parser.parse_args()
+    found: dict = {}
+    with tempfile.TemporaryDirectory(dir=given.scratch) as scratch:
+        for name, switches in KERNELS.items():
+            found[name] = measure(fresh_clone(Path(scratch) / name), given.cores, switches)
+            OUTPUT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+            print(name, json.dumps(found[name]))
+
+
+if __name__ == "__main__":
+    main()
