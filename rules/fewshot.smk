@@ -257,53 +257,30 @@ rule plot_fewshot:
         "../scripts/plot_fewshot.py"
 
 
-rule plot_fewshot_confusion:
-    """Confusion matrices, smallest and largest training sets."""
+rule plot_fewshot_predictions:
+    """Confusion and calibration of the networks, smallest and largest training sets."""
     input:
         splits=f"{FEWSHOT_DATA}/splits.parquet",
         predictions=FEWSHOT_PREDICTIONS,
     output:
-        pdf=f"{RUN}/figures/few_shot_confusion.pdf",
-        png=report(
+        confusion=f"{RUN}/figures/few_shot_confusion.pdf",
+        confusion_png=report(
             f"{RUN}/figures/few_shot_confusion.png",
             caption="../report/fewshot_confusion.rst",
             category="5 Few labels",
             labels={"what": "Confusion, smallest and largest training sets"},
         ),
-    log:
-        f"{LOGS}/plot_fewshot_confusion.log",
-    benchmark:
-        f"{RUN}/benchmarks/plot_fewshot_confusion.tsv"
-    conda:
-        CPU_ENV
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=20,
-    params:
-        models=config["fewshot"]["models"],
-        code=code_of("plot_fewshot_confusion"),
-    script:
-        "../scripts/plot_fewshot_confusion.py"
-
-
-rule plot_fewshot_reliability:
-    """How sure the networks are and how often right, smallest and largest training sets."""
-    input:
-        splits=f"{FEWSHOT_DATA}/splits.parquet",
-        predictions=FEWSHOT_PREDICTIONS,
-    output:
-        pdf=f"{RUN}/figures/few_shot_reliability.pdf",
-        png=report(
+        reliability=f"{RUN}/figures/few_shot_reliability.pdf",
+        reliability_png=report(
             f"{RUN}/figures/few_shot_reliability.png",
             caption="../report/fewshot_reliability.rst",
             category="5 Few labels",
             labels={"what": "Calibration, smallest and largest training sets"},
         ),
     log:
-        f"{LOGS}/plot_fewshot_reliability.log",
+        f"{LOGS}/plot_fewshot_predictions.log",
     benchmark:
-        f"{RUN}/benchmarks/plot_fewshot_reliability.tsv"
+        f"{RUN}/benchmarks/plot_fewshot_predictions.tsv"
     conda:
         CPU_ENV
     threads: 1
@@ -312,6 +289,6 @@ rule plot_fewshot_reliability:
         runtime=20,
     params:
         models=config["fewshot"]["models"],
-        code=code_of("plot_fewshot_reliability"),
+        code=code_of("plot_fewshot_predictions"),
     script:
-        "../scripts/plot_fewshot_reliability.py"
+        "../scripts/plot_fewshot_predictions.py"

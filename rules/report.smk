@@ -8,6 +8,8 @@ Steps: make_tables, make_summary, compare_with_paper, record_provenance, one rul
 from galaxy_lvm.report.printed import differences_of_size
 
 
+# One job for four tables: the claims compare rows of all of them, in pairs of seed and galaxy, and a
+# second of reading would be paid four times. Each has its own short target.
 rule make_tables:
     """Tables 1 to 4 beside the paper's numbers, and whether the paper's claims hold here."""
     input:
