@@ -1,5 +1,6 @@
 """A folder imported shard by shard is the folder imported whole, and what is complete stays."""
 
+import gzip
 import os
 
 import cv2
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 from galaxy_lvm.core.config.survey import Folder
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.fits_text import FITS_ENDINGS
 from galaxy_lvm.survey import folder as folder_module
 from galaxy_lvm.survey.folder import import_images
 from galaxy_lvm.survey.rejected import read_rejected
@@ -117,6 +119,19 @@ def test_a_folder_without_any_usable_image_leaves_no_index(images, tmp_path):
     with pytest.raises(DataError, match="none of the images can be used"):
         imported(images, tmp_path / "out", SETTINGS)
     assert not (tmp_path / "out" / "c.h5").exists()
+
+
+@pytest.mark.parametrize("ending", [e for e in FITS_ENDINGS if not e.endswith(".fz")])
+def test_every_ending_of_a_fits_file_is_known(tmp_path, ending):
+    name = f"a{ending}"
+    write_fits(tmp_path / "a.fits", blob())
+    content = (tmp_path / "a.fits").read_bytes()
+    (tmp_path / "a.fits").unlink()
+    (tmp_path / name).write_bytes(gzip.compress(content) if ending.endswith(".gz") else content)
+    (tmp_path / "t.csv").write_text(f"id,file,label\ng0,{name},spiral\n")
+    assert import_images(tmp_path, tmp_path / "t.csv", tmp_path / "c.h5") == []
+    with CutoutStore(tmp_path / "c.h5") as store:
+        np.testing.assert_allclose(store.images[0], blob(), rtol=1e-6)
 
 
 def test_positions_of_fits_files_are_kept_by_shard(tmp_path):

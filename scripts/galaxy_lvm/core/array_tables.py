@@ -7,9 +7,8 @@ import numpy as np
 from astropy.table import Table
 
 from galaxy_lvm.core.errors import DataError, in_short
+from galaxy_lvm.core.fits_text import FITS_ENDINGS
 from galaxy_lvm.core.user_tables import LINE, read_user_table
-
-FITS_ENDINGS = (".fits", ".fits.gz", ".fit", ".fit.gz")
 
 
 def read_array_rows(path: Path) -> list[dict[str, Any]]:

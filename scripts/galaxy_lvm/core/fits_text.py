@@ -1,10 +1,13 @@
-"""Texts of FITS tables, which hold ASCII alone (FITS 4.0, 7.3.3): others are written as escapes.
+"""Names of FITS files, and texts of FITS tables.
 
-The escapes are Python's `unicode_escape`; a card in the header says so, for whoever reads them.
+These hold ASCII alone (FITS 4.0, 7.3.3); others are written as escapes. The escapes are Python's
+`unicode_escape`; a card in the header says so, for whoever reads them.
 """
 
 import numpy as np
 
+# What names of FITS files end in, packed ones too.
+FITS_ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fits.fz")
 CARD = "TEXTESC"
 CARD_COMMENT = "texts hold escapes (Python: unicode_escape)"
 

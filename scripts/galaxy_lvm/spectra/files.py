@@ -10,8 +10,9 @@ import h5py
 import numpy as np
 from astropy.io import fits
 
-from galaxy_lvm.core.array_tables import FITS_ENDINGS, read_array_rows
+from galaxy_lvm.core.array_tables import read_array_rows
 from galaxy_lvm.core.errors import DataError, in_short
+from galaxy_lvm.core.fits_text import FITS_ENDINGS
 from galaxy_lvm.spectra.wavelengths import grid_wavelengths
 
 FLUX_NAMES = ("flux",)

@@ -232,11 +232,12 @@ def gather_crops(
                         "run list_shards again")  # fmt: skip
     before = np.concatenate([[0], np.cumsum(of_cutouts.numbers("rows"))[:-1]])
     write_index(path, shards, names, _REMEDY, cutouts_before=before.tolist())
-    ids = []
-    for shard in shards:
-        with CropStore(shard) as crops:
-            ids.append(crops.ids)
-    refuse_twins(ids, shards)
+    refuse_twins(_ids_of, shards)
+
+
+def _ids_of(path: str | os.PathLike) -> np.ndarray:
+    with CropStore(path) as crops:
+        return crops.ids
 
 
 def read_crops(path: str | os.PathLike, rows: Sequence[int]) -> np.ndarray:

@@ -212,7 +212,10 @@ def _thumbnails(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             grey = small.mean(axis=2)
             detail[i] = grey - cv2.GaussianBlur(grey, (0, 0), _THUMBNAIL_SMOOTHING_PIX)
             profiles[i] = (small.reshape(-1, 3).T @ ring_mean).ravel()
-    return _unit(detail).reshape(-1, side, side, 1), profiles
+        # Block by block: a copy of all details would need as much memory again.
+        block = detail[start : start + _BLOCK]
+        block[:] = _unit(block).reshape(block.shape)
+    return detail[..., None], profiles
 
 
 def _candidates_of_all(thumbnails: np.ndarray) -> list[tuple[int, int, int]]:
@@ -239,15 +242,11 @@ def _candidates_of_all(thumbnails: np.ndarray) -> list[tuple[int, int, int]]:
 
 def _candidates_nearby(thumbnails: np.ndarray, profiles: np.ndarray) -> list[tuple[int, int, int]]:
     """Return the same among each crop's nearest by ring colours, which no turn changes."""
-    neighbours = cKDTree(profiles).query(profiles, k=min(_NEIGHBOURS + 1, len(profiles)))[1]
-    pairs = np.stack(
-        [np.repeat(np.arange(len(profiles)), neighbours.shape[1]), neighbours.ravel()], axis=1
-    )
-    pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
+    pairs = _pairs_nearby(profiles)
     flat = thumbnails.reshape(len(thumbnails), -1)
     found = []
     for start in range(0, len(pairs), 8 * _BLOCK):
-        i, j = pairs[start : start + 8 * _BLOCK].T
+        i, j = np.divmod(pairs[start : start + 8 * _BLOCK], len(profiles))
         alike = np.stack(
             [
                 np.einsum("nd,nd->n", flat[i], _turned(thumbnails[j], turn).reshape(len(j), -1))
@@ -258,6 +257,22 @@ def _candidates_nearby(thumbnails: np.ndarray, profiles: np.ndarray) -> list[tup
         for k in np.flatnonzero(alike.max(axis=0) > _CANDIDATE_CORRELATION):
             found.append((int(i[k]), int(j[k]), int(best[k])))
     return found
+
+
+def _pairs_nearby(profiles: np.ndarray) -> np.ndarray:
+    """Return i * N + j, rising, of all rows i < j (N, D) of which one is among the other's nearest.
+
+    One number a pair, and of a block at a time what leads to it: a million rows have 30 million.
+    """
+    tree, count = cKDTree(profiles), len(profiles)
+    codes = []
+    for start in range(0, count, 16 * _BLOCK):
+        block = profiles[start : start + 16 * _BLOCK]
+        near = tree.query(block, k=min(_NEIGHBOURS + 1, count))[1]
+        own = start + np.arange(len(block))[:, None]
+        low, high = np.minimum(near, own), np.maximum(near, own)
+        codes.append((low * count + high)[low < high])
+    return np.unique(np.concatenate(codes))
 
 
 def _same_detail(first: np.ndarray, second: np.ndarray) -> bool:

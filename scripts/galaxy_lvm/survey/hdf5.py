@@ -93,7 +93,28 @@ def read_column(file: h5py.File, name: str, remedy: str, rows: slice = slice(Non
         return dataset.asstr()[rows] if is_text else dataset[rows]
 
 
-class StoredRows:
+class Rows:
+    """Images or other values (N, ...) that are read when they are asked for.
+
+    Attributes
+    ----------
+    shape, dtype
+        Of all of them.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+
+class StoredRows(Rows):
     """The rows of a dataset (N, ...) in a file, read when they are asked for.
 
     Parameters
@@ -115,16 +136,7 @@ class StoredRows:
         self._about = file.filename, remedy, f"'{name}' is damaged", _READ_ERRORS
         with _naming(file.filename, remedy, f"'{name}' is missing or damaged", _PART_ERRORS):
             self._dataset = file[name]
-            self.shape: tuple[int, ...] = self._dataset.shape
-            self.dtype: np.dtype = self._dataset.dtype
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
+            self.shape, self.dtype = self._dataset.shape, self._dataset.dtype
 
     def __getitem__(self, rows: int | slice) -> np.ndarray:
         with _naming(*self._about):

@@ -6,8 +6,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from galaxy_lvm.core.fits_text import FITS_ENDINGS
+
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
-FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
 # macOS writes what its disks keep beside a file (icons, labels) into another one of this name.
 _COMPANION = "._"
 
@@ -17,7 +18,7 @@ def kind_of(path: Path | os.DirEntry) -> str | None:
     name = path.name.lower()
     if name.endswith(IMAGE_SUFFIXES):
         return "image"
-    return "fits" if name.endswith(FITS_SUFFIXES) else None
+    return "fits" if name.endswith(FITS_ENDINGS) else None
 
 
 def file_problem(path: Path) -> str | None:

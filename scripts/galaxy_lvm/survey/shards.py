@@ -7,7 +7,7 @@ of images; it stands where a small dataset has its one file. Shards are read in 
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pandas as pd
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.survey.hdf5 import (
+    Rows,
     StoredRows,
     attributes_of,
     columns_in,
@@ -131,7 +132,7 @@ def _place(shard: Path, folder: Path) -> str:
     return str(shard.relative_to(folder)) if shard.is_relative_to(folder) else str(shard)
 
 
-class ShardedRows:
+class ShardedRows(Rows):
     """The rows of a dataset that lies in several files, one behind the other; as `StoredRows`."""
 
     def __init__(self, parts: Sequence[StoredRows]) -> None:
@@ -139,14 +140,6 @@ class ShardedRows:
         self._starts = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
         self.shape = (int(self._starts[-1]), *parts[0].shape[1:])
         self.dtype = np.result_type(*[part.dtype for part in parts])
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
 
     def __getitem__(self, rows: int | slice) -> np.ndarray:
         if isinstance(rows, slice):
@@ -283,35 +276,37 @@ def row_name(shard: str, row: int) -> str:
     return f"{shard}-{row}" if shard else str(row)
 
 
-def refuse_twins(ids: Sequence[np.ndarray], shards: Sequence[str | os.PathLike]) -> None:
+def refuse_twins(
+    read_ids: Callable[[str | os.PathLike], np.ndarray], shards: Sequence[str | os.PathLike]
+) -> None:
     """Stop where two shards, or one twice, hold a galaxy of the same id.
 
     Parameters
     ----------
-    ids
-        Identifiers (n,) of every shard, text.
+    read_ids
+        Returns the identifiers (n,) of a shard, text; those of one are in memory at a time.
     shards
-        Their files, for the message.
+        Their files.
 
     Raises
     ------
     DataError
         With the id and both shards.
     """
-    hashes = np.concatenate([pd.util.hash_array(np.asarray(part, object)) for part in ids])
-    if len(np.unique(hashes)) == len(hashes):
+    parts = [pd.util.hash_array(np.asarray(read_ids(shard), object)) for shard in shards]
+    hashes = np.concatenate(parts)
+    hashes.sort()
+    again = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+    if not len(again):
         return
     # Few at most: a hash of 64 bits seldom stands for two names.
-    again = set(hashes[pd.Series(hashes).duplicated()].tolist())
     seen: dict[str, str | os.PathLike] = {}
-    start = 0
-    for part, shard in zip(ids, shards, strict=True):
-        inside = hashes[start : start + len(part)]
-        start += len(part)
-        for row in np.flatnonzero(np.isin(inside, list(again))):
-            if part[row] in seen:
+    for part, shard in zip(parts, shards, strict=True):
+        rows = np.flatnonzero(np.isin(part, again))
+        for name in read_ids(shard)[rows] if len(rows) else ():
+            if name in seen:
                 raise DataError(
-                    f"galaxy {part[row]!r} is in {seen[part[row]]} and in {shard}; take it out of "
-                    "one, or give the dataset one of both"
+                    f"galaxy {name!r} is in {seen[name]} and in {shard}; take it out of one, or "
+                    "give the dataset one of both"
                 )
-            seen[part[row]] = shard
+            seen[name] = shard
