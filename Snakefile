@@ -26,6 +26,7 @@ include: "rules/hitl.smk"
 include: "rules/catalogue.smk"
 include: "rules/report.smk"
 include: "rules/spectra.smk"
+include: "rules/align.smk"
 include: "rules/targets.smk"
 
 

@@ -6,6 +6,7 @@
 localrules:
     plot_interfaces,
     plot_stellar_parameters,
+    plot_alignment,
     render_noise_free,
     plot_catalogue,
     plot_survey,
@@ -82,6 +83,7 @@ localrules:
     lens_masks,
     summary,
     spectra,
+    align,
 
 
 rule table1:
@@ -328,3 +330,9 @@ rule spectra:
     """Stellar parameters from spectra: figure, table and verdicts."""
     input:
         SPECTRA.values(),
+
+
+rule align:
+    """Two kinds of spectra aligned: search, translation, anomalies; figure, table and verdicts."""
+    input:
+        ALIGN.values(),

@@ -1,4 +1,4 @@
-"""The target spectra in miniature, on files of a user's: every rule of the chapter but one."""
+"""The targets spectra and align in miniature, on files of a user's: every rule but one."""
 
 import json
 import os
@@ -33,9 +33,10 @@ def test_spectra_of_a_user_become_parameters_with_a_verdict(tmp_path):
     command += ["--directory", str(tmp_path), "--cores", "1"]
     command += ["--configfile", str(ROOT / "config" / "test.yaml")]
     command += ["--config", f"spectra={{source: files, files: {{path: {tmp_path / 'mine.npz'}}}}}"]
+    command += ["align={experiments: [ends]}"]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     result = subprocess.run(
-        [*command, "--", "spectra"],
+        [*command, "--", "spectra", "align"],
         capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False, cwd=ROOT,
     )  # fmt: skip
     assert result.returncode == 0, (result.stdout + result.stderr)[-6000:]
@@ -50,5 +51,13 @@ def test_spectra_of_a_user_become_parameters_with_a_verdict(tmp_path):
         assert card["n_train"] == 33 and card["member"] == member
     logged = (tmp_path / "logs" / "test" / "estimate_stellar_parameters.log").read_text()
     assert "2 members; factors of the standard deviations: teff" in logged
-    for name in ("figures/stellar_parameters.pdf", "tables/stellar_parameters_claims.csv"):
+    found = read_results(
+        [run / "metrics" / f"{name}_ends.csv" for name in ("search", "translation")]
+    )
+    assert set(found["model"]) == {
+        "mean", "cca", "cca_gaussian", "components", "quadratic", "aligned"
+    }  # fmt: skip
+    assert json.loads((run / "models" / "align" / "ends.json").read_text())["n_train"] == 33
+    views = "stellar_parameters.pdf", "stellar_parameters_claims.csv"
+    for name in (f"figures/{views[0]}", f"tables/{views[1]}", "figures/alignment.pdf"):
         assert (run / name).exists(), name

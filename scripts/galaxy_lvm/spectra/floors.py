@@ -50,15 +50,8 @@ def floor_predictions(
     near = KNeighborsRegressor(min(settings.n_neighbours, n_train))
     near = make_pipeline(pixels(), near).fit(train.flux, targets)
     yield "neighbours", near.predict(stars.test.flux) * spread + centre
-    # Components keep their sizes, the first about 1: a ridge holds down small ones and their
-    # products, which are mostly noise. Whitened ones gave errors a third larger and more.
     n_components = min(settings.n_components, n_train - 1, train.flux.shape[1])
-    before = make_pipeline(
-        pixels(),
-        PCA(n_components, svd_solver="randomized", random_state=seed % 2**32),
-        FunctionTransformer(_times, kw_args={"factor": train.flux.shape[1] ** -0.5}),
-        PolynomialFeatures(2, include_bias=False),
-    )
+    before = quadratic_inputs(n_components, train.flux.shape[1], seed)
     yield "quadratic", chosen_ridge(before, stars, targets) * spread + centre
 
 
@@ -75,6 +68,20 @@ def pixels() -> Pipeline:
     """
     wide = FunctionTransformer(np.asarray, kw_args={"dtype": np.float64})
     return make_pipeline(wide, SimpleImputer(keep_empty_features=True), StandardScaler())
+
+
+def quadratic_inputs(n_components: int, n_pixels: int, seed: int) -> Pipeline:
+    """Return what brings fluxes (n, L) to principal components, their squares and products.
+
+    Components keep their sizes, the first about 1: a ridge holds down small ones and their
+    products, which are mostly noise. Whitened ones gave errors a third larger and more.
+    """
+    return make_pipeline(
+        pixels(),
+        PCA(n_components, svd_solver="randomized", random_state=seed % 2**32),
+        FunctionTransformer(_times, kw_args={"factor": n_pixels**-0.5}),
+        PolynomialFeatures(2, include_bias=False),
+    )
 
 
 def chosen_ridge(before: Pipeline, stars: SplitStars, targets: np.ndarray) -> np.ndarray:

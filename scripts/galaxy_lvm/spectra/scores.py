@@ -16,6 +16,15 @@ _NMAD = 1.4826
 _N_RESAMPLES = 500
 
 
+def mean_interval(values: np.ndarray, seed: int) -> tuple[float, float]:
+    """Return the ends of the 95 % bootstrap interval of a mean over stars (n,)."""
+    rng = np.random.default_rng(derive_seed(seed, "spectra", "bootstrap"))
+    n = len(values)
+    means = [values[rng.integers(n, size=n)].mean() for _ in range(_N_RESAMPLES)]
+    low, high = np.percentile(means, (2.5, 97.5))
+    return float(low), float(high)
+
+
 def label_scores(residual: np.ndarray, sigma: np.ndarray | None, seed: int) -> dict[str, float]:
     """Return the scores of one label.
 
@@ -37,10 +46,7 @@ def label_scores(residual: np.ndarray, sigma: np.ndarray | None, seed: int) -> d
         0.95 where they are right), and `nll`, the mean negative log likelihood of a Gaussian.
     """
     size = np.abs(residual)
-    rng = np.random.default_rng(derive_seed(seed, "spectra", "bootstrap"))
-    n = len(size)
-    means = [size[rng.integers(n, size=n)].mean() for _ in range(_N_RESAMPLES)]
-    low, high = np.percentile(means, (2.5, 97.5))
+    low, high = mean_interval(size, seed)
     bias = np.median(residual)
     found = {
         "mae": size.mean(),
@@ -49,7 +55,7 @@ def label_scores(residual: np.ndarray, sigma: np.ndarray | None, seed: int) -> d
         "bias": bias,
         "sigma_nmad": _NMAD * np.median(np.abs(residual - bias)),
         "rms": np.sqrt(np.mean(residual**2)),
-        "n_test": n,
+        "n_test": len(size),
     }
     if sigma is not None:
         pull = size / sigma

@@ -58,7 +58,9 @@ def normalised(flux: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndar
 
     Brightness and distance are no label; a spectrum without a positive median becomes NaN.
     """
-    median = np.nanmedian(flux, axis=1, keepdims=True)
+    median = np.full((len(flux), 1), np.nan)
+    some = np.isfinite(flux).any(axis=1)
+    median[some, 0] = np.nanmedian(flux[some], axis=1)
     scale = np.where(median > 0, median, np.nan)
     return (flux / scale).astype(np.float32), (error / scale).astype(np.float32)
 

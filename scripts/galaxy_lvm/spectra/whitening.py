@@ -63,14 +63,27 @@ class Whitening(nn.Module):
             self.sizes[:n_kept] = torch.from_numpy(np.where(sizes > 0, sizes, 1.0))
         return self
 
-    def forward(self, flux: Tensor) -> Tensor:
-        """Return whitened spectra (B, L) of about unit variance; NaN counts as the mean."""
+    def pixels(self, flux: Tensor) -> Tensor:
+        """Return standardised pixels (B, L); NaN counts as the mean."""
+        pixels = (flux.float() - self.mean) / self.spread
+        return torch.nan_to_num(pixels, nan=0.0).clamp(-_LARGEST_PIXEL, _LARGEST_PIXEL)
+
+    def parts(self, flux: Tensor) -> Tensor:
+        """Return principal components (B, K) of spectra (B, L), each of about unit variance."""
         # Small components are differences of large numbers: never in half precision.
         with torch.autocast(flux.device.type, enabled=False):
-            pixels = (flux.float() - self.mean) / self.spread
-            pixels = torch.nan_to_num(pixels, nan=0.0).clamp(-_LARGEST_PIXEL, _LARGEST_PIXEL)
+            parts = functional.linear(self.pixels(flux), self.components) / self.sizes
+            return parts.clamp(-_LARGEST_COMPONENT, _LARGEST_COMPONENT)
+
+    def spectra(self, parts: Tensor) -> Tensor:
+        """Return spectra (B, L) of components (B, K), in the unit of the fluxes."""
+        with torch.autocast(parts.device.type, enabled=False):
+            return (parts.float() * self.sizes) @ self.components * self.spread + self.mean
+
+    def forward(self, flux: Tensor) -> Tensor:
+        """Return whitened spectra (B, L) of about unit variance; NaN counts as the mean."""
+        with torch.autocast(flux.device.type, enabled=False):
             if not self.n_components:
-                return pixels
-            parts = functional.linear(pixels, self.components) / self.sizes
-            parts = parts.clamp(-_LARGEST_COMPONENT, _LARGEST_COMPONENT)
-            return parts @ self.components * (len(self.mean) / self.n_components) ** 0.5
+                return self.pixels(flux)
+            scale = (len(self.mean) / self.n_components) ** 0.5
+            return self.parts(flux) @ self.components * scale

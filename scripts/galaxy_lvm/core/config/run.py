@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from galaxy_lvm.core.config.align import Align
 from galaxy_lvm.core.config.base import UNIQUE, Contradiction, Section, part
 from galaxy_lvm.core.config.catalogue import Catalogue
 from galaxy_lvm.core.config.extensions import Extensions
@@ -94,6 +95,7 @@ class RunConfig(Section):
     hitl: Hitl = part(Hitl)
     lenses: Lenses = part(Lenses)
     spectra: Spectra = part(Spectra)
+    align: Align = part(Align)
     release: Release = part(Release)
     resources: Resources = part(Resources)
 
