@@ -9,7 +9,7 @@ neighbours; what an index finds among real features is in the table of a run.
 import argparse
 import json
 import os
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -146,7 +146,9 @@ if __name__ == "__main__":
     if given.step:
         step, folder, number, size = given.step
         measured = STEPS[step](Path(folder), int(number), int(size))
-        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        # Not ru_maxrss, which begins with what the process was forked from.
+        status = Path("/proc/self/status").read_text()
+        peak_mb = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
         print(
             json.dumps({k: round(v, 2) for k, v in measured.items()} | {"peak_mb": round(peak_mb)})
         )
