@@ -1,6 +1,7 @@
 """What tests do with a page of the docs: a copy of the project, and commands that end well."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -46,3 +47,21 @@ def ended_well(command: list[str], directory: Path, *path: Path, first: Path | N
     text = found.stdout + found.stderr
     assert found.returncode == 0, text[-5000:]
     return text
+
+
+def files_told(text: str) -> list[str]:
+    """Return the files of a run that a part of docs/outputs.md names, as patterns."""
+    return re.findall(r"`([\w*]+(?:/[\w*.]+)+)`", text)
+
+
+def not_told(run: Path, told: list[str]) -> list[str]:
+    """Return the files of a run's folders that no pattern names."""
+    files = [path.relative_to(run) for path in run.rglob("*") if path.is_file()]
+    files = [name for name in files if len(name.parts) > 1]  # a report may lie above
+    return [str(name) for name in files if not any(name.match(part) for part in told)]
+
+
+def not_there(run: Path, told: list[str]) -> list[str]:
+    """Return the patterns that no file of a run answers."""
+    files = [path.relative_to(run) for path in run.rglob("*") if path.is_file()]
+    return [part for part in told if not any(name.match(part) for name in files)]

@@ -12,6 +12,7 @@ from galaxy_lvm.core.config.spectra import SpectrumNoise
 from galaxy_lvm.report.results import read_results
 from galaxy_lvm.spectra.simulate import simulate_stars
 from galaxy_lvm.survey.rejected import read_rejected
+from pages import files_told, not_there, not_told
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.workflow
@@ -41,6 +42,9 @@ def test_spectra_of_a_user_become_parameters_with_a_verdict(tmp_path):
     )  # fmt: skip
     assert result.returncode == 0, (result.stdout + result.stderr)[-6000:]
     run = tmp_path / "results" / "test"
+    page = (ROOT / "docs" / "outputs.md").read_text(encoding="utf-8")
+    assert not_told(run, files_told(page)) == []
+    assert not_there(run, files_told(page.partition("\n## Spectra\n")[2])) == []
     rejected = read_rejected(run / "spectra" / "rejected_spectra.csv")
     assert list(rejected["id"]) == ["4545469030156206083"]
     results = read_results(run / "metrics" / "spectra.csv")
