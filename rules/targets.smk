@@ -7,6 +7,7 @@ localrules:
     plot_interfaces,
     plot_stellar_parameters,
     plot_alignment,
+    plot_layers,
     render_noise_free,
     plot_catalogue,
     plot_survey,
@@ -84,6 +85,7 @@ localrules:
     summary,
     spectra,
     align,
+    layers,
 
 
 rule table1:
@@ -336,3 +338,9 @@ rule align:
     """Two kinds of spectra aligned: search, translation, anomalies; figure, table and verdicts."""
     input:
         ALIGN.values(),
+
+
+rule layers:
+    """What is written in the weights of the spectra's Transformer: figure and table."""
+    input:
+        LAYERS.values(),

@@ -20,7 +20,7 @@ EXPERIMENT = "translation"
 DIRECTIONS = ("a_to_b", "b_to_a")
 ERROR_COLUMNS = ("model", "direction", "id", "error")
 PROFILE_COLUMNS = ("model", "direction", "wavelength_angstrom", "error")
-_IN, _OUT = (30, 60), 60
+_IN, _OUT = (20, 40), 60
 
 
 def translations(

@@ -101,9 +101,9 @@ def chosen_ridge(before: Pipeline, stars: SplitStars, targets: np.ndarray) -> np
     centre, spread = label_scale(stars.train)
     truth = (stars.val.labels - centre) / spread
     n_labels = targets.shape[1]
-    # All strengths at once, label by label: the matrix of products is made a single time.
+    # All strengths at once, label by label: the inputs are decomposed a single time.
     strengths = np.repeat(_STRENGTHS, n_labels)
-    fitted = Ridge(strengths, solver="cholesky").fit(inputs, np.tile(targets, len(_STRENGTHS)))
+    fitted = Ridge(strengths, solver="svd").fit(inputs, np.tile(targets, len(_STRENGTHS)))
     shape = (-1, len(_STRENGTHS), n_labels)
     errors = np.abs(fitted.predict(val).reshape(shape) - truth[:, None]).mean(axis=0)
     predicted = fitted.predict(test).reshape(shape)

@@ -1,0 +1,24 @@
+"""Decomposition of a network's weights."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from galaxy_lvm.core.config.base import UNIQUE, Section
+
+
+class Layers(Section):
+    """What is written in the weights of the spectra's Transformer; made by target layers alone."""
+
+    kept_shares: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], UNIQUE] = Field(
+        (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0),
+        min_length=2,
+        description="ranks that are tried, as shares of a matrix's smaller side",
+    )
+    enough: float = Field(
+        0.99, gt=0, le=1, description="share of the whole network's score that is asked for"
+    )
+    n_stars: int = Field(
+        500, ge=3, description="validation stars, at most, that single layers are scored by"
+    )
+    n_random: int = Field(3, ge=1, description="draws of the random projections")

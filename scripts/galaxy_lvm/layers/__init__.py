@@ -1,0 +1,1 @@
+"""What is written in the weights: singular values, and what a task loses with low rank."""

@@ -1,0 +1,98 @@
+"""Rank that is enough, and what the singular values say, as a table and as a page."""
+
+import html
+
+import pandas as pd
+
+from galaxy_lvm.layers.figures import METHOD_NAMES
+from galaxy_lvm.report.tables import page_html
+from galaxy_lvm.spectra.stars import NAMES
+
+_ABOUT = (
+    "This tests consequences of the theorem of Ng Shyh-Chang et al. (2023) on one network and "
+    "proves none. Skill is 1 minus the mean absolute error of the stellar parameters over "
+    "that of the training labels' mean. Enough is the smallest rank from which on "
+    "{:g} % of the whole network's skill on validation stars is kept; skills are "
+    "of test stars."
+)
+_SPECTRA = (
+    "Effective rank is the exponential of the entropy of the squared singular values; the "
+    "edge is the largest singular value that independent numbers of the same size would have "
+    "(Marchenko and Pastur). Trained / untrained."
+)
+
+
+def layers_table(results: pd.DataFrame, kinds: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per matrix, after those of all matrices at once by method.
+
+    Parameters
+    ----------
+    results
+        Long table, experiment `layers`.
+    kinds
+        Columns `layer`, `kind`: the matrices in their order.
+    """
+    enough = results[results["condition"] == "enough"]
+    wide = enough.pivot(index=["task", "model"], columns="metric", values="value")
+    wide = wide.reset_index().rename_axis(columns=None)
+    whole = wide[wide["task"] == "all"].set_index("model").loc[list(METHOD_NAMES)].reset_index()
+    single = wide[wide["task"] != "all"].set_index("task").loc[kinds["layer"]].reset_index()
+    spectrum = results[results["condition"] == "spectrum"]
+    for network in ("trained", "untrained"):
+        own = spectrum[spectrum["model"] == network]
+        own = own.pivot(index="task", columns="metric", values="value").loc[kinds["layer"]]
+        single["rank"] = own["rank"].to_numpy()
+        for name in ("effective_rank", "above_edge"):
+            single[f"{name}_{network}"] = own[name].to_numpy()
+    single.insert(1, "kind", kinds["kind"].to_numpy())
+    of_all = ["test", "test_whole", "numbers", "numbers_whole"]
+    single = single.drop(columns=of_all, errors="ignore")
+    table = pd.concat([whole, single], ignore_index=True)
+    return table.rename(columns={"task": "layer", "share": "enough_share"})
+
+
+def layers_html(table: pd.DataFrame, results: pd.DataFrame, enough: float) -> str:
+    """Return the tables as a page."""
+    whole = [
+        [
+            METHOD_NAMES[row["model"]],
+            f"{100 * row['enough_share']:.0f} %",
+            f"{row['numbers']:.0f} of {row['numbers_whole']:.0f}",
+            f"{row['test']:.3f} of {row['test_whole']:.3f}",
+        ]
+        for row in table[table["layer"] == "all"].to_dict("records")
+    ]
+    single = [
+        [
+            row["layer"],
+            row["kind"],
+            f"{row['rank']:.0f}",
+            f"{100 * row['enough_share']:.0f} %",
+            f"{row['effective_rank_trained']:.1f} / {row['effective_rank_untrained']:.1f}",
+            f"{row['above_edge_trained']:.0f} / {row['above_edge_untrained']:.0f}",
+        ]
+        for row in table[table["layer"] != "all"].to_dict("records")
+    ]
+    latent = results[results["task"] == "latent"]
+    wide = latent.pivot(index="condition", columns="metric", values="value")
+    labels = [name for name in NAMES if name in wide]
+    seen = [
+        [name.replace("_", " "), *(f"{row[k]:+.2f}" for k in labels)]
+        for name, row in wide.iterrows()
+    ]
+    heads = ("Matrix", "Kind", "Rank", "Enough", "Effective rank", "Above the edge")
+    body = (
+        f"<p>{_ABOUT.format(100 * enough)}</p>"
+        + _table(("All matrices cut to", "Enough", "Numbers", "Skill there"), whole)
+        + f"<h2>One matrix at a time</h2><p>{_SPECTRA}</p>{_table(heads, single)}"
+        + "<h2>Leading directions in front of the head</h2><p>Spearman's correlation with the "
+        + f"labels of test stars.</p>{_table(('', *(NAMES[k] for k in labels)), seen)}"
+    )
+    return page_html("What is written in the weights", body)
+
+
+def _table(heads: tuple[str, ...], rows: list[list[str]]) -> str:
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)
+    lines = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

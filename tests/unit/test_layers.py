@@ -1,0 +1,205 @@
+"""Matrices of networks, what replaces them, and scores against the kept rank; by hand."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from galaxy_lvm.core.config.layers import Layers
+from galaxy_lvm.core.config.spectra import (
+    Finetuning,
+    SimulatedSpectra,
+    SpectrumMethods,
+    SpectrumOptim,
+    SpectrumPretraining,
+    TransformerShape,
+)
+from galaxy_lvm.core.config.training import LvmShape
+from galaxy_lvm.core.tables import load_table
+from galaxy_lvm.layers.decompose import cut, enough_share, score_by_rank, spectra_of
+from galaxy_lvm.layers.matrices import (
+    effective_rank,
+    matrices_of,
+    noise_edge,
+    projected,
+    pruned,
+    truncated,
+)
+from galaxy_lvm.lvm.model import LVM, build_config
+from galaxy_lvm.report.results import read_results
+from torch import nn
+
+sys.path.append(str(Path(__file__).parents[2] / "scripts"))
+import decompose_layers  # noqa: E402
+import finetune_spectra  # noqa: E402
+import plot_layers  # noqa: E402
+import pretrain_spectra  # noqa: E402
+import simulate_spectra  # noqa: E402
+
+
+class Network(nn.Module):
+    """A matrix of every kind."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(6, 8)
+        self.attention = nn.MultiheadAttention(8, 2)
+        self.qkv = nn.Linear(8, 24)
+        self.conv = nn.Conv2d(2, 4, 3)
+        self.each = nn.Conv2d(4, 4, 3, groups=4)
+        self.norm = nn.LayerNorm(8)
+
+
+def test_every_matrix_of_a_network_is_found_once():
+    torch.manual_seed(0)
+    module = Network()
+    found = matrices_of(module)
+    assert [(m.name, m.kind) for m in found] == [
+        ("first", "linear"),
+        ("attention.q", "q"), ("attention.k", "k"), ("attention.v", "v"),
+        ("attention.out_proj", "linear"),
+        ("qkv.q", "q"), ("qkv.k", "k"), ("qkv.v", "v"),
+        ("conv", "convolution"),
+    ]  # fmt: skip
+    k, conv = found[2], found[-1]
+    weight = module.attention.in_proj_weight.detach()
+    assert k.read(module) == pytest.approx(weight[8:16].numpy())
+    assert conv.read(module).shape == (4, 18)
+    before = weight.clone()
+    k.write(module, np.zeros((8, 8)))
+    assert (weight[8:16] == 0).all() and torch.equal(weight[:8], before[:8])
+    conv.write(module, np.arange(72.0).reshape(4, 18))
+    assert module.conv.weight[1, 0, 0, 0] == 18
+
+
+def test_matrices_of_the_lvm_are_those_of_its_layers():
+    module = LVM(build_config(LvmShape(preset="lvm_micro")))
+    kinds = [m.kind for m in matrices_of(module)]
+    assert {"linear", "q", "k", "v"} <= set(kinds)
+    assert kinds.count("q") == kinds.count("k") == kinds.count("v") > 1
+
+
+def test_truncation_is_the_nearest_matrix_of_its_rank():
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(7, 5))
+    values = np.linalg.svd(matrix, compute_uv=False)
+    found = truncated(matrix, 2)
+    assert np.linalg.matrix_rank(found) == 2
+    # Eckart and Young: what is lost are the other singular values.
+    assert np.linalg.norm(matrix - found) ** 2 == pytest.approx((values[2:] ** 2).sum())
+    random = projected(matrix, 2, np.random.default_rng(1))
+    assert np.linalg.matrix_rank(random) == 2
+    assert np.linalg.norm(matrix - random) > np.linalg.norm(matrix - found)
+    assert projected(matrix.T, 5, rng) == pytest.approx(matrix.T)
+
+
+def test_pruning_keeps_the_largest_numbers_of_equal_size():
+    matrix = np.arange(1.0, 101.0).reshape(10, 10) * np.where(np.arange(100) % 2, 1, -1).reshape(
+        10, 10
+    )
+    found = pruned(matrix, 2)
+    kept = np.abs(found[found != 0])
+    assert len(kept) == 2 * 20 and kept.min() == 61
+    assert (pruned(matrix, 5) == matrix).all()
+
+
+def test_noise_stays_below_the_edge_and_what_is_planted_stands_above():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(300, 200))
+    values = np.linalg.svd(noise, compute_uv=False)
+    assert values[0] == pytest.approx(noise_edge(noise), rel=0.03)
+    planted = noise + 5 * np.outer(rng.normal(size=300), rng.normal(size=200))
+    values = np.linalg.svd(planted, compute_uv=False)
+    assert (values > noise_edge(planted)).sum() == 1
+    assert effective_rank(np.ones(9)) == pytest.approx(9)
+    assert effective_rank(np.array([1.0, 0.0, 0.0])) == pytest.approx(1)
+
+
+def test_a_network_of_low_rank_loses_nothing_by_its_leading_directions():
+    """The score falls as soon as the kept rank is below the true one; others lose at once."""
+    rng = np.random.default_rng(0)
+    module = nn.Sequential(nn.Linear(20, 20, bias=False))
+    true = rng.normal(size=(20, 4)) @ rng.normal(size=(4, 20))
+    matrices = matrices_of(module)
+    matrices[0].write(module, true)
+    inputs = torch.from_numpy(rng.normal(size=(50, 20)).astype(np.float32))
+    wanted = module(inputs).detach()
+
+    def score(network):
+        return 1 - ((network(inputs) - wanted).abs().mean() / wanted.abs().mean()).item()
+
+    settings = Layers(kept_shares=(0.1, 0.2, 0.5, 1.0))
+    rows = score_by_rank(module, matrices, {"val": score, "test": score}, settings, 1)
+    found = {(r["model"], r["condition"]): r["value"] for r in rows if r["metric"] == "val"}
+    assert found["svd", "share=0.2"] == pytest.approx(1, abs=1e-4)
+    assert found["svd", "share=0.1"] < 0.9
+    assert found["projected", "share=0.2"] < 0.6 and found["pruned", "share=0.2"] < 0.9
+    assert found["projected", "share=1"] == found["pruned", "share=1"] == 1
+    numbers = {r["condition"]: r["value"] for r in rows if r["metric"] == "numbers"}
+    assert numbers == {"share=0.1": 80, "share=0.2": 160, "share=0.5": 400, "share=1": 400}
+    assert (
+        matrices[0].read(cut(module, matrices, 1.0, "svd", 1)[0]) == matrices[0].read(module)
+    ).all()
+
+
+def test_enough_is_where_the_score_stays():
+    shares, scores = (0.1, 0.2, 0.5, 1.0), (0.995, 0.7, 0.99, 1.0)
+    assert enough_share(shares, scores, 0.99) == 0.5  # what rises again below does not count
+    assert enough_share(shares[::-1], scores[::-1], 0.6) == 0.1
+
+
+def test_singular_values_come_with_the_edge_of_their_matrix():
+    torch.manual_seed(0)
+    module = Network()
+    found = spectra_of(module, matrices_of(module), "trained")
+    first = found[found["layer"] == "first"]
+    values = np.linalg.svd(module.first.weight.detach().double().numpy(), compute_uv=False)
+    assert first["value"].to_numpy() == pytest.approx(values)
+    assert len(found) == 6 + 3 * 8 + 8 + 3 * 8 + 4
+
+
+def optim(steps):
+    return SpectrumOptim(steps=steps, learning_rate=0.005, precision="float32")
+
+
+@pytest.fixture(scope="module")
+def decomposed(tmp_path_factory):
+    """Run the chapter's scripts on a small Transformer."""
+    folder = tmp_path_factory.mktemp("layers")
+    store, stars = str(folder / "stars.h5"), SimulatedSpectra(n_stars=200, extinction_mean_mag=0)
+    simulate_spectra.main(store, "xp", stars, 1)
+    shape = TransformerShape(patch_pix=35, width=16, depth=1, n_heads=2)
+
+    def files(name):
+        named = [str(folder / f"{name}.{ending}") for ending in ("safetensors", "csv")]
+        return (*named, str(folder / "state"), 1)
+
+    first = SpectrumPretraining(shape=shape, batch_size=32, optim=optim(60))
+    pretrain_spectra.main(*files("first"), "xp", stars, first, 1)
+    methods = SpectrumMethods(
+        labels=("teff", "logg", "fe_h"), finetune=Finetuning(batch_size=32, optim=optim(30))
+    )
+    weights = str(folder / "member.safetensors")
+    finetune_spectra.main(store, str(folder / "first.safetensors"), *files("member"), methods, 0, 1)
+    names = ("layers.csv", "values.parquet", "directions.parquet")
+    made = [str(folder / name) for name in names]
+    settings = Layers(kept_shares=(0.1, 0.5, 1.0), n_stars=10, n_random=1)
+    decompose_layers.main(store, weights, *made, settings, methods, 1)
+    plot_layers.main(*made, str(folder / "figure.pdf"), str(folder / "table.csv"), 0.99)
+    return folder
+
+
+def test_table_and_page_follow_from_the_rows(decomposed):
+    results, table = read_results(decomposed / "layers.csv"), load_table(decomposed / "table.csv")
+    whole = results.query("task == 'all' and condition == 'share=1' and metric == 'test'")
+    assert whole["value"].nunique() == 1  # nothing is cut at the whole rank
+    told = table.query("layer == 'all'")["test_whole"].astype(float)
+    assert told.iloc[0] == pytest.approx(whole["value"].iloc[0])
+    assert list(table["layer"][:3]) == ["all"] * 3 and len(table) == 3 + 10
+    assert {"q", "k", "v", "linear"} == set(table["kind"][3:])
+    latent = results.query("task == 'latent' and metric == 'teff'")["value"]
+    assert latent.abs().max() <= 1 and len(latent) == 4
+    page = (decomposed / "table.html").read_text()
+    assert "proves none" in page and "layers.layers.0.self_attn.q" in page
+    assert (decomposed / "figure.png").exists()
