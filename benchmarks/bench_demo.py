@@ -1,10 +1,11 @@
 """Time `make demo` from a fresh clone, with the CPU's kernels as they are and with AVX-512 off.
 
-Run as `python benchmarks/bench_demo.py [--scratch FOLDER] [--cores 2]`, on a machine that does
-nothing else; it takes twice the demo's time and writes benchmarks/results/demo_times.json. The
-environment is that of the interpreter: its installation is not timed. Kept of each run: minutes by
-the clock and of CPU, seconds until the first picture, peak memory of all processes together, disk
-beside the environment, size of the report, and the seconds of the rules that take longest.
+Run as `python benchmarks/bench_demo.py as_they_are without_avx512 [--scratch FOLDER] [--cores 2]`,
+on a machine that does nothing else; it takes the demo's time for each of the two and writes
+benchmarks/results/demo_times.json; without a name nothing is run. The environment is that of the
+interpreter: its installation is not timed. Kept of each run: minutes by the clock and of CPU,
+seconds until the first picture, peak memory of all processes together, disk beside the environment,
+size of the report, and the seconds of the rules that take longest.
 """
 
 import argparse
@@ -116,13 +117,18 @@ def measure(clone: Path, cores: int, switches: dict[str, str]) -> dict:
 def main() -> None:
     """Measure both and write them, the first as soon as it is there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("kernels", nargs="*", choices=[[], *KERNELS], metavar="KERNELS")
     parser.add_argument("--scratch", type=Path, help="folder for the clones; a temporary one")
     parser.add_argument("--cores", type=int, default=2)
     given = parser.parse_args()
-    found: dict = {}
+    if not given.kernels:
+        print(f"not run: a demo each takes long; name {' or '.join(KERNELS)}")
+        return
+    found = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else {}
     with tempfile.TemporaryDirectory(dir=given.scratch) as scratch:
-        for name, switches in KERNELS.items():
-            found[name] = measure(fresh_clone(Path(scratch) / name), given.cores, switches)
+        for name in given.kernels:
+            clone = fresh_clone(Path(scratch) / name)
+            found[name] = measure(clone, given.cores, KERNELS[name])
             OUTPUT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
             print(name, json.dumps(found[name]))
 
