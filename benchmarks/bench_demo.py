@@ -17,10 +17,11 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
-import pandas as pd
 import psutil
+from collect_run import seconds
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "benchmarks" / "results" / "demo_times.json"
@@ -76,12 +77,10 @@ def disk_mb(folder: Path) -> float:
 
 def slowest(run: Path) -> dict[str, float]:
     """Return the rules that took longest, all their jobs together, in seconds by the clock."""
-    folder, seconds = run / "benchmarks", {}
-    for path in folder.rglob("*.tsv"):
-        rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
-        seconds[rule] = seconds.get(rule, 0.0) + float(pd.read_csv(path, sep="\t")["s"].sum())
-    ordered = sorted(seconds.items(), key=lambda item: -item[1])[:N_RULES]
-    return {rule: round(value, 1) for rule, value in ordered}
+    total: Counter[str] = Counter()
+    for job, took in seconds(run)[1].items():
+        total[job.split("/")[0]] += took
+    return {rule: round(took, 1) for rule, took in total.most_common(N_RULES)}
 
 
 def measure(clone: Path, cores: int, switches: dict[str, str]) -> dict:
