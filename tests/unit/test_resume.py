@@ -142,3 +142,17 @@ def test_one_process_may_compute_in_two_precisions_in_turn(order):
     for precision, accelerator in made.items():
         with accelerator.autocast():
             assert layer(values).dtype == getattr(torch, precision)
+
+
+@pytest.mark.parametrize(
+    "kernels, has, precision",
+    [("AVX512", True, "bf16"), ("AVX512", False, "no"), ("AVX2", True, "no")],
+)
+def test_bfloat16_is_taken_where_the_cpu_computes_in_it_and_may(
+    kernels, has, precision, monkeypatch
+):
+    """A CPU whose AVX-512 is switched off would emulate it, several times slower than float32."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": has})
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: kernels)
+    assert make_accelerator("auto").mixed_precision == precision

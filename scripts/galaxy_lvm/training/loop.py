@@ -328,9 +328,11 @@ class TrainingLoop:
 def _computes_in_bfloat16() -> bool:
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported()
-    # Without AVX-512 BF16 a CPU emulates it, slower than float32; older torch cannot tell.
+    # Without AVX-512 BF16 a CPU emulates it, several times slower than float32; older torch cannot
+    # tell. What the CPU has may have been switched off (ATEN_CPU_CAPABILITY=avx2).
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("avx512_bf16", False))
+    allowed = torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return allowed and bool(capabilities.get("avx512_bf16", False))
 
 
 def decays(name: str, parameter: nn.Parameter) -> bool:
