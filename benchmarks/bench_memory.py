@@ -9,7 +9,6 @@ of its own. The crops are small: what the rules hold depends on the number of ga
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 from galaxy_lvm.core.config.survey import Splits  # noqa: E402
 from galaxy_lvm.survey.shards import write_index  # noqa: E402
+from peak_memory import peak_memory_mb  # noqa: E402
 
 SIDE_PIX, N_SHARDS, N_JUDGES, BLOCK = 16, 10, 200, 20_000
 TEXT = h5py.string_dtype("utf-8")
@@ -137,10 +137,7 @@ if __name__ == "__main__":
     if given.step:
         start = time.process_time()
         STEPS[given.step[0]](Path(given.step[1]))
-        # Not ru_maxrss, which begins with what the process was forked from.
-        status = Path("/proc/self/status").read_text()
-        peak_mb = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
         cpu_s = round(time.process_time() - start, 1)
-        print(json.dumps({"peak_memory_mb": round(peak_mb), "cpu_s": cpu_s}))
+        print(json.dumps({"peak_memory_mb": peak_memory_mb(), "cpu_s": cpu_s}))
     else:
         main(given.galaxies, given.scratch, given.steps)

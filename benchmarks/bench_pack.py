@@ -8,7 +8,6 @@ grows.
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ import numpy as np  # noqa: E402
 from bench_crops import cutouts  # noqa: E402
 from galaxy_lvm.core.config.survey import Crop  # noqa: E402
 from galaxy_lvm.survey.crop_files import crop_store  # noqa: E402
+from peak_memory import peak_memory_mb  # noqa: E402
 
 SIDE_PIX = 152
 BLOCK = 500
@@ -53,12 +53,11 @@ def crop(path: Path) -> dict[str, float]:
         with h5py.File(crops) as file:
             count = len(file["images"])
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         "galaxies": count,
         "crops_per_s": round(count / wall, 1),
         "crops_per_cpu_s": round(count / cpu, 1),
-        "peak_memory_mb": round(peak_mb),
+        "peak_memory_mb": peak_memory_mb(),
     }
 
 

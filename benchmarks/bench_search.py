@@ -9,7 +9,6 @@ neighbours; what an index finds among real features is in the table of a run.
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from galaxy_lvm.features.outliers import METHODS, OutlierDetectors  # noqa: E402
 from galaxy_lvm.features.similarity import SimilaritySearch, neighbour_recall  # noqa: E402
 from galaxy_lvm.features.similarity_parts import Found, search_part, together  # noqa: E402
 from galaxy_lvm.features.store import FeatureStore, write_ids  # noqa: E402
+from peak_memory import peak_memory_mb  # noqa: E402
 
 DIM, CENTRES, BLOCK = 128, 2000, 100_000
 QUERIES, K, SEED = 50, 11, 1
@@ -146,11 +146,7 @@ if __name__ == "__main__":
     if given.step:
         step, folder, number, size = given.step
         measured = STEPS[step](Path(folder), int(number), int(size))
-        # Not ru_maxrss, which begins with what the process was forked from.
-        status = Path("/proc/self/status").read_text()
-        peak_mb = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
-        print(
-            json.dumps({k: round(v, 2) for k, v in measured.items()} | {"peak_mb": round(peak_mb)})
-        )
+        found = {key: round(value, 2) for key, value in measured.items()}
+        print(json.dumps(found | {"peak_mb": peak_memory_mb()}))
     else:
         main(given.galaxies, given.shards, given.scratch)
