@@ -27,6 +27,7 @@ include: "rules/catalogue.smk"
 include: "rules/report.smk"
 include: "rules/spectra.smk"
 include: "rules/align.smk"
+include: "rules/joint.smk"
 include: "rules/layers.smk"
 include: "rules/targets.smk"
 

@@ -36,6 +36,8 @@ def test_the_wheel_holds_every_module_and_the_released_weights(wheel):
     assert modules <= names
     assert {"galaxy_lvm/weights/released.safetensors", "galaxy_lvm/weights/released.json"} <= names
     assert "galaxy_lvm/weights/notes.txt" not in names
+    kept = "spectra/cannon_emulator", "simulation/stellar_mixtures"
+    assert {f"galaxy_lvm/{n}.{end}" for n in kept for end in ("npz", "LICENSE")} <= names
     assert "galaxy_lvm/py.typed" in names  # type hints are for those who import it as well
     entry = next(name for name in names if name.endswith("entry_points.txt"))
     assert "galaxy-lvm = galaxy_lvm.cli.main:main" in wheel.read(entry).decode()

@@ -16,6 +16,7 @@ NOT_COMPARABLE = "not comparable at this size"
 NO_INTERVAL, NOT_EVALUATED = "no interval", "not evaluated"
 _ITEMS = {"fig6": "figure 6", "fig10": "figure 10", "sec5c": "section V.C"}
 _PAPER_PRESET = "lvm_base"
+_SIMULATED = ("mock", "populations")  # sources of datasets
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def differences_of_size(config: Mapping[str, Any]) -> dict[str, list[str]]:
     datasets["fig10"] = hitl["comparison_dataset"] or config["tasks_dataset"]
     datasets["sec5c"] = hitl["discovery_dataset"] or config["tasks_dataset"]
     found = {
-        item: (["simulated galaxies"] if sources[name]["source"] == "mock" else []) + model
+        item: (["simulated galaxies"] if sources[name]["source"] in _SIMULATED else []) + model
         for item, name in datasets.items()
     }
     simulated = config["lenses"]["fields"]["source"] == "mock"

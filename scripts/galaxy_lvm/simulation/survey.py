@@ -20,6 +20,7 @@ from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.workers import map_in_processes
 from galaxy_lvm.simulation import physics
 from galaxy_lvm.simulation.galaxies import draw_galaxy
+from galaxy_lvm.simulation.populations import give_population
 from galaxy_lvm.simulation.rare import (
     DISTANT_RED,
     LENS,
@@ -182,7 +183,12 @@ def _shift(galaxy: Galaxy, x: float, y: float) -> None:
 
 
 def simulate_cutout(
-    index: int, kind: str, settings: MockSky, seed: int, noise: bool = True
+    index: int,
+    kind: str,
+    settings: MockSky,
+    seed: int,
+    noise: bool = True,
+    with_population: bool = False,
 ) -> tuple[np.ndarray, dict[str, object]]:
     """Simulate one cutout; it depends on seed, index, kind and settings alone.
 
@@ -198,6 +204,9 @@ def simulate_cutout(
         Seed of the survey.
     noise
         False leaves the noise out.
+    with_population
+        True gives the galaxy one mixture of stellar populations, whose colours the whole of it
+        has; all else stays as it is without.
 
     Returns
     -------
@@ -212,7 +221,8 @@ def simulate_cutout(
     _shift(galaxy, *rng.normal(0, CENTRING_SCATTER_ARCSEC, 2))
     grid = grid_for(galaxy.size_arcsec)
     scene = scene_transform(grid, galaxy.light)
-    row = {"id": f"mock_{index:06d}", **truth_row(grid, galaxy, scene)}
+    mixed = _mix(scene, galaxy, derive_seed(seed, "population", index)) if with_population else {}
+    row = {"id": f"mock_{index:06d}", **truth_row(grid, galaxy, scene), **mixed}
     row["ra"] = float(rng.uniform(0, 360))
     row["dec"] = float(np.degrees(np.arcsin(rng.uniform(-0.26, 0.53))))
     fwhm, shear = draw_psf(settings, rng)
@@ -230,6 +240,14 @@ def simulate_cutout(
     return (add_noise(image, settings, rng) if noise else image), row
 
 
+def _mix(scene: np.ndarray, galaxy: Galaxy, seed: int) -> dict[str, float]:
+    """Give a scene's galaxy a mixture of populations, in place; return its columns."""
+    flux = scene[:, 0, 0].real.astype(float)
+    factor, columns = give_population(galaxy, flux, np.random.default_rng(seed))
+    scene *= factor[:, None, None].astype(np.float32)
+    return columns
+
+
 def _add_surroundings(
     scene: np.ndarray, grid: Grid, galaxy: Galaxy, settings: MockSky, rng: np.random.Generator
 ) -> dict[str, int]:
@@ -243,17 +261,18 @@ def _add_surroundings(
 
 
 def _simulate_chunk(
-    task: tuple[int, list[str], MockSky, int],
+    task: tuple[int, list[str], MockSky, int, bool],
 ) -> tuple[np.ndarray, list[dict[str, object]]]:
-    first, kinds, settings, seed = task
+    first, kinds, settings, seed, mixed = task
     made = [
-        simulate_cutout(first + place, kind, settings, seed) for place, kind in enumerate(kinds)
+        simulate_cutout(first + place, kind, settings, seed, with_population=mixed)
+        for place, kind in enumerate(kinds)
     ]
     return np.stack([image for image, _ in made]), [row for _, row in made]
 
 
 def simulate_chunks(
-    settings: Mock, seed: int, cores: int = 1
+    settings: Mock, seed: int, cores: int = 1, with_populations: bool = False
 ) -> Iterator[tuple[np.ndarray, list[dict[str, object]]]]:
     """Yield images (n, 3, 152, 152) and catalogue rows, in order whatever the number of workers.
 
@@ -265,14 +284,23 @@ def simulate_chunks(
         Seed of the survey.
     cores
         Number of processes; 1 stays in this one.
+    with_populations
+        Whether every galaxy gets a mixture of stellar populations; see `simulate_cutout`.
     """
     labels = class_labels(settings, seed)
     kinds = kinds_of(labels, settings.distant_red_share, settings.n_lenses, seed)
-    tasks = [(i, kinds[i : i + CHUNK], settings, seed) for i in range(0, len(kinds), CHUNK)]
+    firsts = range(0, len(kinds), CHUNK)
+    tasks = [(i, kinds[i : i + CHUNK], settings, seed, with_populations) for i in firsts]
     return map_in_processes(_simulate_chunk, tasks, cores)
 
 
-def simulate_survey(path: str | os.PathLike, settings: Mock, seed: int, cores: int = 1) -> None:
+def simulate_survey(
+    path: str | os.PathLike,
+    settings: Mock,
+    seed: int,
+    cores: int = 1,
+    with_populations: bool = False,
+) -> None:
     """Write a survey as a cutout store.
 
     Parameters
@@ -285,11 +313,14 @@ def simulate_survey(path: str | os.PathLike, settings: Mock, seed: int, cores: i
         Seed of the survey; the images depend on `cores` by rounding at most.
     cores
         Number of processes.
+    with_populations
+        Whether every galaxy gets a mixture of stellar populations; see `simulate_cutout`.
     """
-    attributes = {"source": "mock", "seed": seed, "pixel_scale_arcsec": PIXEL_SCALE_ARCSEC}
+    source = "populations" if with_populations else "mock"
+    attributes = {"source": source, "seed": seed, "pixel_scale_arcsec": PIXEL_SCALE_ARCSEC}
     attributes |= {key: value for key, value in settings.model_dump().items() if np.isscalar(value)}
     n_chunks = math.ceil(settings.n_galaxies / CHUNK)
-    chunks = simulate_chunks(settings, seed, cores)
+    chunks = simulate_chunks(settings, seed, cores, with_populations)
     with CutoutWriter(path, attributes=attributes) as writer:
         for images, rows in progress(chunks, n_chunks, "simulating cutouts", f"blocks of {CHUNK}"):
             columns = {key: [row[key] for row in rows] for key in rows[0]}

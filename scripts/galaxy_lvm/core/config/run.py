@@ -11,6 +11,7 @@ from galaxy_lvm.core.config.catalogue import Catalogue
 from galaxy_lvm.core.config.extensions import Extensions
 from galaxy_lvm.core.config.fewshot import Features, FewShot
 from galaxy_lvm.core.config.hitl import Hitl, Name
+from galaxy_lvm.core.config.joint import Joint
 from galaxy_lvm.core.config.layers import Layers
 from galaxy_lvm.core.config.lenses import Lenses
 from galaxy_lvm.core.config.release import Release
@@ -97,6 +98,7 @@ class RunConfig(Section):
     lenses: Lenses = part(Lenses)
     spectra: Spectra = part(Spectra)
     align: Align = part(Align)
+    joint: Joint = part(Joint)
     layers: Layers = part(Layers)
     release: Release = part(Release)
     resources: Resources = part(Resources)

@@ -30,8 +30,11 @@ class DatasetCrop(Sparse):
 class Dataset(Section):
     """A set of galaxies by the name that the rest of the config calls it."""
 
-    source: Literal["mock", "folder", "legacysurvey", "ssl_legacysurvey"] = Field(
-        description="where the cutouts come from"
+    source: Literal["mock", "populations", "folder", "legacysurvey", "ssl_legacysurvey"] = Field(
+        description=(
+            "where the cutouts come from; populations is the simulated survey again, with a "
+            "mixture of stellar populations and a spectrum for every galaxy (section joint)"
+        )
     )
     data_dir: str | None = Field(
         None,
