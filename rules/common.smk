@@ -14,6 +14,7 @@ from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.training.model_specs import model_specs, reference_specs
 from galaxy_lvm.core.config import part_of, resolve
 from galaxy_lvm.core.config.profile import check_profile, profiles_of
+from galaxy_lvm.core.config.sky_survey import handed_survey
 from galaxy_lvm.core.config.training import Objective
 from galaxy_lvm.core.config.user_data import missing_data, shard_files, user_file
 
@@ -148,6 +149,13 @@ def growing(mem_mb):
 def training_seed(wildcards):
     """Return the seed of one repetition of a training."""
     return config["seed"] + int(wildcards.part)
+
+
+def survey_settings(wildcards):
+    """Return what a dataset's images are, `survey`, where that is not the usual."""
+    dataset = config["datasets"][wildcards.dataset]
+    fetched = dataset["source"] == "legacysurvey"
+    return handed_survey(dataset["survey"], config["legacysurvey"]["layer"] if fetched else None)
 
 
 def cutouts_path(name):

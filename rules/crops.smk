@@ -11,7 +11,8 @@ from galaxy_lvm.core.config.survey import Crop, Splits
 
 def crop_settings(wildcards):
     """Return the config's section `crop` with what differs for a dataset."""
-    return {**part_of(Crop, config["crop"]), **config["datasets"][wildcards.dataset]["crop"]}
+    own = config["datasets"][wildcards.dataset]["crop"]
+    return {**part_of(Crop, config["crop"]), **own, **survey_settings(wildcards)}
 
 
 def earlier_rejections(wildcards):

@@ -73,7 +73,14 @@ def folder_settings(wildcards):
         changes["label_column"] = own
     if wildcards.dataset != config["tasks_dataset"]:
         changes["second_label_column"] = None
-    return {**part_of(Folder, config["folder"]), **changes}
+    return {**part_of(Folder, config["folder"]), **changes, **survey_settings(wildcards)}
+
+
+def service_settings(wildcards):
+    """Return the config's section `legacysurvey` with the dataset's own layer."""
+    layer = config["datasets"][wildcards.dataset]["survey"].get("layer")
+    settings = part_of(Service, config["legacysurvey"])
+    return {**settings, **({"layer": layer} if layer else {}), **survey_settings(wildcards)}
 
 
 rule simulate_survey:
@@ -149,7 +156,7 @@ rule download_cutouts:
         runtime=1440,
     params:
         cache_dir=f"{STATE}/legacysurvey",
-        settings=part_of(Service, config["legacysurvey"]),
+        settings=service_settings,
         side_pix=cutout_side_pix,
         recipe_version=2,
     script:

@@ -1,21 +1,26 @@
 """Cut every galaxy out at its own size and write it as a 128 x 128 colour image."""
 
 from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.sky_survey import Stretch, taken_survey
 from galaxy_lvm.core.config.survey import Crop
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.survey.crop_files import crop_store
 
 
-def main(cutouts: str, crops: str, rejected: str, settings: Crop) -> None:
+def main(
+    cutouts: str, crops: str, rejected: str, settings: Crop, stretch: Stretch | None = None
+) -> None:
     """Crop a cutout store; see `crop_files.crop_store`."""
-    crop_store(cutouts, crops, rejected, settings)
+    crop_store(cutouts, crops, rejected, settings, stretch=stretch)
 
 
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):  # noqa: F821
+        settings, survey = taken_survey(snakemake.params.settings)  # noqa: F821
         main(
             cutouts=snakemake.input.cutouts,  # noqa: F821
             crops=snakemake.output.crops,  # noqa: F821
             rejected=snakemake.output.rejected,  # noqa: F821
-            settings=section(Crop, snakemake.params.settings, "crop"),  # noqa: F821
+            settings=section(Crop, settings, "crop"),
+            stretch=survey.stretch,
         )

@@ -1,12 +1,13 @@
 """Fetch the cutouts of a table of positions from the Legacy Surveys' cutout service."""
 
 from galaxy_lvm.core.config import section
+from galaxy_lvm.core.config.sky_survey import Survey, taken_survey
 from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.survey.download import download_cutouts
 from galaxy_lvm.survey.legacysurvey import CutoutService
 from galaxy_lvm.survey.rejected import write_rejected
-from galaxy_lvm.survey.store import CUTOUT_SIDE_PIX
+from galaxy_lvm.survey.store import CUTOUT_SIDE_PIX, LEGACY
 
 
 def main(
@@ -16,6 +17,7 @@ def main(
     cache_dir: str,
     settings: Service,
     side_pix: int = CUTOUT_SIDE_PIX,
+    survey: Survey = LEGACY,
 ) -> None:
     """Write the cutout store and the list of what could not be fetched.
 
@@ -31,23 +33,27 @@ def main(
         The config's section `legacysurvey`.
     side_pix
         Side of the cutouts.
+    survey
+        Bands, pixel scale and zero point of the layer's images.
 
     Raises
     ------
     DataError
         If the table cannot be read, nothing can be used or the service does not answer.
     """
-    with CutoutService(settings, cache_dir) as service:
+    with CutoutService(settings, cache_dir, survey=survey) as service:
         write_rejected(rejected, download_cutouts(table, cutouts, service, side_pix))
 
 
 if __name__ == "__main__":
     with job_log(snakemake.log[0]):  # noqa: F821
+        settings, survey = taken_survey(snakemake.params.settings)  # noqa: F821
         main(
             table=snakemake.input.table,  # noqa: F821
             cutouts=snakemake.output.cutouts,  # noqa: F821
             rejected=snakemake.output.rejected,  # noqa: F821
             cache_dir=snakemake.params.cache_dir,  # noqa: F821
-            settings=section(Service, snakemake.params.settings, "legacysurvey"),  # noqa: F821
+            settings=section(Service, settings, "legacysurvey"),
             side_pix=snakemake.params.side_pix,  # noqa: F821
+            survey=survey,
         )

@@ -1,10 +1,11 @@
 """Draw a contact sheet of a data set's cutouts, and cutouts beside their adaptive crops."""
 
 import numpy as np
+from galaxy_lvm.core.config.sky_survey import Stretch
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.report.style import SHEET_DPI, save
-from galaxy_lvm.survey.colour import grz_to_rgb
+from galaxy_lvm.survey.colour import to_rgb
 from galaxy_lvm.survey.contact_sheet import contact_sheet
 from galaxy_lvm.survey.crop_pairs import crop_pairs
 from galaxy_lvm.survey.crop_store import CropStore
@@ -40,7 +41,7 @@ def main(
     table = Splits(splits)
     with CropStore(crops) as cropped, CutoutStore(cutouts) as store:
         save(
-            contact_sheet(store, n_per_class, derive_seed(seed, "sheet")),
+            contact_sheet(store, n_per_class, derive_seed(seed, "sheet"), cropped.stretch),
             contact_sheet_pdf,
             png_dpi=SHEET_DPI,
         )
@@ -48,15 +49,16 @@ def main(
         labels = table.label_texts(chosen)
         order = np.lexsort((chosen.ids, labels))
         chosen, labels = chosen.take(order), [labels[i] for i in order]
-        frames = [_frame(store, row) for row in cropped.column("cutout_index")[chosen.index]]
+        places = cropped.column("cutout_index")[chosen.index]
+        frames = [_frame(store, row, cropped.stretch) for row in places]
         columns = [cropped.column(name)[chosen.index] for name in ("box", "flag")]
         figure = crop_pairs(frames, *columns, cropped.of(chosen), labels, north_up=not store.rgb)
         save(figure, crop_figure_pdf, png_dpi=SHEET_DPI)
 
 
-def _frame(store: CutoutStore, row: int) -> np.ndarray:
+def _frame(store: CutoutStore, row: int, stretch: Stretch) -> np.ndarray:
     image = store.images[row]
-    return image if store.rgb else grz_to_rgb(image[None])[0]
+    return image if store.rgb else to_rgb(image[None], stretch)[0]
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from galaxy_lvm.lenses.images import read_sky_image
 from galaxy_lvm.survey.cubes import MEASURED_ZERO, read_cube
 from galaxy_lvm.survey.folder import import_images
 from galaxy_lvm.survey.legacysurvey import read_cube as read_answer
-from galaxy_lvm.survey.readers import read_grz
+from galaxy_lvm.survey.readers import read_fluxes
 from galaxy_lvm.survey.store import CutoutStore
 
 SIDE, SCALE_DEG = 80, 0.262 / 3600
@@ -166,10 +166,10 @@ def test_an_extension_inherits_the_first_header_where_it_says_so(tmp_path):
     path = tmp_path / "a.fits"
     fits.HDUList([first, image]).writeto(path)
     with pytest.raises(DataError, match="no pixel scale in its header"):
-        read_grz(path)
+        read_fluxes(path)
     image.header["INHERIT"] = True
     fits.HDUList([first, image]).writeto(path, overwrite=True)
-    found = read_grz(path)
+    found = read_fluxes(path)
     np.testing.assert_array_equal(found.pixels[:, 36:116, 36:116], fluxes())
     assert found.columns["ra"] == pytest.approx(150.0)
 
@@ -186,7 +186,7 @@ def test_measured_zeros_of_integers_are_no_holes(tmp_path):
     cube, _ = read_cube(tmp_path / "a.fits")
     assert np.array_equal(np.isnan(cube), blank) and not (cube == 0).any()
     np.testing.assert_allclose(cube[~blank], steps[~blank] * 0.02, rtol=1e-6, atol=MEASURED_ZERO)
-    assert np.isnan(read_grz(tmp_path / "a.fits").pixels).mean() < 0.01
+    assert np.isnan(read_fluxes(tmp_path / "a.fits").pixels).mean() < 0.01
     image = read_sky_image(tmp_path / "a.fits", ImageReading())
     assert image.missing.sum() == 16
     write(tmp_path / "b.fits", np.where(blank, np.float32(0), fluxes()))

@@ -12,7 +12,7 @@ from galaxy_lvm.core.config.lens_search import ImageReading
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.lenses.sources import folder_items, load_files
 from galaxy_lvm.survey.folder import import_images
-from galaxy_lvm.survey.readers import read_grz
+from galaxy_lvm.survey.readers import read_fluxes
 from galaxy_lvm.survey.rejected import write_rejected
 from galaxy_lvm.survey.store import CutoutStore
 from PIL import Image
@@ -50,7 +50,7 @@ def test_a_damaged_gzip_stream_never_gives_other_pixels(tmp_path, rounded):
         raw[at : at + n] = rng.integers(0, 256, n, dtype=np.uint8).tobytes()
         path.write_bytes(raw)
         try:
-            same = np.array_equal(read_grz(path).pixels, pixels)
+            same = np.array_equal(read_fluxes(path).pixels, pixels)
         except DataError as error:
             assert "fetch the file again" in str(error)
             outcomes.append("rejected")
@@ -112,7 +112,7 @@ def test_a_header_that_counts_to_billions_is_refused_at_once(tmp_path, key, pack
         packed_path.write_bytes(gzip.compress(path.read_bytes()))
         path = packed_path
     with pytest.raises(DataError, match="99999999999"):
-        read_grz(path)
+        read_fluxes(path)
 
 
 def test_a_name_that_is_no_utf_8_is_listed(tmp_path):
@@ -132,7 +132,7 @@ def test_a_gzip_file_whose_end_is_cut_off_is_rejected(tmp_path):
     packed = tmp_path / "a.fits.gz"
     packed.write_bytes(gzip.compress(path.read_bytes())[:-8])
     with pytest.raises(DataError, match="fetch the file again"):
-        read_grz(packed)
+        read_fluxes(packed)
 
 
 def test_a_picture_with_a_huge_text_is_kept_or_listed_and_stops_nobody(tmp_path):

@@ -12,7 +12,7 @@ from astropy.io import fits
 from galaxy_lvm.core.config.survey import Folder
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.survey.folder import import_images, read_table
-from galaxy_lvm.survey.readers import read_grz
+from galaxy_lvm.survey.readers import read_fluxes
 from galaxy_lvm.survey.store import CutoutStore
 from import_folder import main as import_folder
 from PIL import Image
@@ -269,7 +269,7 @@ def test_resampled_fits_keeps_flux_and_size(tmp_path, scale):
     path = tmp_path / "a.fits"
     # As the cutout service does it: surface brightness per native pixel, whatever the sampling.
     write_fits(path, blob(side, 10 / zoom) / zoom**2, scale)
-    image = read_grz(path).pixels
+    image = read_fluxes(path).pixels
     np.testing.assert_allclose(image.sum(axis=(1, 2)), 100, rtol=0.01)
     rows = np.arange(152) - 75.5
     profile = image[0].sum(axis=1)
@@ -277,16 +277,16 @@ def test_resampled_fits_keeps_flux_and_size(tmp_path, scale):
     assert (profile * rows).sum() / profile.sum() == pytest.approx(0, abs=0.3)
     # Flux per pixel of the file itself.
     write_fits(path, blob(side, 10 / zoom), scale)
-    image = read_grz(path, flux_unit="per_own_pixel").pixels
+    image = read_fluxes(path, flux_unit="per_own_pixel").pixels
     np.testing.assert_allclose(image.sum(axis=(1, 2)), 100, rtol=0.01)
 
 
 def test_bands_are_found_by_name(tmp_path):
     cube = np.stack([np.full((152, 152), value) for value in (1.0, 2.0, 3.0, 4.0)])
     write_fits(tmp_path / "a.fits", cube, BANDS="griz")
-    assert read_grz(tmp_path / "a.fits").pixels[:, 5, 5].tolist() == [1.0, 2.0, 4.0]
+    assert read_fluxes(tmp_path / "a.fits").pixels[:, 5, 5].tolist() == [1.0, 2.0, 4.0]
     write_fits(tmp_path / "a.fits", cube[:3], BAND0="z", BAND1="r", BAND2="g")
-    assert read_grz(tmp_path / "a.fits").pixels[:, 5, 5].tolist() == [3.0, 2.0, 1.0]
+    assert read_fluxes(tmp_path / "a.fits").pixels[:, 5, 5].tolist() == [3.0, 2.0, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_bands_are_found_by_name(tmp_path):
     [
         (np.ones((3, 152, 152)), {"BANDS": "gri"}, "bands 'gri'; g, r and z are needed"),
         (np.ones((2, 152, 152)), {}, "2 plane"),
-        (np.ones((152, 152)), {}, "three planes"),
+        (np.ones((152, 152)), {}, "plane for every band"),
         (np.ones((3, 152, 152)), {"scale_arcsec": 1.0}, "1 arcsec per pixel, coarser"),
         (np.ones((3, 152, 152)), {"scale_arcsec": None}, "set pixel_scale_arcsec"),
         (np.ones((3, 40, 40)), {}, "covers 10.5 arcsec"),
@@ -303,7 +303,7 @@ def test_bands_are_found_by_name(tmp_path):
 def test_unsuitable_fits_is_refused(tmp_path, cube, cards, message):
     write_fits(tmp_path / "a.fits", cube, **cards)
     with pytest.raises(DataError, match=message):
-        read_grz(tmp_path / "a.fits")
+        read_fluxes(tmp_path / "a.fits")
 
 
 def test_bad_pixels_stay_marked_and_do_not_spread(tmp_path):
@@ -311,7 +311,7 @@ def test_bad_pixels_stay_marked_and_do_not_spread(tmp_path):
     cube[1, 100:104, 150:154] = np.nan
     cube[2, 200:204, 150:154] = 0.0
     write_fits(tmp_path / "a.fits", cube, 0.131)
-    image = read_grz(tmp_path / "a.fits").pixels
+    image = read_fluxes(tmp_path / "a.fits").pixels
     assert np.isfinite(image[0]).all()
     assert np.isnan(image[1]).sum() in range(1, 10)
     assert np.isnan(image[2]).sum() in range(1, 10)
@@ -352,7 +352,8 @@ def test_real_fits_files_are_read_or_refused(tmp_path):
 def test_the_service_interpolates_surface_brightness():
     """One galaxy at two pixel scales: the flux in the same area agrees without any factor."""
     fine, native = (
-        read_grz(SHARED / "fits" / name).pixels for name in ("fine_424px.fits", "native_225px.fits")
+        read_fluxes(SHARED / "fits" / name).pixels
+        for name in ("fine_424px.fits", "native_225px.fits")
     )
     np.testing.assert_allclose(fine.sum(axis=(1, 2)), native.sum(axis=(1, 2)), rtol=0.01)
 

@@ -74,13 +74,13 @@ def test_pixels_and_magnitudes_have_their_known_values(dataset):
     health = measure_health(*dataset, n_sampled=N, seed=1)
     expected = 22.5 - 2.5 * np.log10(np.arange(1, N + 1.0))
     expected[5] = np.nan
-    np.testing.assert_allclose(health.r_mag, expected, rtol=1e-6)
+    np.testing.assert_allclose(health.mag, expected, rtol=1e-6)
     np.testing.assert_allclose(health.black, np.where(np.arange(N) == 3, 0.25, 0))
     np.testing.assert_allclose(health.saturated, np.where(np.arange(N) == 4, 0.5, 0))
     assert set(health.box_side_pix) == {16}
     np.testing.assert_allclose(health.ra_deg, np.linspace(0, 350, N + 2)[:N])
     few = measure_health(*dataset, n_sampled=5, seed=1)
-    assert len(few.black) == len(few.r_mag) == 5 and len(few.ra_deg) == N
+    assert len(few.black) == len(few.mag) == 5 and len(few.ra_deg) == N
 
 
 def test_the_figure_and_its_table_are_written(dataset, tmp_path):
@@ -97,7 +97,7 @@ def test_galaxies_without_positions_or_fluxes_have_a_figure_too(dataset, tmp_pat
             del file[name]
         file["images_rgb"] = np.zeros((N + 2, SIDE_PIX, SIDE_PIX, 3), np.uint8)
     health = measure_health(*dataset, n_sampled=N, seed=1)
-    assert not len(health.r_mag) and np.isnan(health.ra_deg).all()
+    assert not len(health.mag) and np.isnan(health.ra_deg).all()
     plot_health(*dataset, tmp_path / "health.pdf", tmp_path / "health.csv")
     assert (tmp_path / "health.png").exists()
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.wcs import WCS
+from cutout_server import Survey, quick_service
 from galaxy_lvm.core.config.lenses import Candidates, FieldPlan
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.lenses.candidates import inside_fields, plan_fields
@@ -17,7 +18,6 @@ from galaxy_lvm.survey.legacysurvey import CutoutService
 from galaxy_lvm.survey.positions import sky
 from galaxy_lvm.survey.remote import UnreachableError
 from import_fields import main as import_fields
-from test_legacysurvey import Survey, quick_service
 
 SIDE = 96
 SIGMA = np.array([0.004, 0.006, 0.015])[:, None, None]

@@ -18,6 +18,7 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
+from cutout_server import as_fits
 from galaxy_lvm.core.config.lens_search import ImageReading, Search, Tiles
 from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.errors import ConfigError, DataError
@@ -31,7 +32,6 @@ from galaxy_lvm.survey.fields import BOX_COLUMNS
 from galaxy_lvm.survey.rejected import read_rejected
 from PIL import Image
 from pydantic import ValidationError
-from test_legacysurvey import as_fits
 
 SHARED = Path(
     os.environ.get("GALAXY_LVM_SHARED", Path(__file__).parents[2].parent / "shared" / "data")

@@ -317,7 +317,7 @@ def simulate_survey(
         Whether every galaxy gets a mixture of stellar populations; see `simulate_cutout`.
     """
     source = "populations" if with_populations else "mock"
-    attributes = {"source": source, "seed": seed, "pixel_scale_arcsec": PIXEL_SCALE_ARCSEC}
+    attributes = {"source": source, "seed": seed}
     attributes |= {key: value for key, value in settings.model_dump().items() if np.isscalar(value)}
     n_chunks = math.ceil(settings.n_galaxies / CHUNK)
     chunks = simulate_chunks(settings, seed, cores, with_populations)

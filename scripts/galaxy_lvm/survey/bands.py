@@ -1,7 +1,7 @@
-"""Which planes of a FITS cube are g, r and z, as its header names them in one of many ways."""
+"""Which planes of a FITS cube are which bands, as its header names them in one of many ways."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from astropy.io import fits
 from astropy.io.fits.card import Undefined
@@ -25,8 +25,10 @@ _BAND_AXES = {
 }  # fmt: skip
 
 
-def band_planes(header: fits.Header, planes: int, told: str | None = None) -> list[int]:
-    """Return the planes of g, r and z.
+def band_planes(
+    header: fits.Header, planes: int, told: str | None = None, wanted: Sequence[str] = BANDS
+) -> list[int]:
+    """Return the planes of the bands that are wanted.
 
     Parameters
     ----------
@@ -36,6 +38,9 @@ def band_planes(header: fits.Header, planes: int, told: str | None = None) -> li
         Their number.
     told
         Bands in the order of the planes, from the config; None asks the header.
+    wanted
+        Their names, in the order that they are needed in. Case makes no difference, and W1 may be
+        called 1, as the cutout service calls the bands of unWISE.
 
     Raises
     ------
@@ -43,12 +48,13 @@ def band_planes(header: fits.Header, planes: int, told: str | None = None) -> li
         If a band is missing or there twice, names contradict each other or cannot be understood, or
         the third axis is something else.
     """
-    named = {"fits_bands": list(told)} if told else dict(_named(header, planes))
+    names = _Names(wanted)
+    named = {"fits_bands": _told(told, names)} if told else dict(_named(header, planes, names))
     if not named:
-        _check_axis(header)
-        if planes == len(BANDS):
+        _check_axis(header, wanted)
+        if planes == len(wanted):
             return list(range(planes))
-        raise DataError(f"has {planes} plane(s), bands not named; {_needed()}")
+        raise DataError(f"has {planes} plane(s), bands not named; {_needed(wanted)}")
     (key, bands), *others = named.items()
     for other, again in others:
         if again != bands:
@@ -56,18 +62,51 @@ def band_planes(header: fits.Header, planes: int, told: str | None = None) -> li
                 f"contradicts itself: {key} says {_shown(bands)!r}, {other} {_shown(again)!r}; "
                 "correct its header, or set fits_bands"
             )
-    if len(bands) != planes or not set(BANDS) <= set(bands):
-        raise DataError(f"has {planes} plane(s), bands {_shown(bands)!r}; {_needed()}")
-    twice = [band for band in BANDS if bands.count(band) > 1]
+    if len(bands) != planes or not set(wanted) <= set(bands):
+        raise DataError(f"has {planes} plane(s), bands {_shown(bands)!r}; {_needed(wanted)}")
+    twice = [band for band in wanted if bands.count(band) > 1]
     if twice:
         raise DataError(f"has band {twice[0]} twice, bands {_shown(bands)!r}; leave one plane out")
-    return [bands.index(band) for band in BANDS]
+    return [bands.index(band) for band in wanted]
 
 
-def _needed() -> str:
+class _Names:
+    """How the bands that are wanted may be written."""
+
+    def __init__(self, wanted: Sequence[str]) -> None:
+        self._known = {band.lower(): band for band in _KNOWN}
+        for band in wanted:
+            self._known[band.lower()] = band
+            if re.fullmatch(r"[Ww]\d", band):
+                self._known.setdefault(band[1], band)
+
+    def exact(self, text: str) -> str | None:
+        """Return the band that a text is the name of."""
+        return self._known.get(text.strip().lower())
+
+    def of_filter(self, text: str) -> str | None:
+        """Return the band that a filter's name stands for, None where it is no single one."""
+        if exact := self.exact(text):
+            return exact
+        words = _INSTRUMENTS.sub(" ", text.lower())
+        found = {word.rstrip("'") for word in re.findall(r"[a-z0-9']+", words)}
+        # Digits alone are numbers of filters in all names but the shortest.
+        known = {word for word in found if word in {*self._known, "zd"} and not word.isdigit()}
+        known = {self._known["z" if word == "zd" else word] for word in known}
+        return known.pop() if len(known) == 1 else None
+
+
+def _told(told: str, names: _Names) -> list[str]:
+    parts = told.split(",") if "," in told else list(told)
+    return [names.exact(part) or part for part in parts]
+
+
+def _needed(wanted: Sequence[str]) -> str:
+    asked = ("" if all(len(band) == 1 for band in wanted) else ",").join(wanted)
+    which = f"{', '.join(wanted[:-1])} and {wanted[-1]}"
     return (
-        "g, r and z are needed (fetch it with bands=grz, name the planes in the header key BANDS, "
-        "or set fits_bands)"
+        f"{which} are needed (fetch it with bands={asked}, name the planes in the header key "
+        "BANDS, or set fits_bands)"
     )
 
 
@@ -75,22 +114,23 @@ def _shown(bands: list[str]) -> str:
     return ("" if all(len(band) == 1 for band in bands) else ",").join(bands)
 
 
-def _named(header: fits.Header, planes: int) -> Iterator[tuple[str, list[str]]]:
+def _named(header: fits.Header, planes: int, names: _Names) -> Iterator[tuple[str, list[str]]]:
     """Yield every place where a header names the bands, and the names in the planes' order."""
     for key in _LISTS + _PERHAPS_LISTS:
         text = _text(header, key)
         if not text:
             continue
-        bands = _listed(text, planes)
+        bands = _listed(text, planes, names)
         if key in _LISTS or len(bands) > 1:
             yield key, bands
     for stem in _NUMBERED:
         for first in (0, 1):
             keys = [f"{stem}{first + i}" for i in range(planes)]
             texts = [_text(header, key) for key in keys]
-            bands = [_band(text) or text for text in texts]
+            bands = [names.of_filter(text) or text for text in texts]
             # Wheels say CLEAR or OPEN: that is no list of planes.
-            if all(texts) or (first == 0 and texts[0] and set(bands) & set(_KNOWN)):
+            known = any(map(names.exact, bands))
+            if all(texts) or (first == 0 and texts[0] and known):
                 yield f"{keys[0]} to {keys[-1]}", bands
                 break
 
@@ -100,27 +140,20 @@ def _text(header: fits.Header, key: str) -> str:
     return "" if isinstance(value, Undefined) else str(value).strip()
 
 
-def _listed(text: str, planes: int) -> list[str]:
+def _listed(text: str, planes: int, names: _Names) -> list[str]:
     """Return the bands of a list in one card: grz, GRZ, g,r,z, g r z, ['g', 'r', 'z'] ..."""
     text = re.sub(r"[\[\](){}'\"]", "", text).strip()
     for separators in (r"[,;|/]", r"\s", r"[-+:_.]"):
         parts = [part for part in re.split(separators + r"+", text) if part.strip()]
         if len(parts) == planes and planes > 1:
-            return [_band(part) or part.strip() for part in parts]
-    if text.isalpha() and len(text) == planes:
-        return list(text.lower())
+            return [names.of_filter(part) or part.strip() for part in parts]
+    exact = [names.exact(letter) for letter in text]
+    if len(text) == planes and (text.isalpha() or all(exact)):
+        return [band or letter.lower() for band, letter in zip(exact, text, strict=True)]
     return [text]
 
 
-def _band(text: str) -> str | None:
-    """Return the band that a filter's name stands for, None where it is no single one."""
-    words = _INSTRUMENTS.sub(" ", text.lower())
-    found = {word.rstrip("'") for word in re.findall(r"[a-z0-9']+", words)}
-    found = {"z" if word == "zd" else word for word in found if word in {*_KNOWN, "zd"}}
-    return found.pop() if len(found) == 1 else None
-
-
-def _check_axis(header: fits.Header) -> None:
+def _check_axis(header: fits.Header, wanted: Sequence[str]) -> None:
     """Refuse planes that are no bands: colours of a camera, wavelengths, polarisations."""
     kind = _text(header, "CTYPE3").upper()
     colours = [_text(header, key).upper() for key in ("COLORSPC", "COLORTYP", "CSPACE")]
@@ -128,6 +161,6 @@ def _check_axis(header: fits.Header) -> None:
         return
     what = f"CTYPE3 = {kind!r}" if kind not in _BAND_AXES else "colours of a camera, RGB"
     raise DataError(
-        f"holds planes that are not g, r and z ({what}); give fluxes in these bands, or set "
-        "fits_bands where that is what they are"
+        f"holds planes that are not {', '.join(wanted)} ({what}); give fluxes in these bands, or "
+        "set fits_bands where that is what they are"
     )

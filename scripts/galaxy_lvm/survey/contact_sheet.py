@@ -7,11 +7,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from galaxy_lvm.core.config.sky_survey import Stretch
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.report import style
 from galaxy_lvm.report.class_looks import class_texts, drawn
 from galaxy_lvm.survey.classes import CLASSES
-from galaxy_lvm.survey.colour import grz_to_rgb
+from galaxy_lvm.survey.colour import to_rgb
 from galaxy_lvm.survey.store import CutoutStore
 
 NOTE_SIZE_PT = 4.2
@@ -139,17 +140,21 @@ def choose_by_class(catalogue: pd.DataFrame, n_per_class: int, seed: int) -> dic
     return chosen
 
 
-def contact_sheet(store: CutoutStore, n_per_class: int = 8, seed: int = 0) -> Figure:
+def contact_sheet(
+    store: CutoutStore, n_per_class: int = 8, seed: int = 0, stretch: Stretch | None = None
+) -> Figure:
     """Return examples of every class of a store, one row a class, with notes of the catalogue.
 
     Parameters
     ----------
     store
-        Cutouts in g, r, z, mapped to the survey's colours, or RGB images.
+        Cutouts, mapped to colours, or RGB images.
     n_per_class
         Examples of a class.
     seed
         Seed of the choice.
+    stretch
+        How fluxes become colours; the sky viewer's mapping of g, r, z where None.
     """
     catalogue = store.catalogue()
     images: list[np.ndarray | None] = []
@@ -159,7 +164,7 @@ def contact_sheet(store: CutoutStore, n_per_class: int = 8, seed: int = 0) -> Fi
     for rows in chosen.values():
         picked = [store.images[int(row)] for row in rows]
         if not store.rgb:
-            picked = list(grz_to_rgb(np.stack(picked)))
+            picked = list(to_rgb(np.stack(picked), stretch or Stretch()))
         empty = n_per_class - len(rows)
         images += picked + [None] * empty
         notes += [catalogue_note(catalogue.iloc[row]) for row in rows] + [""] * empty

@@ -7,10 +7,12 @@ import cv2
 import h5py
 import numpy as np
 
+from galaxy_lvm.core.config.sky_survey import Stretch
 from galaxy_lvm.core.config.survey import Crop
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.tables import as_text
+from galaxy_lvm.survey.crop_store import STRETCH
 from galaxy_lvm.survey.cropping import crop_frames
 from galaxy_lvm.survey.crops import FLAG_NAMES
 from galaxy_lvm.survey.hdf5 import new_hdf5
@@ -29,6 +31,7 @@ def crop_store(
     rejected: str | os.PathLike,
     settings: Crop,
     shard: str = "",
+    stretch: Stretch | None = None,
 ) -> None:
     """Crop a cutout store.
 
@@ -38,30 +41,34 @@ def crop_store(
         Store with `images` or `images_rgb`.
     crops
         HDF5 file to write: `images`, `box`, `id`, `label`, `flag` (bits; see its attributes) and
-        `cutout_index`, the row in `cutouts`.
+        `cutout_index`, the row in `cutouts`; `stretch`, as JSON, is an attribute of the file.
     rejected
         CSV file to write.
     settings
         The config's section `crop` with what differs for the dataset.
     shard
         Name of the shard that the store is of its dataset; "" for a whole dataset.
+    stretch
+        How fluxes become colours; the sky viewer's mapping of g, r, z where None.
 
     Raises
     ------
     DataError
-        If no cutout can be used.
+        If no cutout can be used, or the stretch is for another number of bands.
     """
+    stretch = stretch or Stretch()
     cv2.setNumThreads(1)
     rejections, flags = [], []
     with CutoutStore(cutouts) as store, new_hdf5(crops) as new:
         table, out = store.catalogue(), new.file
+        out.attrs[STRETCH] = stretch.model_dump_json()
         if shard and not store.has_ids:
             table["id"] = [row_name(shard, row) for row in range(len(store))]
         _create(out, len(store), settings.side_pix)
         starts = range(0, len(store), CHUNK_IMAGES)
         for start in progress(starts, desc=f"crop ({CHUNK_IMAGES} images each)", unit="chunks"):
             frames = store.images[start : start + CHUNK_IMAGES]
-            found = crop_frames(frames, store.rgb, settings)
+            found = crop_frames(frames, store.rgb, settings, stretch)
             rows = start + found.rows
             _append(out, images=found.images, box=found.boxes, flag=found.flags, cutout_index=rows)
             new.check()

@@ -6,13 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
+from galaxy_lvm.core.config.sky_survey import Stretch
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.survey.hdf5 import StoredRows
 from galaxy_lvm.survey.shards import ShardedRows, Stored, refuse_twins, write_index
 from galaxy_lvm.survey.splits_table import Galaxies
 
 _REMEDY = "run crop_cutouts again"
+# Attribute with the mapping to colours that the crops were made with, as JSON.
+STRETCH = "stretch"
 
 
 class CropStore:
@@ -84,6 +88,21 @@ class CropStore:
         edges = np.concatenate([[0], np.cumsum(self.shard_rows)]).tolist()
         number = names.index(name)
         return slice(edges[number], edges[number + 1])
+
+    @property
+    def stretch(self) -> Stretch:
+        """How fluxes became the colours of the crops; those of g, r, z where the file is older.
+
+        Raises
+        ------
+        DataError
+            If the attribute is damaged.
+        """
+        kept = self._stored.attributes().get(STRETCH)
+        try:
+            return Stretch() if kept is None else Stretch.model_validate_json(str(kept))
+        except ValidationError as error:
+            raise DataError(f"{self.path}: attribute {STRETCH!r} is damaged; {_REMEDY}") from error
 
     @property
     def side_pix(self) -> int:

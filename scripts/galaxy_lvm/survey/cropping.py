@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from galaxy_lvm.core.config.sky_survey import Stretch
 from galaxy_lvm.core.config.survey import Crop
-from galaxy_lvm.survey.colour import grz_to_rgb
+from galaxy_lvm.survey.colour import to_rgb
 from galaxy_lvm.survey.crops import BAD_PIXELS, crop_chunk
 from galaxy_lvm.survey.pixels import fill_small_holes
 
@@ -41,23 +42,27 @@ class Cropped:
     reasons: dict[int, str]
 
 
-def crop_frames(frames: np.ndarray, rgb: bool, settings: Crop) -> Cropped:
+def crop_frames(
+    frames: np.ndarray, rgb: bool, settings: Crop, stretch: Stretch | None = None
+) -> Cropped:
     """Crop a chunk of a cutout store's frames.
 
     Parameters
     ----------
     frames
-        uint8 (N, H, W, 3) where `rgb`, else float32 (N, 3, H, W) in nanomaggies.
+        uint8 (N, H, W, 3) where `rgb`, else float32 (N, bands, H, W) in nanomaggies.
     rgb
         Whether they are colours already.
     settings
         The config's section `crop`.
+    stretch
+        How fluxes become colours; the sky viewer's mapping of g, r, z where None.
     """
     reasons, filled = {}, np.zeros(len(frames), bool)
     if not rgb:
         limits = settings.max_bad_fraction, settings.zero_is_missing
         reasons, filled = fill_small_holes(frames, *limits)
-        frames = grz_to_rgb(frames)
+        frames = to_rgb(frames, stretch or Stretch())
     reasons |= {i: "is blank; fetch it again" for i in _blank(frames) if i not in reasons}
     good = np.array([i for i in range(len(frames)) if i not in reasons], int)
     images, boxes, bits = crop_chunk(frames[good], settings)

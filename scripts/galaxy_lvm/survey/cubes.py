@@ -1,9 +1,9 @@
-"""Read g, r and z of a FITS cube: from the right extension, in order, whole, or not at all."""
+"""Read bands of a FITS cube: from the right extension, in order, whole, or not at all."""
 
 import gzip
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +15,7 @@ from galaxy_lvm.core.errors import DataError, in_short
 from galaxy_lvm.survey.bands import band_planes
 from galaxy_lvm.survey.file_errors import FILE_ERRORS
 from galaxy_lvm.survey.flux_extension import check_unit, check_values, flux_extension
+from galaxy_lvm.survey.store import BANDS
 
 _CARD_BYTES = 80
 _PIECE_BYTES = 364 * 2880  # a megabyte of whole cards
@@ -30,9 +31,9 @@ class DamagedError(DataError):
 
 
 def read_cube(
-    file: Path | io.BytesIO, reading: FileReading | None = None
+    file: Path | io.BytesIO, reading: FileReading | None = None, bands: Sequence[str] = BANDS
 ) -> tuple[np.ndarray, fits.Header]:
-    """Return g, r, z of a FITS file as float32 (3, H, W), and the image's header.
+    """Return bands of a FITS file as float32 (bands, H, W), and the image's header.
 
     Parameters
     ----------
@@ -40,6 +41,8 @@ def read_cube(
         Path, or a file's content.
     reading
         How the file is understood where it does not say so itself; defaults where None.
+    bands
+        Names of the planes that are needed, in this order.
 
     Raises
     ------
@@ -59,7 +62,7 @@ def read_cube(
             if reading.fits_checksums:
                 _check_sums(hdus, number, file)
             cube, header = _fluxes(hdu, _header(hdus, number), reading.fits_extension is None)
-            return cube[band_planes(header, len(cube), reading.fits_bands)], header
+            return cube[band_planes(header, len(cube), reading.fits_bands, bands)], header
     except DataError:
         raise
     except FILE_ERRORS as error:

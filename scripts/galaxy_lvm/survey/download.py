@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from galaxy_lvm.core.config.sky_survey import pixels_key
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.state import config_hash, file_version
@@ -47,12 +48,12 @@ def download_cutouts(
         `positions.read_positions`. All columns go into the store, those whose names it uses
         itself as `table_...`; `row` is the line in the table.
     cutouts
-        HDF5 file to write: `images` float32 (N, 3, S, S) in nanomaggies, in the table's order, or
-        the index of the shards, which lie in the folder `shards` beside it.
+        HDF5 file to write: `images` float32 (N, bands, S, S) in nanomaggies, in the table's order,
+        or the index of the shards, which lie in the folder `shards` beside it.
     service
         Where they come from.
     side_pix
-        Side S of the cutouts at 0.262 arcsec per pixel.
+        Side S of the cutouts in pixels of the survey.
 
     Returns
     -------
@@ -96,7 +97,8 @@ def _store(
     results = service.cutouts(list(zip(rows["ra"], rows["dec"], strict=True)), side_pix)
     kept, images, lost = [], [], []
     attributes = {"source": "legacysurvey", "layer": service.settings.layer}
-    with CutoutWriter(cutouts, False, side_pix, side_pix, attributes) as writer:
+    size = side_pix, side_pix
+    with CutoutWriter(cutouts, False, *size, attributes, service.survey) as writer:
         for number, result in enumerate(progress(results, len(rows), what, "cutouts")):
             if isinstance(result, DataError):
                 row = rows.iloc[number]
@@ -122,6 +124,7 @@ def _store_shards(
     """Write the shards that are not there yet, and the index; return the rejections of all."""
     settings = service.settings
     about = [settings.layer, settings.max_bad_fraction, side_pix, settings.shard_galaxies]
+    about += pixels_key(service.survey)
     key = config_hash([*file_version(table)[1:], *about])
 
     def write(part: pd.DataFrame, path: Path, which: str) -> list[dict[str, object]]:
@@ -140,7 +143,7 @@ def _check_room(rows: pd.DataFrame, folder: Path, service: CutoutService, side_p
     """Stop before a download that the disk cannot hold: the store, and what is to be fetched."""
     folder.mkdir(parents=True, exist_ok=True)
     service.cache_dir.mkdir(parents=True, exist_ok=True)
-    image_bytes = 12 * side_pix**2
+    image_bytes = 4 * len(service.survey.bands) * side_pix**2
     places = zip(rows["ra"], rows["dec"], strict=True)
     missing = sum(not service.cached(ra, dec, side_pix).exists() for ra, dec in places)
     needs = {

@@ -51,7 +51,7 @@ def flux_extension(hdus: fits.HDUList, reading: FileReading) -> int:
     if not cubes:
         shapes = [hdus[number].shape for number in images]
         raise DataError(
-            f"holds no (bands, H, W) image, but {shapes}; three planes g, r, z are needed"
+            f"holds no (bands, H, W) image, but {shapes}; a plane for every band is needed"
         )
     kinds = {number: _kind(hdus[number].header) for number in cubes}
     for wanted in ("flux", "unknown"):

@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
+from galaxy_lvm.core.config.sky_survey import Survey, pixels_key
 from galaxy_lvm.core.config.survey import Folder
 from galaxy_lvm.core.errors import DataError, in_short
 from galaxy_lvm.core.logs import progress
@@ -25,11 +26,11 @@ from galaxy_lvm.survey.image_state import is_own, state_of
 from galaxy_lvm.survey.pictures import image_size
 from galaxy_lvm.survey.pixels import missing_pixels
 from galaxy_lvm.survey.position_columns import position_columns
-from galaxy_lvm.survey.readers import ReadImage, read_grz, read_rgb
+from galaxy_lvm.survey.readers import ReadImage, read_fluxes, read_rgb
 from galaxy_lvm.survey.rejected import rejection
 from galaxy_lvm.survey.shard_writing import write_shards
 from galaxy_lvm.survey.sky_columns import degrees_of
-from galaxy_lvm.survey.store import BANDS, CutoutWriter, stored_names
+from galaxy_lvm.survey.store import LEGACY, CutoutWriter, stored_names
 
 log = logging.getLogger("galaxy_lvm.folder")
 
@@ -44,6 +45,7 @@ _PROBLEM = " problem"
 _RESERVED = {"images", "images_rgb", "box", "flag", "width_pix", "height_pix"}
 _CHUNK_IMAGES = 128
 _REMEDY = "run import_folder again"
+_MIXED = "fluxes and colours cannot be mixed in one data set. Make a table for each"
 
 
 def read_table(path: str | os.PathLike, settings: Folder) -> pd.DataFrame:
@@ -187,6 +189,7 @@ def import_images(
     cutouts: str | os.PathLike,
     settings: Folder | None = None,
     cores: int = 1,
+    survey: Survey = LEGACY,
 ) -> list[dict[str, object]]:
     """Read a folder of images into a cutout store.
 
@@ -204,6 +207,8 @@ def import_images(
         Defaults where None.
     cores
         Files decoded at a time.
+    survey
+        Bands, pixel scale and zero point of FITS files.
 
     Returns
     -------
@@ -225,22 +230,21 @@ def import_images(
         raise DataError(f"{table}: no row can be used. {_first_reasons(rejections)}")
     kinds = Counter(kind_of(path) for path in rows["path"])
     if len(kinds) > 1:
-        raise DataError(
-            f"{table}: {kinds['fits']} FITS and {kinds['image']} JPEG or PNG files; fluxes and "
-            "colours cannot be mixed in one data set. Make a table for each"
-        )
+        n_fits, n_rgb = kinds["fits"], kinds["image"]
+        raise DataError(f"{table}: {n_fits} FITS and {n_rgb} JPEG or PNG files; {_MIXED}")
     rgb = "image" in kinds
-    read, side = image_reader(list(rows["path"]), rgb, settings)
+    read, side = image_reader(list(rows["path"]), rgb, settings, survey)
     size = {"height_pix": side, "width_pix": side} if rgb else {}
 
     def write(part: pd.DataFrame, path: str | os.PathLike, which: str) -> list[dict[str, object]]:
-        with CutoutWriter(path, rgb=rgb, attributes={"source": "folder"}, **size) as writer:
+        about = {"attributes": {"source": "folder"}, "survey": survey}
+        with CutoutWriter(path, rgb=rgb, **about, **size) as writer:
             return _copy(part, read, writer, cores, ", ".join(filter(None, ["import", which])))
 
     if len(rows) <= settings.shard_images:
         lost = write(rows, cutouts, "")
     else:
-        key_of = partial(_shard_key, settings=settings, side_pix=side)
+        key_of = partial(_shard_key, settings=settings, side_pix=side, survey=survey)
         lost = write_shards(rows, cutouts, settings.shard_images, key_of, write, _REMEDY)
     rejections += lost
     if len(lost) == len(rows):
@@ -251,11 +255,12 @@ def import_images(
     return rejections
 
 
-def _shard_key(part: pd.DataFrame, settings: Folder, side_pix: int) -> str:
+def _shard_key(part: pd.DataFrame, settings: Folder, side_pix: int, survey: Survey) -> str:
     """Return what changes with the lines, the files or the settings that a shard is made of."""
     hashes = pd.util.hash_pandas_object(part.drop(columns="path"), index=False)
     files = [(str(path), state_of(path)) for path in part["path"]]
-    return config_hash([settings.model_dump(), side_pix, list(part), hashes.tolist(), files])
+    about = [settings.model_dump(), side_pix, list(part), hashes.tolist(), files]
+    return config_hash([*about, *pixels_key(survey)])
 
 
 def _first_reasons(rejections: list[dict[str, object]]) -> str:
@@ -266,7 +271,7 @@ def _first_reasons(rejections: list[dict[str, object]]) -> str:
 
 
 def image_reader(
-    paths: Sequence[Path], rgb: bool, settings: Folder
+    paths: Sequence[Path], rgb: bool, settings: Folder, survey: Survey = LEGACY
 ) -> tuple[Callable[[Path], ReadImage], int]:
     """Return the function that reads one file, and the side of the frames in pixels.
 
@@ -278,6 +283,8 @@ def image_reader(
         True for JPEG and PNG, False for FITS.
     settings
         The config's section `folder`.
+    survey
+        Bands, pixel scale and zero point of FITS files.
     """
     if rgb:
         side = settings.image_side_pix
@@ -287,21 +294,22 @@ def image_reader(
             side = min(max(side, 32), settings.max_image_side_pix)
         log.info("colour frames of %d x %d pixels", side, side)
         return partial(read_rgb, side_pix=side, reading=settings), side
-    return partial(_read_good_grz, settings=settings), 0
+    return partial(_read_good_fluxes, settings=settings, survey=survey), 0
 
 
-def _read_good_grz(path: Path, settings: Folder) -> ReadImage:
-    image = read_grz(
+def _read_good_fluxes(path: Path, settings: Folder, survey: Survey) -> ReadImage:
+    image = read_fluxes(
         path,
         settings.flux_unit,
         settings.pixel_scale_arcsec,
         settings.max_pixel_scale_arcsec,
         settings.zero_is_missing,
         settings,
+        survey,
     )
     missing = missing_pixels(image.pixels, zero_is_missing=False).mean(axis=(1, 2))
     if missing.max() > settings.max_bad_fraction:
-        pairs = zip(BANDS, missing, strict=True)
+        pairs = zip(survey.bands, missing, strict=True)
         shares = ", ".join(f"{band} {share:.0%}" for band, share in pairs)
         raise DataError(
             f"lacks too many pixels ({shares}; max_bad_fraction = "

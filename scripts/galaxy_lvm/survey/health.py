@@ -15,9 +15,8 @@ from galaxy_lvm.survey.splits import MODEL_SPLITS, SPLITS
 from galaxy_lvm.survey.splits_table import Splits
 from galaxy_lvm.survey.store import CutoutStore
 
-# Nanomaggies are AB magnitudes with this zero point.
+# Nanomaggies are magnitudes with this zero point, AB or, of unWISE, Vega.
 ZERO_POINT_MAG = 22.5
-R_BAND = 1
 _BLOCK = 256
 COLUMNS = ("step", "what", "galaxies")
 
@@ -34,9 +33,13 @@ class Health:
         Positions (n,) of all crops, in degrees; NaN where unknown.
     box_side_pix
         Sides (n,) of the boxes of all crops, pixels of the cutout.
-    r_mag
-        AB magnitude (m,) of the sample in r within the box; NaN where the flux is not positive,
-        empty where the store holds colours.
+    mag
+        Magnitude (m,) of the sample in `mag_band` within the box; NaN where the flux is not
+        positive, empty where the store holds colours.
+    mag_band
+        r, or the first band where there is no r.
+    pixel_scale_arcsec
+        Of the cutouts; NaN of colours.
     black, saturated
         Share (m,) of the sample's pixels that are 0 in all three channels, or 255 in any.
     """
@@ -45,7 +48,9 @@ class Health:
     ra_deg: np.ndarray
     dec_deg: np.ndarray
     box_side_pix: np.ndarray
-    r_mag: np.ndarray
+    mag: np.ndarray
+    mag_band: str
+    pixel_scale_arcsec: float
     black: np.ndarray
     saturated: np.ndarray
 
@@ -78,12 +83,15 @@ def measure_health(
         rng = np.random.default_rng(seed)
         rows = np.sort(rng.permutation(len(cropped))[:n_sampled])
         black, saturated = _extremes(cropped, rows)
-        mags = np.empty(0) if store.rgb else _magnitudes(store, places[rows], boxes[rows])
+        band = "r" if "r" in store.bands else store.bands[0]
+        mags = np.empty(0) if store.rgb else _magnitudes(store, band, places[rows], boxes[rows])
+        scale = store.pixel_scale_arcsec
         steps = _steps(len(store), len(cropped), table, lost)
         counts = pd.DataFrame([*steps, *_lost(lost), *_flagged(flags), *_copies(table)],
                               columns=list(COLUMNS))  # fmt: skip
         sky = store.positions(places)
-    return Health(counts, *sky, boxes[:, 2] - boxes[:, 0], mags, black, saturated)
+    sides = boxes[:, 2] - boxes[:, 0]
+    return Health(counts, *sky, sides, mags, band, scale, black, saturated)
 
 
 def _steps(
@@ -129,10 +137,12 @@ def _extremes(crops: CropStore, rows: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return black, saturated
 
 
-def _magnitudes(store: CutoutStore, places: np.ndarray, boxes: Sequence[np.ndarray]) -> np.ndarray:
-    flux = np.empty(len(places))
+def _magnitudes(
+    store: CutoutStore, band: str, places: np.ndarray, boxes: Sequence[np.ndarray]
+) -> np.ndarray:
+    flux, number = np.empty(len(places)), store.bands.index(band)
     for start in range(0, len(places), _BLOCK):
-        frames = store.images.take(places[start : start + _BLOCK])[:, R_BAND]
+        frames = store.images.take(places[start : start + _BLOCK])[:, number]
         for i, frame in enumerate(frames, start):
             x0, y0, x1, y1 = boxes[i]
             flux[i] = np.nansum(frame[y0:y1, x0:x1])

@@ -23,8 +23,7 @@ def health_figure(health: Health) -> Figure:
     place = sky.get_subplotspec()
     sky.remove()
     _sky(fig, place, health)
-    sizes.hist(health.box_side_pix, bins=24, color=_BLUE)
-    sizes.set(xlabel="side of the box [pix]", ylabel="galaxies", title="Sizes")
+    _sizes(sizes, health)
     _magnitudes(mags, health)
     _pixels(pixels, health)
     return fig
@@ -86,15 +85,25 @@ def _sky(fig: Figure, place: object, health: Health) -> None:
     axes.set_title(f"{int(known.sum())} of {len(known)} positions")
 
 
+def _sizes(axes: Axes, health: Health) -> None:
+    known = np.isfinite(health.pixel_scale_arcsec)
+    sides = health.box_side_pix * (health.pixel_scale_arcsec if known else 1.0)
+    axes.hist(sides, bins=24, color=_BLUE)
+    unit = "arcsec" if known else "pix"
+    axes.set(xlabel=f"side of the box [{unit}]", ylabel="galaxies", title="Sizes")
+
+
 def _magnitudes(axes: Axes, health: Health) -> None:
-    found = health.r_mag[np.isfinite(health.r_mag)]
+    found = health.mag[np.isfinite(health.mag)]
     if not len(found):
-        _say(axes, "Magnitudes", "none: colours, not fluxes" if not len(health.r_mag)
+        _say(axes, "Magnitudes", "none: colours, not fluxes" if not len(health.mag)
              else "no positive flux")  # fmt: skip
         return
     axes.hist(found, bins=24, color=_BLUE)
-    of_sample = f"galaxies ({len(found)} of {len(health.r_mag)})"
-    axes.set(xlabel="r in the box [AB mag]", ylabel=of_sample, title="Magnitudes, a sample")
+    of_sample = f"galaxies ({len(found)} of {len(health.mag)})"
+    axes.set(
+        xlabel=f"{health.mag_band} in the box [mag]", ylabel=of_sample, title="Magnitudes, a sample"
+    )
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 

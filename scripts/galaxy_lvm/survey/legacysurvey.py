@@ -1,8 +1,8 @@
-"""Cutouts of the DESI Legacy Imaging Surveys from the survey's public cutout service.
+"""Cutouts of the DESI Legacy Imaging Surveys, and of other surveys, from their cutout service.
 
-The service answers `ra, dec, layer, pixscale, bands, size` with a FITS cube (bands, size, size) in
-nanomaggies, north up and east to the left, its first row in the south (Dey et al. 2019). What was
-fetched stays in a cache on disk, so that nothing is fetched twice.
+The service answers `ra, dec, layer, pixscale, bands, size` with a FITS cube (bands, size, size),
+of most layers in nanomaggies, north up and east to the left, its first row in the south (Dey et al.
+2019). What was fetched stays in a cache on disk, so that nothing is fetched twice.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ import httpx
 import numpy as np
 from astropy.io import fits
 
+from galaxy_lvm.core.config.sky_survey import Survey, asked_bands, pixels_key
 from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.state import atomic_path
@@ -34,7 +35,7 @@ from galaxy_lvm.survey.remote import (
     fetch,
 )
 from galaxy_lvm.survey.sky_frame import frame_centre
-from galaxy_lvm.survey.store import BANDS, PIXEL_SCALE_ARCSEC
+from galaxy_lvm.survey.store import LEGACY
 
 log = logging.getLogger("galaxy_lvm.legacysurvey")
 
@@ -53,8 +54,10 @@ class UncoveredError(RefusedError):
     """The survey has no usable data at the position."""
 
 
-def read_cube(content: bytes, side_pix: int, place: tuple[float, float]) -> np.ndarray:
-    """Return the fluxes (3, side, side) float32 of the service's FITS file, bands g, r, z.
+def read_cube(
+    content: bytes, side_pix: int, place: tuple[float, float], survey: Survey = LEGACY
+) -> np.ndarray:
+    """Return the fluxes (bands, side, side) float32 of the service's FITS file, in nanomaggies.
 
     Parameters
     ----------
@@ -64,6 +67,8 @@ def read_cube(content: bytes, side_pix: int, place: tuple[float, float]) -> np.n
         Side that was asked for.
     place
         Right ascension and declination in degrees that were asked for.
+    survey
+        Bands and pixel scale that were asked for, and the zero point of the answer.
 
     Raises
     ------
@@ -77,9 +82,9 @@ def read_cube(content: bytes, side_pix: int, place: tuple[float, float]) -> np.n
     if not content.startswith(b"SIMPLE"):
         text = " ".join(content[:120].decode("utf-8", "replace").split())
         raise RefusedError(f"the service sent no FITS file but {text!r}")
-    asked = f"asked for {''.join(BANDS)!r}, {side_pix} x {side_pix}"
+    asked = f"asked for {', '.join(survey.bands)}, {side_pix} x {side_pix}"
     try:
-        cube, header = cubes.read_cube(io.BytesIO(content))
+        cube, header = cubes.read_cube(io.BytesIO(content), bands=survey.bands)
     except cubes.DamagedError as error:
         raise ServiceError(f"a damaged FITS file: it {error}") from error
     except DataError as error:
@@ -89,11 +94,14 @@ def read_cube(content: bytes, side_pix: int, place: tuple[float, float]) -> np.n
             f"the service sent {cube.shape[2]} x {cube.shape[1]} pixels, {asked}; a smaller frame "
             "means that this is the largest one it gives"
         )
-    _check_place(header, side_pix, place)
-    return cube
+    _check_place(header, side_pix, place, survey.pixel_scale_arcsec)
+    factor = survey.to_nanomaggies
+    return cube if factor == 1 else cube * np.float32(factor)
 
 
-def _check_place(header: fits.Header, side_pix: int, place: tuple[float, float]) -> None:
+def _check_place(
+    header: fits.Header, side_pix: int, place: tuple[float, float], scale_arcsec: float
+) -> None:
     """Refuse a frame with other pixels; one of another place may be someone else's answer."""
     try:
         frame = frame_centre(header, (side_pix, side_pix))
@@ -101,22 +109,24 @@ def _check_place(header: fits.Header, side_pix: int, place: tuple[float, float])
         raise ServiceError(f"a damaged FITS file: it {error}") from error
     if frame is None or math.isnan(frame.ra):
         raise RefusedError("the service sent a file that does not say where on the sky it lies")
-    if abs(frame.scale_arcsec / PIXEL_SCALE_ARCSEC - 1) > _SCALE_TOLERANCE:
+    if abs(frame.scale_arcsec / scale_arcsec - 1) > _SCALE_TOLERANCE:
         raise RefusedError(
             f"the service sent pixels of {frame.scale_arcsec:.4g} arcsec, asked for "
-            f"{PIXEL_SCALE_ARCSEC:g}"
+            f"{scale_arcsec:g}"
         )
     east = ((frame.ra - place[0] + 180) % 360 - 180) * math.cos(math.radians(place[1]))
     off_arcsec = 3600 * math.hypot(east, frame.dec - place[1])
-    if off_arcsec > PIXEL_SCALE_ARCSEC:
+    if off_arcsec > scale_arcsec:
         raise ServiceError(
             f"the service sent a frame around {frame.ra:.6f} {frame.dec:+.6f}, {off_arcsec:.3g} "
             "arcsec from the position"
         )
 
 
-def check_coverage(cube: np.ndarray, max_bad_fraction: float) -> None:
-    """Refuse a cutout (3, H, W) that the survey does not cover.
+def check_coverage(
+    cube: np.ndarray, max_bad_fraction: float, bands: Sequence[str] = LEGACY.bands
+) -> None:
+    """Refuse a cutout (bands, H, W) that the survey does not cover.
 
     Raises
     ------
@@ -124,13 +134,13 @@ def check_coverage(cube: np.ndarray, max_bad_fraction: float) -> None:
         If a band is empty, or lacks more than `max_bad_fraction` of its pixels.
     """
     share = missing_pixels(cube).mean(axis=(1, 2))
-    empty = [band for band, value in zip(BANDS, share, strict=True) if value == 1]
+    empty = [band for band, value in zip(bands, share, strict=True) if value == 1]
     if empty:
         raise UncoveredError(
             f"no data in {', '.join(empty)}: outside the survey's footprint; remove the position"
         )
     if share.max() > max_bad_fraction:
-        shares = ", ".join(f"{b} {value:.0%}" for b, value in zip(BANDS, share, strict=True))
+        shares = ", ".join(f"{b} {value:.0%}" for b, value in zip(bands, share, strict=True))
         raise UncoveredError(
             f"lacks too many pixels ({shares}; max_bad_fraction = {max_bad_fraction:.0%}): at the "
             "edge of the survey; remove the position"
@@ -145,6 +155,7 @@ def fetch_cutout(
     settings: Service,
     pace: Pace | None = None,
     cached: Path | None = None,
+    survey: Survey = LEGACY,
 ) -> np.ndarray:
     """Return one cutout, from the cache where it is there.
 
@@ -155,19 +166,21 @@ def fetch_cutout(
     ra, dec
         Centre in degrees.
     side_pix
-        Side in pixels of 0.262 arcsec.
+        Side in pixels of the survey.
     settings
         Address, layer, tries.
     pace
         Rate limit that requests share; None makes one for this request.
     cached
         File to keep the answer in; None keeps nothing.
+    survey
+        Bands, pixel scale and zero point.
 
     Returns
     -------
     numpy.ndarray
-        float32, shape (3, side_pix, side_pix), bands g, r, z in nanomaggies, first row south. Some
-        pixels may be missing (0 or NaN), at most `settings.max_bad_fraction` of a band.
+        float32, shape (bands, side_pix, side_pix) in nanomaggies, first row south. Some pixels may
+        be missing (0 or NaN), at most `settings.max_bad_fraction` of a band.
 
     Raises
     ------
@@ -178,27 +191,28 @@ def fetch_cutout(
     """
     if cached is not None and cached.exists():
         try:
-            cube = read_cube(cached.read_bytes(), side_pix, (ra, dec))
+            cube = read_cube(cached.read_bytes(), side_pix, (ra, dec), survey)
         except (DataError, OSError) as error:
             # Only good answers are kept: what is wrong with this one came later.
             log.warning("%s: %s; fetched again", cached, error)
         else:
-            check_coverage(cube, settings.max_bad_fraction)
+            check_coverage(cube, settings.max_bad_fraction, survey.bands)
             return cube
     params = {"ra": f"{ra:.{_DECIMALS}f}", "dec": f"{dec:.{_DECIMALS}f}", "layer": settings.layer}
-    params |= {"pixscale": PIXEL_SCALE_ARCSEC, "bands": "".join(BANDS), "size": side_pix}
+    bands = asked_bands(settings.layer, survey.bands)
+    params |= {"pixscale": survey.pixel_scale_arcsec, "bands": bands, "size": side_pix}
     pace = pace or Pace(settings.requests_per_second)
 
     read: list[np.ndarray] = []
 
     def whole(body: bytes) -> None:
-        read[:] = [read_cube(body, side_pix, (ra, dec))]
+        read[:] = [read_cube(body, side_pix, (ra, dec), survey)]
 
     content = fetch(client, settings.base_url, settings, pace, params, whole)
     if cached is not None:
         with atomic_path(cached) as unfinished:
             unfinished.write_bytes(content)
-    check_coverage(read[0], settings.max_bad_fraction)
+    check_coverage(read[0], settings.max_bad_fraction, survey.bands)
     return read[0]
 
 
@@ -218,6 +232,8 @@ class CutoutService:
         Folder of what was fetched. It may be deleted when the store is complete.
     transport
         Takes the place of the network in tests.
+    survey
+        Bands, pixel scale and zero point of the layer's images.
     """
 
     def __init__(
@@ -225,8 +241,9 @@ class CutoutService:
         settings: Service,
         cache_dir: str | os.PathLike,
         transport: httpx.BaseTransport | None = None,
+        survey: Survey = LEGACY,
     ) -> None:
-        self.settings = settings
+        self.settings, self.survey = settings, survey
         self.cache_dir = Path(cache_dir)
         self.pace = Pace(settings.requests_per_second)
         self.client = httpx.Client(
@@ -259,7 +276,11 @@ class CutoutService:
         return self._folder(side_pix) / folder / f"{name}.fits"
 
     def _folder(self, side_pix: int) -> Path:
-        return self.cache_dir / f"{self.settings.layer}_{side_pix}pix"
+        name = f"{self.settings.layer}_{side_pix}pix"
+        if pixels_key(self.survey):
+            about = (*self.survey.bands, f"{self.survey.pixel_scale_arcsec:g}arcsec")
+            name = "_".join([name, *about])
+        return self.cache_dir / name
 
     def forget(self, positions: Iterable[tuple[float, float]], side_pix: int) -> None:
         """Remove cutouts that are kept elsewhere by now from the cache."""
@@ -276,7 +297,9 @@ class CutoutService:
     def cutout(self, ra: float, dec: float, side_pix: int) -> np.ndarray:
         """Return one cutout; see `fetch_cutout`."""
         cached = self.cached(ra, dec, side_pix)
-        return fetch_cutout(self.client, ra, dec, side_pix, self.settings, self.pace, cached)
+        return fetch_cutout(
+            self.client, ra, dec, side_pix, self.settings, self.pace, cached, self.survey
+        )
 
     def cutouts(
         self, positions: Sequence[tuple[float, float]], side_pix: int

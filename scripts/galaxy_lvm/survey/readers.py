@@ -1,4 +1,4 @@
-"""Read one image file of a user: a JPEG or PNG in colour, or a FITS cube with g, r and z."""
+"""Read one image file of a user: a JPEG or PNG in colour, or a FITS cube of bands."""
 
 import math
 from dataclasses import dataclass, field
@@ -7,13 +7,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from galaxy_lvm.core.config.sky_survey import Survey
 from galaxy_lvm.core.config.survey import FileReading
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.survey.cubes import read_cube
 from galaxy_lvm.survey.pictures import read_picture
 from galaxy_lvm.survey.pixels import missing_pixels
 from galaxy_lvm.survey.sky_frame import sky_frame
-from galaxy_lvm.survey.store import CUTOUT_SIDE_PIX, PIXEL_SCALE_ARCSEC
+from galaxy_lvm.survey.store import CUTOUT_SIDE_PIX, LEGACY
 
 # A frame that differs from the store's by less than this is padded or cut rather than resampled.
 _SAME_SIZE = 0.02
@@ -30,8 +31,8 @@ class ReadImage:
     Attributes
     ----------
     pixels
-        uint8 (side, side, 3) for colour images; float32 (3, 152, 152) in nanomaggies for FITS, with
-        NaN where there is no measurement.
+        uint8 (side, side, 3) for colour images; float32 (bands, 152, 152) in nanomaggies for FITS,
+        with NaN where there is no measurement.
     width_pix, height_pix
         Size of the file's image.
     notes
@@ -86,22 +87,23 @@ def centre_cut(pixels: np.ndarray, side_pix: int) -> np.ndarray:
     return pixels[y0 : y0 + side_pix, x0 : x0 + side_pix]
 
 
-def read_grz(
+def read_fluxes(
     path: Path,
     flux_unit: str = "per_native_pixel",
     pixel_scale_arcsec: float | None = None,
     max_pixel_scale_arcsec: float = 0.6,
     zero_is_missing: bool = True,
     reading: FileReading | None = None,
+    survey: Survey = LEGACY,
 ) -> ReadImage:
-    """Read g, r, z from a FITS cube and resample it to 152 x 152 pixels of 0.262 arcsec.
+    """Read the bands of a survey from a FITS cube, resampled to 152 x 152 of its pixels.
 
     Parameters
     ----------
     path
-        FITS file with an image (bands, H, W) in nanomaggies.
+        FITS file with an image (bands, H, W) in nanomaggies, or fluxes of the survey's zero point.
     flux_unit
-        `per_native_pixel`: values are per 0.262 arcsec pixel whatever the file's own scale, as the
+        `per_native_pixel`: values are per pixel of the survey whatever the file's own scale, as the
         cutout service of the Legacy Surveys interpolates them. `per_own_pixel`: values are per
         pixel of the file, and are multiplied by the ratio of the pixel areas.
     pixel_scale_arcsec
@@ -112,6 +114,8 @@ def read_grz(
         Treat pixels of exactly 0 as not measured, in files of integers only those of BLANK.
     reading
         Which extension and which bands, where the file does not say; defaults where None.
+    survey
+        Bands, pixel scale and zero point; those of the Legacy Surveys where not given.
 
     Raises
     ------
@@ -119,26 +123,18 @@ def read_grz(
         If the file is damaged, lacks a band, holds something else than fluxes, has no pixel scale,
         is too coarse or too small.
     """
-    cube, header = read_cube(path, reading)
+    cube, header = read_cube(path, reading, survey.bands)
+    native = survey.pixel_scale_arcsec
     height, width = cube.shape[1:]
     frame = sky_frame(header, (height, width))
     scale = frame.scale_arcsec if frame else pixel_scale_arcsec
-    if scale is None:
-        raise DataError("has no pixel scale in its header (CD or CDELT); set pixel_scale_arcsec")
-    if scale > max_pixel_scale_arcsec:
-        raise DataError(
-            f"has {scale:.3g} arcsec per pixel, coarser than max_pixel_scale_arcsec = "
-            f"{max_pixel_scale_arcsec:g}; fetch it at {PIXEL_SCALE_ARCSEC} arcsec per pixel"
-        )
-    zoom = scale / PIXEL_SCALE_ARCSEC
-    if zoom * min(height, width) < _SMALLEST_COVER * CUTOUT_SIDE_PIX:
-        raise DataError(
-            f"covers {scale * min(height, width):.1f} arcsec, less than half of the "
-            f"{CUTOUT_SIDE_PIX * PIXEL_SCALE_ARCSEC:.1f} arcsec of a cutout; fetch a larger one"
-        )
+    _check_scale(scale, min(height, width), native, max_pixel_scale_arcsec)
+    zoom = scale / native
     notes = []
     if flux_unit == "per_own_pixel":
         cube = cube / zoom**2
+    if survey.to_nanomaggies != 1:
+        cube = cube * np.float32(survey.to_nanomaggies)
     if abs(zoom - 1.0) > _SAME_SCALE:
         notes.append(f"resampled from {scale:.3g} arcsec per pixel")
     if zoom * min(height, width) < CUTOUT_SIDE_PIX - 1:
@@ -150,6 +146,24 @@ def read_grz(
         notes.append("without a position: CRVAL is no number, or CTYPE names no axis of the sky")
     columns = {"ra": frame.ra, "dec": frame.dec} if known else {}
     return ReadImage(np.stack(planes), width, height, tuple(notes), columns)
+
+
+def _check_scale(
+    scale_arcsec: float | None, side_pix: int, native_arcsec: float, max_arcsec: float
+) -> None:
+    """Refuse a frame whose pixels are unknown or too coarse, or that is too small."""
+    if scale_arcsec is None:
+        raise DataError("has no pixel scale in its header (CD or CDELT); set pixel_scale_arcsec")
+    if scale_arcsec > max_arcsec:
+        raise DataError(
+            f"has {scale_arcsec:.3g} arcsec per pixel, coarser than max_pixel_scale_arcsec = "
+            f"{max_arcsec:g}; fetch it at {native_arcsec:g} arcsec per pixel"
+        )
+    if scale_arcsec * side_pix < _SMALLEST_COVER * CUTOUT_SIDE_PIX * native_arcsec:
+        raise DataError(
+            f"covers {scale_arcsec * side_pix:.1f} arcsec, less than half of the "
+            f"{CUTOUT_SIDE_PIX * native_arcsec:.1f} arcsec of a cutout; fetch a larger one"
+        )
 
 
 def _resample(plane: np.ndarray, missing: np.ndarray, zoom: float) -> np.ndarray:

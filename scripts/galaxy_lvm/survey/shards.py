@@ -7,7 +7,7 @@ of images; it stands where a small dataset has its one file. Shards are read in 
 import logging
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,16 +63,16 @@ def write_index(
     for shard in shards:
         try:
             with open_hdf5(shard, remedy) as file:
-                images = _images_in(file, shard, remedy)
+                images, known = _images_in(file, shard, remedy), attributes_of(file, remedy)
         except DataError as error:
             problems.append(str(error))
             continue
-        first = first or (images, shard)
+        about = _about(images.shape, known)
+        first = first or (about, shard)
         counts.append(images.shape[0])
-        if images.shape[1:] != first[0].shape[1:]:
+        if about != first[0]:
             problems.append(
-                f"{shard}: images of {images.shape[1:]}, {first[1]} has {first[0].shape[1:]}; "
-                "give each kind a dataset of its own"
+                f"{shard}: {about}, {first[1]} has {first[0]}; give each kind a dataset of its own"
             )
     if problems:
         raise DataError(f"{len(problems)} of {len(shards)} shards: {'; '.join(problems)}")
@@ -86,6 +86,16 @@ def write_index(
         for name, values in numbers.items():
             new.file.create_dataset(f"shard_{name}", data=np.asarray(values, np.int64))
     log.info("%d shards, %d images", len(shards), sum(counts))
+
+
+def _about(shape: Sequence[int], known: Mapping[str, object]) -> str:
+    """Return what all shards of a dataset have alike: shape and, of fluxes, bands and pixels."""
+    size = f"images of {tuple(shape[1:])}"
+    if len(shape) != 4 or shape[3] == 3:
+        return size
+    # Files from elsewhere, and older ones, do not say it; they are of the Legacy Surveys.
+    bands, scale = known.get("bands", "g,r,z"), known.get("pixel_scale_arcsec", 0.262)
+    return f"{bands} at {scale:g} arcsec, {size}"
 
 
 def check_number(shards: Sequence[str | os.PathLike], n_shards: int | None) -> None:

@@ -1,5 +1,6 @@
 """The cutout store: HDF5 files with the schema of ssl-legacysurvey (DESIGN.md, data contract)."""
 
+import math
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,14 +11,16 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from galaxy_lvm.core.config.sky_survey import Survey
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.survey.hdf5 import NewHdf5, StoredRows, new_hdf5
 from galaxy_lvm.survey.position_columns import position_columns
 from galaxy_lvm.survey.shards import ShardedRows, Stored
 
-BANDS = ("g", "r", "z")
-PIXEL_SCALE_ARCSEC = 0.262
+LEGACY = Survey()
+BANDS, PIXEL_SCALE_ARCSEC = LEGACY.bands, LEGACY.pixel_scale_arcsec
 CUTOUT_SIDE_PIX = 152
+COLOURS = ("red", "green", "blue")
 
 _REMEDY = "import, download or simulate the survey again"
 _STRING = h5py.string_dtype("utf-8")
@@ -52,12 +55,14 @@ class CutoutWriter:
     path
         File to write.
     rgb
-        False: `images` float32 (N, 3, H, W), bands g, r, z in nanomaggies.
+        False: `images` float32 (N, bands, H, W) in nanomaggies.
         True: `images_rgb` uint8 (N, H, W, 3).
     height_pix, width_pix
         Size of every cutout.
     attributes
-        File attributes, for instance the pixel scale or the simulation's settings.
+        File attributes, for instance the simulation's settings.
+    survey
+        Bands and pixel scale of fluxes.
 
     Examples
     --------
@@ -72,13 +77,18 @@ class CutoutWriter:
         height_pix: int = CUTOUT_SIDE_PIX,
         width_pix: int = CUTOUT_SIDE_PIX,
         attributes: Mapping[str, object] | None = None,
+        survey: Survey = LEGACY,
     ) -> None:
         self.rgb = rgb
-        self.shape = (height_pix, width_pix, 3) if rgb else (3, height_pix, width_pix)
+        n_bands = len(survey.bands)
+        self.shape = (height_pix, width_pix, 3) if rgb else (n_bands, height_pix, width_pix)
         self.dataset = "images_rgb" if rgb else "images"
         self.dtype = np.dtype(np.uint8 if rgb else np.float32)
         self._path = path
-        self._attributes = dict(attributes or {})
+        self._attributes = {"bands": "rgb" if rgb else ",".join(survey.bands)}
+        if not rgb:
+            self._attributes["pixel_scale_arcsec"] = survey.pixel_scale_arcsec
+        self._attributes |= attributes or {}
         self._columns: dict[str, list] = {}
         self._n = 0
 
@@ -98,7 +108,6 @@ class CutoutWriter:
     @contextmanager
     def _open(self) -> Iterator[NewHdf5]:
         with new_hdf5(self._path) as new:
-            new.file.attrs["bands"] = "rgb" if self.rgb else ",".join(BANDS)
             new.file.attrs.update(self._attributes)
             new.file.create_dataset(
                 self.dataset,
@@ -143,8 +152,15 @@ class CutoutStore:
     Parameters
     ----------
     path
-        HDF5 file with `images` (N, 3, H, W) or `images_rgb` (N, H, W, 3), or the index of several
-        (`shards`).
+        HDF5 file with `images` (N, bands, H, W) or `images_rgb` (N, H, W, 3), or the index of
+        several (`shards`).
+
+    Attributes
+    ----------
+    bands
+        Of `images`, in their order: g, r, z where the file names none; red, green, blue of colours.
+    pixel_scale_arcsec
+        Side of a pixel; 0.262 where the file does not say, NaN of colours.
 
     Raises
     ------
@@ -158,10 +174,20 @@ class CutoutStore:
         try:
             self._shapes = self._stored.columns()
             self.rgb = "images_rgb" in self._shapes
+            self.bands, self.pixel_scale_arcsec = self._pixels()
             self.images = self._checked("images_rgb" if self.rgb else "images")
         except DataError:
             self._stored.close()
             raise
+
+    def _pixels(self) -> tuple[tuple[str, ...], float]:
+        if self.rgb:
+            return COLOURS, math.nan
+        known = self.attributes
+        scale = known.get("pixel_scale_arcsec", PIXEL_SCALE_ARCSEC)
+        if not isinstance(scale, int | float | np.number) or not scale > 0:
+            raise DataError(f"{self.path}: pixel_scale_arcsec = {scale!r}, no scale; {_REMEDY}")
+        return tuple(str(known.get("bands", ",".join(BANDS))).split(",")), float(scale)
 
     def _checked(self, name: str) -> StoredRows | ShardedRows:
         if name not in self._shapes:
@@ -170,8 +196,12 @@ class CutoutStore:
                 f"{sorted(self._shapes)}; see the data contract in the README"
             )
         images = self._stored.rows(name)
-        if images.ndim != 4 or images.shape[3 if self.rgb else 1] != 3:
-            raise DataError(f"{self.path}: '{name}' has shape {images.shape}, not 3 channels")
+        n_bands = len(self.bands)
+        if images.ndim != 4 or images.shape[3 if self.rgb else 1] != n_bands:
+            which = "" if self.rgb else f" ({', '.join(self.bands)})"
+            raise DataError(
+                f"{self.path}: '{name}' has shape {images.shape}, not {n_bands} channels{which}"
+            )
         return images
 
     def __len__(self) -> int:

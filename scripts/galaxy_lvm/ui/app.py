@@ -9,7 +9,6 @@ from werkzeug.exceptions import HTTPException
 
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.hitl.store import VALUES
-from galaxy_lvm.survey.colour import BAND_SCALES
 from galaxy_lvm.ui.asked import field_of
 from galaxy_lvm.ui.browse_routes import add_browsing
 from galaxy_lvm.ui.exchange_routes import add_exchange
@@ -131,7 +130,7 @@ def _add_page(app: Flask, labelling: Labelling) -> None:
             most=MOST_PER_ROUND,
             has_cutouts=app.extensions["images"].has_cutouts,
             store=labelling.store.path,
-            scales=BAND_SCALES,
+            scales=app.extensions["images"].stretch.band_scales,
         )
 
 

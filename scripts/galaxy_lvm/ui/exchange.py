@@ -15,7 +15,6 @@ from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.fits_text import CARD, CARD_COMMENT, encoded
 from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE
-from galaxy_lvm.survey.store import PIXEL_SCALE_ARCSEC
 from galaxy_lvm.ui.images import Images, png_of
 from galaxy_lvm.ui.labelling import Labelling
 
@@ -139,17 +138,21 @@ def _write_image(
         return name
     name = f"{number:06d}.fits"
     known = labelling.place.catalogue
-    header = _header(bands, image.shape, known.iloc[row] if "ra" in known else {})
+    about = known.iloc[row] if "ra" in known else {}
+    header = _header(bands, image.shape, images.pixel_scale_arcsec, about)
     fits.writeto(folder / name, image.astype(np.float32), header)
     return name
 
 
-def _header(bands: tuple[str, ...], shape: tuple[int, ...], about: Any) -> fits.Header:
+def _header(
+    bands: tuple[str, ...], shape: tuple[int, ...], scale_arcsec: float, about: Any
+) -> fits.Header:
     """Return what the reader of cubes has to know: bands, pixel scale, position of the centre."""
-    header = fits.Header({"BANDS": "".join(bands)})
+    separator = "" if all(len(band) == 1 for band in bands) else ","
+    header = fits.Header({"BANDS": separator.join(bands)})
     header["CTYPE1"], header["CTYPE2"] = "RA---TAN", "DEC--TAN"
     header["CRPIX1"], header["CRPIX2"] = (shape[2] + 1) / 2, (shape[1] + 1) / 2
-    header["CD1_1"], header["CD2_2"] = -PIXEL_SCALE_ARCSEC / 3600, PIXEL_SCALE_ARCSEC / 3600
+    header["CD1_1"], header["CD2_2"] = -scale_arcsec / 3600, scale_arcsec / 3600
     header["CD1_2"] = header["CD2_1"] = 0.0
     for key, column in (("CRVAL1", "ra"), ("CRVAL2", "dec")):
         value = float(about.get(column, np.nan))

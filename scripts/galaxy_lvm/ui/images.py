@@ -6,16 +6,16 @@ import threading
 import cv2
 import numpy as np
 
+from galaxy_lvm.core.config.sky_survey import Stretch
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.rejected import printable
-from galaxy_lvm.survey.store import BANDS, CutoutStore
+from galaxy_lvm.survey.store import BANDS, COLOURS, PIXEL_SCALE_ARCSEC, CutoutStore
 from galaxy_lvm.ui.workplace import Workplace
 
 log = logging.getLogger("galaxy_lvm.ui")
 
 
-COLOURS = ("red", "green", "blue")
 # Of zlib: tiles are read once, by a browser on a fast line.
 _QUICK = 1
 
@@ -44,6 +44,16 @@ class Images:
                 self._cutouts.__exit__()
 
     @property
+    def stretch(self) -> Stretch:
+        """How fluxes became the colours of the crops."""
+        return self._crops.stretch
+
+    @property
+    def pixel_scale_arcsec(self) -> float:
+        """Side of a cutout's pixel; NaN of colours."""
+        return PIXEL_SCALE_ARCSEC if self._cutouts is None else self._cutouts.pixel_scale_arcsec
+
+    @property
     def has_cutouts(self) -> bool:
         """Whether there is more to see than the crops."""
         return self._cutouts is not None or self._place.files is not None
@@ -70,10 +80,10 @@ class Images:
         Returns
         -------
         image : numpy.ndarray
-            float32 (3, H, W) in nanomaggies where the survey gives fluxes, else uint8 (H, W, 3);
-            the crop where there is no cutout.
+            float32 (bands, H, W) in nanomaggies where the survey gives fluxes, else uint8
+            (H, W, 3); the crop where there is no cutout.
         bands : tuple of str
-            `BANDS`, or red, green, blue.
+            The store's, or red, green, blue.
 
         Raises
         ------
@@ -88,7 +98,7 @@ class Images:
         where = int(self._place.catalogue["cutout_index"].iloc[row])
         with self._lock:
             image = self._cutouts.images.take(np.array([where]))[0]
-        return _with_bands(image)
+        return _with_bands(image, self._cutouts.bands)
 
     def _check(self, row: int) -> None:
         if not 0 <= row < len(self._place.pool):
@@ -112,10 +122,12 @@ def png_of(image: np.ndarray, compression: int | None = None) -> bytes:
     return content.tobytes()
 
 
-def _with_bands(image: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+def _with_bands(
+    image: np.ndarray, bands: tuple[str, ...] = BANDS
+) -> tuple[np.ndarray, tuple[str, ...]]:
     if image.dtype == np.uint8:
         return image, COLOURS
-    return np.ascontiguousarray(image, dtype="<f4"), BANDS
+    return np.ascontiguousarray(image, dtype="<f4"), bands
 
 
 def _names_of(place: Workplace) -> dict[int, str]:

@@ -15,7 +15,7 @@ import traitlets
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.hitl.store import POSITIVE
-from galaxy_lvm.survey.colour import grz_to_rgb
+from galaxy_lvm.survey.colour import to_rgb
 from galaxy_lvm.ui.browse import examples_of_class
 from galaxy_lvm.ui.exchange import SUFFIXES, exported, label_table, write_training_set
 from galaxy_lvm.ui.images import Images, png_of
@@ -94,7 +94,7 @@ class LabelWidget(anywidget.AnyWidget):
 
     def _look(self, row: int) -> None:
         image, bands = self._images.cutout(row)
-        colours = image if bands[0] == "red" else grz_to_rgb(image[None])[0]
+        colours = image if bands[0] == "red" else to_rgb(image[None], self._images.stretch)[0]
         self.looked = {"row": row, "picture": _address(png_of(colours))}
 
     # What a cell can call as well

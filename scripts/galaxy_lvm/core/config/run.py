@@ -17,6 +17,7 @@ from galaxy_lvm.core.config.lenses import Lenses
 from galaxy_lvm.core.config.release import Release
 from galaxy_lvm.core.config.resources import Resources
 from galaxy_lvm.core.config.schemes import Scheme, own_schemes
+from galaxy_lvm.core.config.sky_survey import survey_of, survey_problems
 from galaxy_lvm.core.config.spectra import Spectra
 from galaxy_lvm.core.config.survey import Crop, Dataset, Folder, Mock, Service, Splits
 from galaxy_lvm.core.config.tasks import (
@@ -111,6 +112,7 @@ class RunConfig(Section):
     def contradictions(self) -> Iterator[Contradiction]:
         """Yield what no section can see by itself."""
         yield from self._unknown_datasets()
+        yield from self._other_surveys()
         for name, dataset in self.datasets.items():
             if dataset.source == "folder" and not (dataset.data_dir or self.data_dir):
                 yield (
@@ -149,6 +151,23 @@ class RunConfig(Section):
         for path, name in chosen.items():
             if name not in (None, *self.datasets):
                 yield path, f"{name!r} is none of the datasets {sorted(self.datasets)}"
+
+    def _other_surveys(self) -> Iterator[Contradiction]:
+        """Yield what is wrong with the surveys of datasets: layers, bands, pixels."""
+        coarsest = self.folder.max_pixel_scale_arcsec
+        for name, dataset in self.datasets.items():
+            if dataset.source not in ("folder", "legacysurvey"):
+                continue
+            layer = self.legacysurvey.layer if dataset.source == "legacysurvey" else None
+            for key, what in survey_problems(dataset.survey, layer):
+                yield f"datasets.{name}.survey.{key}", what
+            scale = survey_of(dataset.survey, layer).pixel_scale_arcsec
+            if dataset.source == "folder" and scale > coarsest:
+                yield (
+                    f"datasets.{name}.survey.pixel_scale_arcsec",
+                    f"{scale:g} is above folder.max_pixel_scale_arcsec, {coarsest:g}: all its "
+                    "files would be rejected; raise that",
+                )
 
     def _uneven_sides(self) -> Iterator[Contradiction]:
         """Yield sides of views that are no whole number of the network's coarsest tokens."""

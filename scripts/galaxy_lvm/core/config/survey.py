@@ -8,6 +8,7 @@ from urllib.parse import urlparse
 from pydantic import Field
 
 from galaxy_lvm.core.config.base import Contradiction, Section, Sparse, part
+from galaxy_lvm.core.config.sky_survey import OwnSurvey
 
 
 def is_pattern(path: str) -> bool:
@@ -25,6 +26,10 @@ class DatasetCrop(Sparse):
         le=4096,
         description="smallest box; the side of the frames takes them whole",
     )
+
+
+# Sources whose images may be of another survey than the Legacy Surveys.
+_WITH_SURVEY = ("folder", "legacysurvey")
 
 
 class Dataset(Section):
@@ -60,8 +65,9 @@ class Dataset(Section):
         152,
         ge=64,
         le=512,
-        description="source 'legacysurvey' - side of the cutouts at 0.262 arcsec per pixel",
+        description="source 'legacysurvey' - side of the cutouts",
     )
+    survey: OwnSurvey = part(OwnSurvey)
     path: str | None = Field(
         None,
         description=(
@@ -90,6 +96,13 @@ class Dataset(Section):
         """Yield what a source lacks."""
         if self.source == "ssl_legacysurvey" and not self.path:
             yield "path", "needed by source 'ssl_legacysurvey' (an HDF5 file)"
+        if self.survey.model_dump(exclude_defaults=True) and self.source not in _WITH_SURVEY:
+            yield (
+                "survey",
+                f"images of source {self.source!r} are g, r, z at 0.262 arcsec per pixel",
+            )
+        if self.survey.layer and self.source == "folder":
+            yield "survey.layer", "files have no layer of the cutout service; give survey.bands"
         if self.n_shards and not (self.path and is_pattern(self.path)):
             yield (
                 "n_shards",
@@ -180,10 +193,11 @@ class FileReading(Section):
     )
     fits_bands: str | None = Field(
         None,
-        pattern="^[ugrizy]{3,}$",
+        pattern="^([ugrizyY]{2,}|[A-Za-z0-9_]+(,[A-Za-z0-9_]+)+)$",
         description=(
-            "FITS - bands of the planes in their order, such as zrg, whatever the header says; "
-            "null asks the header (BANDS, BANDn, FILTERn), and takes g, r, z where it is silent"
+            "FITS - bands of the planes in their order, such as zrg or W1,W2, whatever the header "
+            "says; null asks the header (BANDS, BANDn, FILTERn), and takes those of the survey "
+            "(g, r, z) where it is silent"
         ),
     )
     fits_checksums: bool = Field(
@@ -220,9 +234,9 @@ class Folder(FileReading):
     flux_unit: Literal["per_native_pixel", "per_own_pixel"] = Field(
         "per_native_pixel",
         description=(
-            "FITS - values are nanomaggies per 0.262 arcsec pixel whatever the scale of the file,"
-            " as the cutout service gives them (per_native_pixel), or per pixel of the file "
-            "(per_own_pixel)"
+            "FITS - values are nanomaggies per pixel of the survey (0.262 arcsec) whatever the "
+            "scale of the file, as the cutout service gives them (per_native_pixel), or per pixel "
+            "of the file (per_own_pixel)"
         ),
     )
     pixel_scale_arcsec: float | None = Field(

@@ -28,13 +28,13 @@ const View = (() => {
     return [sky, Math.max(bright - sky, 1e-9)];
   }
 
-  // Planes of floats, 0 sky and 1 bright: of fluxes three bands, of colours three channels.
+  // Planes of floats, 0 sky and 1 bright: of fluxes two or three bands, of colours three channels.
   function parse(buffer, shape, names, scales) {
     const rgb = names[0] === "red";
     const [height, width] = rgb ? shape : [shape[1], shape[2]];
     const size = height * width;
     const raw = rgb ? new Uint8Array(buffer) : new Float32Array(buffer);
-    const planes = [0, 1, 2].map((band) => {
+    const planes = names.map((name, band) => {
       const plane = new Float32Array(size);
       for (let i = 0; i < size; i++)
         plane[i] = rgb ? raw[3 * i + band] / 255 : raw[band * size + i] * scales[band];
@@ -42,7 +42,7 @@ const View = (() => {
     });
     if (rgb) return { rgb, height, width, planes, names };
     const mean = new Float32Array(size);
-    for (const plane of planes) for (let i = 0; i < size; i++) mean[i] += plane[i] / 3;
+    for (const plane of planes) for (let i = 0; i < size; i++) mean[i] += plane[i] / planes.length;
     const ranges = planes.map(levels), [, bright] = levels(mean);
     planes.forEach((plane, band) => {
       for (let i = 0; i < size; i++) plane[i] -= ranges[band][0];
@@ -69,9 +69,11 @@ const View = (() => {
         [red, green, blue] = planes.map((plane) => (plane[i] - 0.5) * gain + 0.5);
       } else {
         // One curve for the mean of the bands, so that colours stay what they are.
-        const [g, r, z] = planes.map((p) => (Number.isFinite(p[i]) ? p[i] : 0) * gain / bright);
-        const mean = Math.max((g + r + z) / 3, 1e-6), factor = curve(mean) / mean;
-        [red, green, blue] = [z * factor, r * factor, g * factor];
+        const [first, ...others] = planes.map(
+          (p) => (Number.isFinite(p[i]) ? p[i] : 0) * gain / bright);
+        const last = others.at(-1), middle = others.length > 1 ? others[0] : (first + last) / 2;
+        const mean = Math.max((first + middle + last) / 3, 1e-6), factor = curve(mean) / mean;
+        [red, green, blue] = [last * factor, middle * factor, first * factor];
       }
       out.data.set([level(red), level(green), level(blue), 255], 4 * i);
     }
@@ -114,6 +116,8 @@ const View = (() => {
     }
     stretch.disabled = image.rgb;
     image.names.forEach((name, band) => { bands.options[band + 1].textContent = name; });
+    bands.options[3].hidden = bands.options[3].disabled = image.names.length < 3;
+    if (bands.selectedOptions[0].disabled) bands.value = "all";
     draw();
     canvas.dataset.drawn = image.rgb ? "colours" : "fluxes";
   }
