@@ -227,5 +227,7 @@ def test_shards_of_different_bands_or_pixels_are_no_dataset(tmp_path):
         with CutoutWriter(tmp_path / f"{name}.h5", False, 16, 16, survey=own) as writer:
             writer.append(np.ones((1, 3, 16, 16)), {"id": [name]})
     write_index(tmp_path / "i.h5", [tmp_path / "a.h5", tmp_path / "c.h5"], ["0", "1"], "again")
-    with pytest.raises(DataError, match=r"b.h5: g,r,i at 0.396 arcsec, .*a.h5 has g,r,z at 0.262"):
+    with pytest.raises(
+        DataError, match=r"b.h5: images of .*g,r,i at 0.396 .*a.h5 has .*g,r,z at 0.262"
+    ):
         write_index(tmp_path / "i.h5", [tmp_path / "a.h5", tmp_path / "b.h5"], ["0", "1"], "again")

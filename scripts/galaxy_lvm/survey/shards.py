@@ -95,7 +95,7 @@ def _about(shape: Sequence[int], known: Mapping[str, object]) -> str:
         return size
     # Files from elsewhere, and older ones, do not say it; they are of the Legacy Surveys.
     bands, scale = known.get("bands", "g,r,z"), known.get("pixel_scale_arcsec", 0.262)
-    return f"{bands} at {scale:g} arcsec, {size}"
+    return f"{size}, {bands} at {scale:g} arcsec"
 
 
 def check_number(shards: Sequence[str | os.PathLike], n_shards: int | None) -> None:
