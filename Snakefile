@@ -29,6 +29,7 @@ include: "rules/spectra.smk"
 include: "rules/align.smk"
 include: "rules/joint.smk"
 include: "rules/layers.smk"
+include: "rules/wise.smk"
 include: "rules/targets.smk"
 
 

@@ -8,6 +8,7 @@ localrules:
     plot_stellar_parameters,
     plot_alignment,
     plot_layers,
+    plot_wise_sources,
     render_noise_free,
     plot_catalogue,
     plot_survey,
@@ -86,6 +87,7 @@ localrules:
     spectra,
     align,
     layers,
+    wise,
 
 
 rule table1:
@@ -344,3 +346,9 @@ rule layers:
     """What is written in the weights of the spectra's Transformer: figure and table."""
     input:
         LAYERS.values(),
+
+
+rule wise:
+    """Stars, galaxies and quasars in WISE: cutouts and colours."""
+    input:
+        WISE.values(),

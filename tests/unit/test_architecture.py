@@ -14,7 +14,7 @@ LIBRARY = SCRIPTS / "galaxy_lvm"
 # A chapter imports from itself and from those before it; a new one gets its place here.
 CHAPTERS = (
     "core", "report", "survey", "simulation", "lvm", "training", "features", "multitask",
-    "fewshot", "lenses", "hitl", "spectra", "align", "joint", "layers", "ui", "cli",
+    "fewshot", "lenses", "hitl", "spectra", "align", "joint", "layers", "wise", "ui", "cli",
 )  # fmt: skip
 
 MAX_MODULE_LINES, MAX_FUNCTION_LINES, MAX_SCRIPT_LINES = 400, 40, 120

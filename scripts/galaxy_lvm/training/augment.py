@@ -76,6 +76,12 @@ def random_patches(
     return torch.stack(patches), corners
 
 
+def random_orientations(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Return each image (B, 3, H, H) in one of its 8 orientations; no pixel is interpolated."""
+    which = torch.randint(0, 8, (len(images),), generator=generator).tolist()
+    return torch.stack([dihedral(one, k) for one, k in zip(images, which, strict=True)])
+
+
 def dihedral(images: Tensor, which: int) -> Tensor:
     """Return one of the 8 symmetries of the square (0 is the identity) of (..., H, W)."""
     turned = torch.rot90(images, which % 4, dims=(-2, -1))

@@ -154,14 +154,20 @@ def _own_encoder(spec: ModelSpec, side_pix: int) -> nn.Module:
 
 def _torchvision_network(spec: ModelSpec, side_pix: int) -> nn.Module:
     imagenet = spec.weights == IMAGENET
+    # GoogLeNet's classifiers on the way are left out, as torchvision does where it has weights.
+    alone = spec.model == "googlenet" and not imagenet
+    how = {"aux_logits": False, "init_weights": False} if alone else {}
     network = _fetch(
-        spec, lambda: torchvision.models.get_model(spec.model, weights="DEFAULT" * imagenet or None)
+        spec,
+        lambda: torchvision.models.get_model(
+            spec.model, weights="DEFAULT" * imagenet or None, **how
+        ),
     )
     if spec.weights == NO_WEIGHTS and spec.model in ("alexnet", "vgg16"):
         _fit_to_small_maps(network, spec.model, side_pix)
     if spec.weights not in (NO_WEIGHTS, IMAGENET):
         _load_own_weights(network, spec)
-    if spec.model.startswith("resnet"):
+    if hasattr(network, "fc"):
         network.fc = nn.Identity()
     else:
         network.classifier[-1] = nn.Identity()

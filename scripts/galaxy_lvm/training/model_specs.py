@@ -10,7 +10,7 @@ from galaxy_lvm.core.encoder_files import RELEASED, released_weights
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.report.names import MODEL_NAMES
 
-TORCHVISION_MODELS = ("alexnet", "vgg16", "resnet18", "resnet50")
+TORCHVISION_MODELS = ("alexnet", "googlenet", "vgg16", "resnet18", "resnet50")
 LVM_MODELS = ("lvm_frozen", "lvm_finetuned", "lvm_scratch")
 CLASSICAL_MODELS = ("hog_logistic",)
 KNOWN_MODELS = (*LVM_MODELS, *TORCHVISION_MODELS, *CLASSICAL_MODELS)
@@ -24,6 +24,7 @@ _DISPLAY = {
     "lvm_finetuned": "LVM, fine-tuned",
     "lvm_scratch": "LVM, from scratch",
     "alexnet": "AlexNet",
+    "googlenet": "GoogLeNet",
     "vgg16": "VGG16",
     "resnet18": "ResNet18",
     "resnet50": "ResNet50",

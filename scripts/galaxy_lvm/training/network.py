@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.survey.splits_table import Galaxies
-from galaxy_lvm.training.augment import random_views, resize, to_float
+from galaxy_lvm.training.augment import random_orientations, random_views, resize, to_float
 from galaxy_lvm.training.backbones import build_encoder, feature_dim
 from galaxy_lvm.training.feed import CropImages, Sampler
 from galaxy_lvm.training.loop import TrainingLoop, make_accelerator
@@ -181,8 +181,7 @@ class NetworkTrainer:
             images = to_float(crops["t"].take(positions), device)
             generator = torch.Generator().manual_seed(derive_seed(seed, "views", step))
             target = torch.as_tensor(train.labels[positions], device=device)
-            views = random_views(images, settings.views, settings.view_side_pix, generator)
-            return {"images": views, "target": target}
+            return {"images": self._views(images, generator), "target": target}
 
         def validate(step: int) -> None:
             if (step + 1) % interval == 0 or step + 1 == optim.steps:
@@ -198,6 +197,13 @@ class NetworkTrainer:
             loop.save()  # a run that is killed while the next rate trains keeps this one
         self.accelerator.free_memory()  # it would hold on to every network it has prepared
         return module, best
+
+    def _views(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Return what the network sees of images (B, 3, H, W) in a step."""
+        side = self.settings.view_side_pix
+        if self.settings.views is None:
+            return resize(random_orientations(images, generator), side)
+        return random_views(images, self.settings.views, side, generator)
 
     def _build(self, seed: int) -> Classifier:
         """Return the network with its starting weights."""

@@ -14,7 +14,9 @@ class NetworkProtocol(Section):
     """How every network of a comparison is trained and asked."""
 
     training: NetworkTraining = Field(description="steps, rates to choose from, optimiser")
-    views: Views = Field(description="random views in training")
+    views: Views | None = Field(
+        description="random views in training; None turns and mirrors images, pixel by pixel"
+    )
     view_side_pix: int = Field(description="side of the images that a network sees")
     n_orientations: int = Field(description="orientations of a test galaxy that are averaged")
     zooms: tuple[float, ...] = Field((1.0,), description="magnifications that are averaged too")

@@ -60,8 +60,8 @@ class FewShotNetwork(Network):
     model: str = Field(
         min_length=1,
         description=(
-            "lvm_frozen, lvm_finetuned, lvm_scratch, alexnet, vgg16, resnet18, resnet50, "
-            "hog_logistic, timm:NAME for any model of timm, or python:MODULE:FUNCTION"
+            "lvm_frozen, lvm_finetuned, lvm_scratch, alexnet, googlenet, vgg16, resnet18, "
+            "resnet50, hog_logistic, timm:NAME for any model of timm, or python:MODULE:FUNCTION"
         ),
     )
     weights: str = Field(

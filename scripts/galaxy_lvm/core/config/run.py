@@ -29,6 +29,7 @@ from galaxy_lvm.core.config.tasks import (
     Reference,
 )
 from galaxy_lvm.core.config.training import Lvm, Pretrain
+from galaxy_lvm.core.config.wise import Wise
 
 
 class RunConfig(Section):
@@ -101,6 +102,7 @@ class RunConfig(Section):
     align: Align = part(Align)
     joint: Joint = part(Joint)
     layers: Layers = part(Layers)
+    wise: Wise = part(Wise)
     release: Release = part(Release)
     resources: Resources = part(Resources)
 

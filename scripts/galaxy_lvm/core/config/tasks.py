@@ -260,7 +260,7 @@ class Network(Section):
     model: str = Field(
         min_length=1,
         description=(
-            "alexnet, vgg16, resnet18, resnet50, timm:NAME for any model of timm, or "
+            "alexnet, googlenet, vgg16, resnet18, resnet50, timm:NAME for any model of timm, or "
             "python:MODULE:FUNCTION"
         ),
     )
