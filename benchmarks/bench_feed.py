@@ -9,7 +9,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from galaxy_lvm.core.config.training import Pretraining  # noqa: E402
+from galaxy_lvm.core.peak_memory import peak_memory_bytes  # noqa: E402
 from galaxy_lvm.training import feed  # noqa: E402
 from galaxy_lvm.training.pretrain import PretrainFeed  # noqa: E402
 
@@ -61,7 +61,7 @@ def work(paths, what, n_steps, rank, world_size, start, answers) -> None:
     cpu = time.process_time()
     for step in range(1, n_steps + 1):
         make(step)
-    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    peak_gb = peak_memory_bytes() / 1e9
     answers.put((time.process_time() - cpu, peak_gb))
 
 

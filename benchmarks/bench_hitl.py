@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when numpy is imported
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np  # noqa: E402
+from galaxy_lvm.core.peak_memory import peak_memory_bytes  # noqa: E402
 from galaxy_lvm.hitl.pools import Pool
 from galaxy_lvm.hitl.ranker import Ranker, Whitening
 from galaxy_lvm.hitl.selection import PoolState, rule_of
@@ -112,8 +112,7 @@ def measure(n_rows: int, repeats: int) -> dict[str, float]:
         rounds, making = made_rounds(n_rows, repeats)
         found["round_s"] = round(statistics.median(rounds), 3)
         found["of_which_making_features_s"] = round(statistics.median(making), 3)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {**found, "peak_memory_mb": round(peak)}
+    return {**found, "peak_memory_mb": round(peak_memory_bytes() / 2**20)}
 
 
 def main() -> None:

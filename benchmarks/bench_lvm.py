@@ -17,7 +17,6 @@ import itertools
 import json
 import multiprocessing
 import os
-import resource
 import sys
 import time
 from pathlib import Path
@@ -30,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from galaxy_lvm.core.config.training import Lvm, Pretraining  # noqa: E402
+from galaxy_lvm.core.peak_memory import peak_memory_bytes  # noqa: E402
 from galaxy_lvm.lvm.model import LVM, build_config  # noqa: E402
 from galaxy_lvm.lvm.swin import recompute_layers  # noqa: E402
 from galaxy_lvm.lvm.weights import git_commit  # noqa: E402
@@ -69,7 +69,7 @@ def peak_gb(device: str) -> float:
     """Return the most memory so far: of the GPU, or of this process."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated() / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    return peak_memory_bytes() / 1e9
 
 
 def measure(case: dict[str, object], device: str, repeats: int) -> dict[str, object]:

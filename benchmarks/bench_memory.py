@@ -22,8 +22,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 from galaxy_lvm.core.config.survey import Splits  # noqa: E402
+from galaxy_lvm.core.peak_memory import peak_memory_bytes  # noqa: E402
 from galaxy_lvm.survey.shards import write_index  # noqa: E402
-from peak_memory import peak_memory_mb  # noqa: E402
 
 SIDE_PIX, N_SHARDS, N_JUDGES, BLOCK = 16, 10, 200, 20_000
 TEXT = h5py.string_dtype("utf-8")
@@ -138,6 +138,6 @@ if __name__ == "__main__":
         start = time.process_time()
         STEPS[given.step[0]](Path(given.step[1]))
         cpu_s = round(time.process_time() - start, 1)
-        print(json.dumps({"peak_memory_mb": peak_memory_mb(), "cpu_s": cpu_s}))
+        print(json.dumps({"peak_memory_mb": round(peak_memory_bytes() / 2**20), "cpu_s": cpu_s}))
     else:
         main(given.galaxies, given.scratch, given.steps)

@@ -22,8 +22,8 @@ import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 from bench_crops import cutouts  # noqa: E402
 from galaxy_lvm.core.config.survey import Crop  # noqa: E402
+from galaxy_lvm.core.peak_memory import peak_memory_bytes  # noqa: E402
 from galaxy_lvm.survey.crop_files import crop_store  # noqa: E402
-from peak_memory import peak_memory_mb  # noqa: E402
 
 SIDE_PIX = 152
 BLOCK = 500
@@ -57,7 +57,7 @@ def crop(path: Path) -> dict[str, float]:
         "galaxies": count,
         "crops_per_s": round(count / wall, 1),
         "crops_per_cpu_s": round(count / cpu, 1),
-        "peak_memory_mb": peak_memory_mb(),
+        "peak_memory_mb": round(peak_memory_bytes() / 2**20),
     }
 
 

@@ -23,12 +23,12 @@ import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 from galaxy_lvm.core.config.extensions import Outliers, Similarity  # noqa: E402
+from galaxy_lvm.core.peak_memory import peak_memory_bytes  # noqa: E402
 from galaxy_lvm.features.outlier_ranks import most_unusual  # noqa: E402
 from galaxy_lvm.features.outliers import METHODS, OutlierDetectors  # noqa: E402
 from galaxy_lvm.features.similarity import SimilaritySearch, neighbour_recall  # noqa: E402
 from galaxy_lvm.features.similarity_parts import Found, search_part, together  # noqa: E402
 from galaxy_lvm.features.store import FeatureStore, write_ids  # noqa: E402
-from peak_memory import peak_memory_mb  # noqa: E402
 
 DIM, CENTRES, BLOCK = 128, 2000, 100_000
 QUERIES, K, SEED = 50, 11, 1
@@ -147,6 +147,6 @@ if __name__ == "__main__":
         step, folder, number, size = given.step
         measured = STEPS[step](Path(folder), int(number), int(size))
         found = {key: round(value, 2) for key, value in measured.items()}
-        print(json.dumps(found | {"peak_mb": peak_memory_mb()}))
+        print(json.dumps(found | {"peak_mb": round(peak_memory_bytes() / 2**20)}))
     else:
         main(given.galaxies, given.shards, given.scratch)

@@ -5,7 +5,7 @@ Outputs: tables/*, figures/*, shown by `snakemake --report`.
 Steps: make_tables, make_summary, compare_with_paper, record_provenance, one rule for every diagram and figure.
 """
 
-from galaxy_lvm.report.printed import differences_of_size
+from galaxy_lvm.report.comparable import differences_of_size
 
 
 # One job for four tables: the claims compare rows of all of them, in pairs of seed and galaxy, and a

@@ -39,7 +39,7 @@ def main(
     paper_csv
         The paper's printed values.
     reasons
-        Of `differences_of_size`: why numbers cannot be compared, by item.
+        Of `comparable.differences_of_size`: why numbers cannot be compared, by item.
     numbers, data, front
         CSV, JSON and piece of HTML to write.
     """

@@ -8,6 +8,7 @@ import record_provenance
 from compare_with_paper import main as compare_with_paper
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.tables import load_table
+from galaxy_lvm.report.comparable import differences_of_size
 from galaxy_lvm.report.printed import (
     AGREES,
     DIFFERS,
@@ -15,7 +16,6 @@ from galaxy_lvm.report.printed import (
     NOT_COMPARABLE,
     NOT_EVALUATED,
     counted,
-    differences_of_size,
     numbers_html,
     printed_numbers,
 )

@@ -15,8 +15,6 @@ AGREES, DIFFERS = "agrees", "differs"
 NOT_COMPARABLE = "not comparable at this size"
 NO_INTERVAL, NOT_EVALUATED = "no interval", "not evaluated"
 _ITEMS = {"fig6": "figure 6", "fig10": "figure 10", "sec5c": "section V.C"}
-_PAPER_PRESET = "lvm_base"
-_SIMULATED = ("mock", "populations")  # sources of datasets
 
 
 @dataclass(frozen=True)
@@ -55,34 +53,6 @@ class Printed:
     why: str = ""
 
 
-def differences_of_size(config: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return why numbers of this run are no measurement of the paper's, by item of the paper.
-
-    Parameters
-    ----------
-    config
-        The run's complete config.
-
-    Returns
-    -------
-    dict
-        Item (`table1` ... `sec5c`) -> reasons, none where galaxies and model are of its kind.
-    """
-    preset = config["lvm"]["preset"]
-    model = [] if preset == _PAPER_PRESET else [f"{preset} instead of {_PAPER_PRESET}"]
-    sources, hitl = config["datasets"], config["hitl"]
-    datasets = dict.fromkeys(("table1", "table2", "table3", "table4"), config["tasks_dataset"])
-    datasets["fig10"] = hitl["comparison_dataset"] or config["tasks_dataset"]
-    datasets["sec5c"] = hitl["discovery_dataset"] or config["tasks_dataset"]
-    found = {
-        item: (["simulated galaxies"] if sources[name]["source"] in _SIMULATED else []) + model
-        for item, name in datasets.items()
-    }
-    simulated = config["lenses"]["fields"]["source"] == "mock"
-    found["fig6"] = (["simulated fields"] if simulated else []) + model
-    return found
-
-
 def printed_numbers(
     paper: pd.DataFrame, results: pd.DataFrame, reasons: Mapping[str, Sequence[str]]
 ) -> list[Printed]:
@@ -95,7 +65,7 @@ def printed_numbers(
     results
         Long table of the run in which task, model and condition are named as the paper's are.
     reasons
-        Of `differences_of_size`.
+        Of `comparable.differences_of_size`.
     """
     summary = summarise(results).set_index(["task", "model", "condition"]).sort_index()
     return [_row(line, summary, reasons) for line in paper.to_dict("records")]

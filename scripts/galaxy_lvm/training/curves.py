@@ -4,7 +4,6 @@ An environment variable and no key of the config: who looks changes no training 
 """
 
 import os
-import resource
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import torch
 
 from galaxy_lvm.core.errors import ConfigError
+from galaxy_lvm.core.peak_memory import peak_memory_bytes
 
 FOLDER_VARIABLE = "GALAXY_LVM_TENSORBOARD"
 
@@ -69,7 +69,7 @@ class Curves:
         state = {
             "learning_rate": learning_rate,
             "steps_per_s": (last + 1 - self._step) / max(now - self._time, 1e-9),
-            "peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
+            "peak_memory_gb": peak_memory_bytes() / 1e9,
         }
         if torch.cuda.is_available():
             state["peak_gpu_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
