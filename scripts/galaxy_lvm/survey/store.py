@@ -85,7 +85,7 @@ class CutoutWriter:
         self.dataset = "images_rgb" if rgb else "images"
         self.dtype = np.dtype(np.uint8 if rgb else np.float32)
         self._path = path
-        self._attributes = {"bands": "rgb" if rgb else ",".join(survey.bands)}
+        self._attributes: dict[str, object] = {"bands": "rgb" if rgb else ",".join(survey.bands)}
         if not rgb:
             self._attributes["pixel_scale_arcsec"] = survey.pixel_scale_arcsec
         self._attributes |= attributes or {}
