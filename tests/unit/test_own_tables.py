@@ -17,6 +17,7 @@ TEXTS += [" x", "True", "1", "-", "#x", "é", "星系"]
 # millions of rows are read by the column, spectra with arrays in their cells.
 READERS = {"core/tables.py", "core/user_tables.py"}
 READERS |= {"core/chosen_columns.py", "core/array_tables.py"}
+READERS |= {"wise/make_tables.py"}  # of a public package, once, by hand
 CALLS = re.compile(
     r"\bread_(csv|parquet|excel|fwf|feather|json)\b|\.to_(csv|parquet|excel|json)\("
     r"|csv\.(reader|writer|DictWriter)\b|Table\.read\("
