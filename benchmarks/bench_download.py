@@ -26,8 +26,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import numpy as np  # noqa: E402
 from astropy.io import fits  # noqa: E402
 from galaxy_lvm.core.config.survey import Service  # noqa: E402
-from galaxy_lvm.survey.download import download_cutouts  # noqa: E402
 from galaxy_lvm.survey.legacysurvey import CutoutService  # noqa: E402
+from galaxy_lvm.survey.table_cutouts import store_table  # noqa: E402
 
 SIDE_PIX, N_WORKERS = 152, 8
 
@@ -80,7 +80,7 @@ def timed(table: Path, folder: Path, settings: Service) -> dict[str, float]:
     """Download a table; return cutouts per second by the clock and of CPU."""
     wall, cpu = time.perf_counter(), time.process_time()
     with CutoutService(settings, folder / "cache") as service:
-        rejections = download_cutouts(table, folder / "cutouts.h5", service, SIDE_PIX)
+        rejections = store_table(table, folder / "cutouts.h5", service, SIDE_PIX)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     if rejections:
         raise RuntimeError(f"{len(rejections)} rejected: {rejections[0]}")

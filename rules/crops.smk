@@ -18,7 +18,8 @@ def crop_settings(wildcards):
 def earlier_rejections(wildcards):
     """Return the tables of what the import (of sources with files) and the crops rejected."""
     folder = f"{RUN}/data/{wildcards.dataset}"
-    imported = config["datasets"][wildcards.dataset]["source"] in ("folder", "legacysurvey")
+    source = config["datasets"][wildcards.dataset]["source"]
+    imported = source in ("folder", "legacysurvey", "bricks")
     stages = ["import", "crop"] if imported else ["crop"]
     return [f"{folder}/rejected_{stage}.csv" for stage in stages]
 

@@ -3,9 +3,10 @@
 Inputs: the config's `datasets`; a user's folder for the source `folder`.
 Outputs: results/{run}/data/{dataset}/cutouts.h5 and, for files, rejected_import.csv.
 Steps: simulate_survey (source mock), import_folder (source folder), download_cutouts (source
-legacysurvey) or list_shards (several files of source ssl_legacysurvey).
+legacysurvey), cut_bricks (source bricks) or list_shards (several files of source ssl_legacysurvey).
 """
 
+from galaxy_lvm.core.config.bricks import BrickCuts
 from galaxy_lvm.core.config.survey import Folder, Mock, Service
 from galaxy_lvm.survey.image_state import images_state
 
@@ -47,7 +48,7 @@ def dataset_folder(wildcards):
 
 
 def dataset_table(wildcards):
-    """Return the user's table of a dataset of source `folder` or `legacysurvey`."""
+    """Return the user's table of a dataset of source `folder`, `legacysurvey` or `bricks`."""
     return str(user_file(config, wildcards.dataset))
 
 
@@ -58,7 +59,7 @@ def folder_images(wildcards):
 
 
 def cutout_side_pix(wildcards):
-    """Return the side of the cutouts to fetch for a dataset of source `legacysurvey`."""
+    """Return the side of the cutouts to fetch or cut for a dataset of positions."""
     return config["datasets"][wildcards.dataset]["side_pix"]
 
 
@@ -81,6 +82,13 @@ def service_settings(wildcards):
     layer = config["datasets"][wildcards.dataset]["survey"].get("layer")
     settings = part_of(Service, config["legacysurvey"])
     return {**settings, **({"layer": layer} if layer else {}), **survey_settings(wildcards)}
+
+
+def brick_settings(wildcards):
+    """Return where a dataset's bricks lie, and what is read of the config's section `legacysurvey`."""
+    path = config["datasets"][wildcards.dataset]["bricks"]
+    settings = part_of(BrickCuts, config["legacysurvey"])
+    return {"path": path, **settings, **survey_settings(wildcards)}
 
 
 rule simulate_survey:
@@ -161,6 +169,33 @@ rule download_cutouts:
         recipe_version=2,
     script:
         "../scripts/download_cutouts.py"
+
+
+rule cut_bricks:
+    """Cut a table's galaxies from coadded bricks on disk; list what cannot be used."""
+    input:
+        table=dataset_table,
+    output:
+        cutouts=f"{RUN}/data/{{dataset}}/cutouts.h5",
+        rejected=f"{RUN}/data/{{dataset}}/rejected_import.csv",
+    log:
+        f"{LOGS}/cut_bricks/{{dataset}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/cut_bricks/{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=datasets_from("bricks"),
+    conda:
+        CPU_ENV
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=1440,
+    params:
+        settings=brick_settings,
+        side_pix=cutout_side_pix,
+        recipe_version=1,
+    script:
+        "../scripts/cut_bricks.py"
 
 
 rule list_shards:

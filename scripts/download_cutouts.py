@@ -4,10 +4,10 @@ from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.sky_survey import Survey, taken_survey
 from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.survey.download import download_cutouts
 from galaxy_lvm.survey.legacysurvey import CutoutService
 from galaxy_lvm.survey.rejected import write_rejected
 from galaxy_lvm.survey.store import CUTOUT_SIDE_PIX, LEGACY
+from galaxy_lvm.survey.table_cutouts import store_table
 
 
 def main(
@@ -42,7 +42,7 @@ def main(
         If the table cannot be read, nothing can be used or the service does not answer.
     """
     with CutoutService(settings, cache_dir, survey=survey) as service:
-        write_rejected(rejected, download_cutouts(table, cutouts, service, side_pix))
+        write_rejected(rejected, store_table(table, cutouts, service, side_pix))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from galaxy_lvm.core.config.lens_search import ImageReading
 from galaxy_lvm.core.config.survey import FileReading, Folder
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.lenses.images import read_sky_image
+from galaxy_lvm.survey.answers import read_cube as read_answer
 from galaxy_lvm.survey.cubes import MEASURED_ZERO, read_cube
 from galaxy_lvm.survey.folder import import_images
-from galaxy_lvm.survey.legacysurvey import read_cube as read_answer
 from galaxy_lvm.survey.readers import read_fluxes
 from galaxy_lvm.survey.store import CutoutStore
 

@@ -19,8 +19,8 @@ from galaxy_lvm.core.config.lens_search import ImageReading
 from galaxy_lvm.core.config.survey import Folder
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.lenses.sources import folder_items, load_files
+from galaxy_lvm.survey.answers import read_cube as read_answer
 from galaxy_lvm.survey.folder import import_images, read_table
-from galaxy_lvm.survey.legacysurvey import read_cube as read_answer
 from galaxy_lvm.survey.readers import centre_cut
 from galaxy_lvm.survey.rejected import read_rejected, write_rejected
 from galaxy_lvm.survey.remote import RefusedError, ServiceError

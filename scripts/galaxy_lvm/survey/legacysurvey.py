@@ -6,9 +6,7 @@ of most layers in nanomaggies, north up and east to the left, its first row in t
 """
 
 import hashlib
-import io
 import logging
-import math
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,24 +15,20 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-from astropy.io import fits
 
 from galaxy_lvm.core.config.sky_survey import Survey, asked_bands, pixels_key
 from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.state import atomic_path
-from galaxy_lvm.survey import cubes
+from galaxy_lvm.survey.answers import UncoveredError, check_coverage, read_cube
 from galaxy_lvm.survey.journal import Journal
-from galaxy_lvm.survey.pixels import missing_pixels
 from galaxy_lvm.survey.remote import (
     Pace,
     RefusedError,
     ServiceError,
     UnreachableError,
-    check_is_data,
     fetch,
 )
-from galaxy_lvm.survey.sky_frame import frame_centre
 from galaxy_lvm.survey.store import LEGACY
 
 log = logging.getLogger("galaxy_lvm.legacysurvey")
@@ -44,107 +38,10 @@ _UNREACHABLE_AT_START, _UNREACHABLE_LATER = 3, 20
 # So many positions, the first ones, that are all refused alike: the request is wrong, not they.
 _REFUSED_AT_START = 20
 _AHEAD_PER_WORKER = 4
-# The service rounds the scale to a few digits.
-_SCALE_TOLERANCE = 0.005
+# Of a FITS file beside its pixels: header and filling.
+_FITS_BYTES = 2 * 2880
 # Degrees with six decimals: 0.004 arcsec, far below a pixel.
 _DECIMALS = 6
-
-
-class UncoveredError(RefusedError):
-    """The survey has no usable data at the position."""
-
-
-def read_cube(
-    content: bytes, side_pix: int, place: tuple[float, float], survey: Survey = LEGACY
-) -> np.ndarray:
-    """Return the fluxes (bands, side, side) float32 of the service's FITS file, in nanomaggies.
-
-    Parameters
-    ----------
-    content
-        The file.
-    side_pix
-        Side that was asked for.
-    place
-        Right ascension and declination in degrees that were asked for.
-    survey
-        Bands and pixel scale that were asked for, and the zero point of the answer.
-
-    Raises
-    ------
-    ServiceError
-        If the file is damaged or cut short, empty, a web page, or of another place.
-    RefusedError
-        If it is another kind of file, or holds other bands, another size or other pixels than
-        asked for.
-    """
-    check_is_data(content)
-    if not content.startswith(b"SIMPLE"):
-        text = " ".join(content[:120].decode("utf-8", "replace").split())
-        raise RefusedError(f"the service sent no FITS file but {text!r}")
-    asked = f"asked for {', '.join(survey.bands)}, {side_pix} x {side_pix}"
-    try:
-        cube, header = cubes.read_cube(io.BytesIO(content), bands=survey.bands)
-    except cubes.DamagedError as error:
-        raise ServiceError(f"a damaged FITS file: it {error}") from error
-    except DataError as error:
-        raise RefusedError(f"the service sent a file that {error}; {asked}") from error
-    if cube.shape[1:] != (side_pix, side_pix):
-        raise RefusedError(
-            f"the service sent {cube.shape[2]} x {cube.shape[1]} pixels, {asked}; a smaller frame "
-            "means that this is the largest one it gives"
-        )
-    _check_place(header, side_pix, place, survey.pixel_scale_arcsec)
-    factor = survey.to_nanomaggies
-    return cube if factor == 1 else cube * np.float32(factor)
-
-
-def _check_place(
-    header: fits.Header, side_pix: int, place: tuple[float, float], scale_arcsec: float
-) -> None:
-    """Refuse a frame with other pixels; one of another place may be someone else's answer."""
-    try:
-        frame = frame_centre(header, (side_pix, side_pix))
-    except DataError as error:
-        raise ServiceError(f"a damaged FITS file: it {error}") from error
-    if frame is None or math.isnan(frame.ra):
-        raise RefusedError("the service sent a file that does not say where on the sky it lies")
-    if abs(frame.scale_arcsec / scale_arcsec - 1) > _SCALE_TOLERANCE:
-        raise RefusedError(
-            f"the service sent pixels of {frame.scale_arcsec:.4g} arcsec, asked for "
-            f"{scale_arcsec:g}"
-        )
-    east = ((frame.ra - place[0] + 180) % 360 - 180) * math.cos(math.radians(place[1]))
-    off_arcsec = 3600 * math.hypot(east, frame.dec - place[1])
-    if off_arcsec > scale_arcsec:
-        raise ServiceError(
-            f"the service sent a frame around {frame.ra:.6f} {frame.dec:+.6f}, {off_arcsec:.3g} "
-            "arcsec from the position"
-        )
-
-
-def check_coverage(
-    cube: np.ndarray, max_bad_fraction: float, bands: Sequence[str] = LEGACY.bands
-) -> None:
-    """Refuse a cutout (bands, H, W) that the survey does not cover.
-
-    Raises
-    ------
-    UncoveredError
-        If a band is empty, or lacks more than `max_bad_fraction` of its pixels.
-    """
-    share = missing_pixels(cube).mean(axis=(1, 2))
-    empty = [band for band, value in zip(bands, share, strict=True) if value == 1]
-    if empty:
-        raise UncoveredError(
-            f"no data in {', '.join(empty)}: outside the survey's footprint; remove the position"
-        )
-    if share.max() > max_bad_fraction:
-        shares = ", ".join(f"{b} {value:.0%}" for b, value in zip(bands, share, strict=True))
-        raise UncoveredError(
-            f"lacks too many pixels ({shares}; max_bad_fraction = {max_bad_fraction:.0%}): at the "
-            "edge of the survey; remove the position"
-        )
 
 
 def fetch_cutout(
@@ -258,6 +155,30 @@ class CutoutService:
         self._refusal = ""
         self._journals: dict[int, Journal] = {}
 
+    @property
+    def shard_galaxies(self) -> int:
+        """Positions of a file."""
+        return self.settings.shard_galaxies
+
+    @property
+    def attributes(self) -> dict[str, object]:
+        """What a store of the cutouts says of their origin."""
+        return {"source": "legacysurvey", "layer": self.settings.layer}
+
+    def key(self, side_pix: int) -> list[object]:
+        """Return what the cutouts of a position depend on."""
+        about = [self.settings.layer, self.settings.max_bad_fraction, side_pix]
+        return [*about, self.settings.shard_galaxies, *pixels_key(self.survey)]
+
+    def needed_bytes(
+        self, positions: Iterable[tuple[float, float]], side_pix: int
+    ) -> dict[Path, int]:
+        """Return by folder what fetching positions takes of the disk beside the store."""
+        self.cache_dir.mkdir(parents=True, exist_ok=True)
+        missing = sum(not self.cached(*place, side_pix).exists() for place in positions)
+        one = 4 * len(self.survey.bands) * side_pix**2 + _FITS_BYTES
+        return {self.cache_dir: missing * one}
+
     def __enter__(self) -> "CutoutService":
         return self
 
@@ -332,9 +253,8 @@ class CutoutService:
 
     def _attempt(self, ra: float, dec: float, side_pix: int) -> np.ndarray | DataError:
         journal, name = self.journal(side_pix), _name(ra, dec)
-        known = self.cached(ra, dec, side_pix).exists()
         refusal = journal.refusal(name)
-        if refusal is not None and not known:
+        if refusal is not None and not self.cached(ra, dec, side_pix).exists():
             return RefusedError(refusal)
         try:
             cube = self.cutout(ra, dec, side_pix)

@@ -158,7 +158,7 @@ class RunConfig(Section):
         """Yield what is wrong with the surveys of datasets: layers, bands, pixels."""
         coarsest = self.folder.max_pixel_scale_arcsec
         for name, dataset in self.datasets.items():
-            if dataset.source not in ("folder", "legacysurvey"):
+            if dataset.source not in ("folder", "legacysurvey", "bricks"):
                 continue
             layer = self.legacysurvey.layer if dataset.source == "legacysurvey" else None
             for key, what in survey_problems(dataset.survey, layer):

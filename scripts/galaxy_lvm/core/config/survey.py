@@ -28,14 +28,15 @@ class DatasetCrop(Sparse):
     )
 
 
+Source = Literal["mock", "populations", "folder", "legacysurvey", "bricks", "ssl_legacysurvey"]
 # Sources whose images may be of another survey than the Legacy Surveys.
-_WITH_SURVEY = ("folder", "legacysurvey")
+_WITH_SURVEY = ("folder", "legacysurvey", "bricks")
 
 
 class Dataset(Section):
     """A set of galaxies by the name that the rest of the config calls it."""
 
-    source: Literal["mock", "populations", "folder", "legacysurvey", "ssl_legacysurvey"] = Field(
+    source: Source = Field(
         description=(
             "where the cutouts come from; populations is the simulated survey again, with a "
             "mixture of stellar populations and a spectrum for every galaxy (section joint)"
@@ -44,14 +45,14 @@ class Dataset(Section):
     data_dir: str | None = Field(
         None,
         description=(
-            "sources 'folder' and 'legacysurvey' - folder with the table (and the images)"
+            "sources 'folder', 'legacysurvey', 'bricks' - folder with the table (and the images)"
         ),
     )
     table: str = Field(
         "labels.csv",
         description=(
-            "sources 'folder' and 'legacysurvey' - table inside data_dir, or a path of its own; "
-            "for legacysurvey with ra and dec in degrees"
+            "sources 'folder', 'legacysurvey', 'bricks' - table inside data_dir, or a path of its "
+            "own; for the last two with ra and dec in degrees"
         ),
     )
     label_column: str | None = Field(
@@ -65,7 +66,14 @@ class Dataset(Section):
         152,
         ge=64,
         le=512,
-        description="source 'legacysurvey' - side of the cutouts",
+        description="sources 'legacysurvey' and 'bricks' - side of the cutouts",
+    )
+    bricks: str | None = Field(
+        None,
+        description=(
+            "source 'bricks' - folder of a release with its coadded bricks, coadd/RRR/BRICK/"
+            "legacysurvey-BRICK-image-g.fits.fz and so on"
+        ),
     )
     survey: OwnSurvey = part(OwnSurvey)
     path: str | None = Field(
@@ -101,8 +109,10 @@ class Dataset(Section):
                 "survey",
                 f"images of source {self.source!r} are g, r, z at 0.262 arcsec per pixel",
             )
-        if self.survey.layer and self.source == "folder":
+        if self.survey.layer and self.source in ("folder", "bricks"):
             yield "survey.layer", "files have no layer of the cutout service; give survey.bands"
+        if self.source == "bricks" and not self.bricks:
+            yield "bricks", "needed by source 'bricks' (the folder that holds coadd)"
         if self.n_shards and not (self.path and is_pattern(self.path)):
             yield (
                 "n_shards",

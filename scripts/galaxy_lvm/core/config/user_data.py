@@ -10,6 +10,7 @@ from galaxy_lvm.core.config.survey import is_pattern
 # What lies behind a dataset's file, by its source.
 _WHAT = {
     "folder": "table of the galaxies (id, file, label); the images that it names lie beside it",
+    "bricks": "table of positions (id, ra, dec in degrees); the images are cut from bricks on disk",
     "legacysurvey": "table of positions (id, ra, dec in degrees); the images are fetched",
     "ssl_legacysurvey": "HDF5 file of cutouts, or a pattern of several, read in place",
 }

@@ -1,19 +1,20 @@
-"""A table's cutouts in a store: fetched, checked and written shard by shard."""
+"""A table's cutouts in a store: fetched or cut, checked and written shard by shard."""
 
 import logging
 import os
 import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.core.config.sky_survey import pixels_key
+from galaxy_lvm.core.config.sky_survey import Survey
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.state import config_hash, file_version
 from galaxy_lvm.core.user_tables import LINE
-from galaxy_lvm.survey.legacysurvey import CutoutService
 from galaxy_lvm.survey.positions import read_positions
 from galaxy_lvm.survey.rejected import rejection
 from galaxy_lvm.survey.shard_writing import write_shards
@@ -24,22 +25,52 @@ log = logging.getLogger("galaxy_lvm.download")
 _CHUNK_IMAGES = 64
 # Names that the store itself uses.
 _RESERVED = {"images", "images_rgb", "box", "flag", "row"}
-# Of a FITS file beside its pixels: header and filling.
-_FITS_BYTES = 2 * 2880
-_REMEDY = "run download_cutouts again"
+_REMEDY = "run download_cutouts or cut_bricks again"
 
 
-def download_cutouts(
+class CutoutSource(Protocol):
+    """Where the cutouts of positions come from: `CutoutService`, `BrickFiles`."""
+
+    @property
+    def survey(self) -> Survey:
+        """Bands and pixels."""
+
+    @property
+    def shard_galaxies(self) -> int:
+        """Positions of a file."""
+
+    @property
+    def attributes(self) -> dict[str, object]:
+        """What a store of the cutouts says of their origin."""
+
+    def cutouts(
+        self, positions: Sequence[tuple[float, float]], side_pix: int
+    ) -> Iterator[np.ndarray | DataError]:
+        """Yield the cutout of every position (ra, dec), or what is wrong with it, in order."""
+
+    def key(self, side_pix: int) -> list[object]:
+        """Return what the cutouts of a position depend on."""
+
+    def needed_bytes(
+        self, positions: Iterable[tuple[float, float]], side_pix: int
+    ) -> dict[Path, int]:
+        """Return by folder what is needed of the disk beside the store."""
+
+    def forget(self, positions: Iterable[tuple[float, float]], side_pix: int) -> None:
+        """Remove what is kept elsewhere by now."""
+
+
+def store_table(
     table: str | os.PathLike,
     cutouts: str | os.PathLike,
-    service: CutoutService,
+    source: CutoutSource,
     side_pix: int = CUTOUT_SIDE_PIX,
 ) -> list[dict[str, object]]:
-    """Fetch the cutouts of a table of positions into a cutout store.
+    """Bring the cutouts of a table of positions into a cutout store.
 
     Tables of more than `legacysurvey.shard_galaxies` rows end in shards: each is a file that is
-    complete once it is there, its cutouts leave the cache, and a download that is started again
-    goes on behind it.
+    complete once it is there, what was fetched for it leaves the cache, and a job that is started
+    again goes on behind it.
 
     Parameters
     ----------
@@ -50,7 +81,7 @@ def download_cutouts(
     cutouts
         HDF5 file to write: `images` float32 (N, bands, S, S) in nanomaggies, in the table's order,
         or the index of the shards, which lie in the folder `shards` beside it.
-    service
+    source
         Where they come from.
     side_pix
         Side S of the cutouts in pixels of the survey.
@@ -71,11 +102,11 @@ def download_cutouts(
         rows["label"] = ""
     rows = rows.rename(columns=stored_names(list(rows), _RESERVED) | {LINE: "row"})
     name = Path(table).name
-    if len(rows) <= service.settings.shard_galaxies:
-        _check_room(rows, Path(cutouts).parent, service, side_pix)
-        lost = _store(rows, cutouts, service, side_pix, name)
+    if len(rows) <= source.shard_galaxies:
+        _check_room(rows, Path(cutouts).parent, source, side_pix)
+        lost = _store(rows, cutouts, source, side_pix, name)
     else:
-        lost = _store_shards(rows, Path(cutouts), service, side_pix, Path(table))
+        lost = _store_shards(rows, Path(cutouts), source, side_pix, Path(table))
     rejections += lost
     if len(lost) == len(rows):
         Path(cutouts).unlink(missing_ok=True)
@@ -88,17 +119,16 @@ def download_cutouts(
 def _store(
     rows: pd.DataFrame,
     cutouts: str | os.PathLike,
-    service: CutoutService,
+    source: CutoutSource,
     side_pix: int,
     table_name: str,
     what: str = "download",
 ) -> list[dict[str, object]]:
     """Write the cutouts of rows into one file; return the rejections."""
-    results = service.cutouts(list(zip(rows["ra"], rows["dec"], strict=True)), side_pix)
+    results = source.cutouts(list(zip(rows["ra"], rows["dec"], strict=True)), side_pix)
     kept, images, lost = [], [], []
-    attributes = {"source": "legacysurvey", "layer": service.settings.layer}
     size = side_pix, side_pix
-    with CutoutWriter(cutouts, False, *size, attributes, service.survey) as writer:
+    with CutoutWriter(cutouts, False, *size, source.attributes, source.survey) as writer:
         for number, result in enumerate(progress(results, len(rows), what, "cutouts")):
             if isinstance(result, DataError):
                 row = rows.iloc[number]
@@ -119,40 +149,34 @@ def _append(writer: CutoutWriter, images: list[np.ndarray], rows: pd.DataFrame) 
 
 
 def _store_shards(
-    rows: pd.DataFrame, cutouts: Path, service: CutoutService, side_pix: int, table: Path
+    rows: pd.DataFrame, cutouts: Path, source: CutoutSource, side_pix: int, table: Path
 ) -> list[dict[str, object]]:
     """Write the shards that are not there yet, and the index; return the rejections of all."""
-    settings = service.settings
-    about = [settings.layer, settings.max_bad_fraction, side_pix, settings.shard_galaxies]
-    about += pixels_key(service.survey)
-    key = config_hash([*file_version(table)[1:], *about])
+    key = config_hash([*file_version(table)[1:], *source.key(side_pix)])
 
     def write(part: pd.DataFrame, path: Path, which: str) -> list[dict[str, object]]:
-        _check_room(part, path.parent, service, side_pix)
-        return _store(part, path, service, side_pix, table.name, f"download, {which}")
+        _check_room(part, path.parent, source, side_pix)
+        return _store(part, path, source, side_pix, table.name, f"download, {which}")
 
     def forget(part: pd.DataFrame) -> None:
         # The shard keeps them; a kill may have come before this line.
-        service.forget(zip(part["ra"], part["dec"], strict=True), side_pix)
+        source.forget(zip(part["ra"], part["dec"], strict=True), side_pix)
 
-    size = settings.shard_galaxies
+    size = source.shard_galaxies
     return write_shards(rows, cutouts, size, lambda _: key, write, _REMEDY, forget)
 
 
-def _check_room(rows: pd.DataFrame, folder: Path, service: CutoutService, side_pix: int) -> None:
-    """Stop before a download that the disk cannot hold: the store, and what is to be fetched."""
+def _check_room(rows: pd.DataFrame, folder: Path, source: CutoutSource, side_pix: int) -> None:
+    """Stop before cutouts that the disk cannot hold: the store, and what is to be fetched."""
     folder.mkdir(parents=True, exist_ok=True)
-    service.cache_dir.mkdir(parents=True, exist_ok=True)
-    image_bytes = 4 * len(service.survey.bands) * side_pix**2
     places = zip(rows["ra"], rows["dec"], strict=True)
-    missing = sum(not service.cached(ra, dec, side_pix).exists() for ra, dec in places)
-    needs = {
-        folder: len(rows) * image_bytes,
-        service.cache_dir: missing * (image_bytes + _FITS_BYTES),
-    }
-    if os.stat(folder).st_dev == os.stat(service.cache_dir).st_dev:
-        needs = {folder: sum(needs.values())}
-    for place, needed in needs.items():
+    store = 4 * len(source.survey.bands) * side_pix**2 * len(rows)
+    needs: dict[int, tuple[Path, int]] = {}
+    for place, needed in ((folder, store), *source.needed_bytes(places, side_pix).items()):
+        disk = os.stat(place).st_dev
+        first, before = needs.get(disk, (place, 0))
+        needs[disk] = first, before + needed
+    for place, needed in needs.values():
         free = shutil.disk_usage(place).free
         if free < needed:
             raise DataError(
