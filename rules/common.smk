@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from galaxy_lvm.core.closure import code_hash
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.training.model_specs import model_specs, reference_specs
-from galaxy_lvm.core.config import part_of, resolve
+from galaxy_lvm.core.config import part_of, resolve, type_command_line
 from galaxy_lvm.core.config.profile import check_profile, profiles_of
 from galaxy_lvm.core.config.sky_survey import handed_survey
 from galaxy_lvm.core.config.training import Objective
@@ -22,6 +22,7 @@ try:
     if workflow.is_main_process:
         profiles = profiles_of(sys.argv, os.environ)
         check_profile(config, profiles, [Path(workflow.basedir), Path(workflow.workdir_init)])
+    type_command_line(config, workflow.config_settings.config)
     complete = resolve(config, workflow.overwrite_configfiles)
     config.clear()
     config.update(complete)

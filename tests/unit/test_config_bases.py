@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from galaxy_lvm.core.config import load_config, merge, resolve
+from galaxy_lvm.core.config import load_config, merge, resolve, type_command_line
 from galaxy_lvm.core.config.load import read, sizes
 from galaxy_lvm.core.config.profile import check_profile, profiles_of
 from galaxy_lvm.core.errors import ConfigError
+from snakemake.cli import parse_config
 
 ROOT = Path(__file__).parents[2]
 OWN = {"run": "mine", "datasets": {"galaxies": {"source": "mock"}}}
@@ -133,3 +134,22 @@ def test_a_profile_whose_size_is_lost_is_refused():
     for said in ({"base": None}, {"default_base": "paper"}):
         check_profile(said, ["slurm"], [ROOT])
     check_profile({"seed": 1}, [""], [ROOT])
+
+
+def test_numbers_inside_a_mapping_of_the_command_line_are_numbers():
+    """As Snakemake hands them over, laid over what the files say."""
+    entries = [
+        "multitask={n_seeds: 2, optim: {learning_rate: 1e-3}, zooms: [1.0, 1.1]}",
+        "lvm={skip_connections: false}",
+        "folder={label_column: '2024: my label'}",
+        "run=mine",
+    ]
+    told = parse_config(entries)
+    config = {"base": "demo", "multitask": {"batch_size": 8}}
+    merge(config, told)
+    type_command_line(config, told)
+    multitask = resolve(config)["multitask"]
+    assert (multitask["n_seeds"], multitask["batch_size"]) == (2, 8)
+    assert multitask["optim"]["learning_rate"] == 0.001 and multitask["zooms"] == [1.0, 1.1]
+    assert config["lvm"]["skip_connections"] is False and config["run"] == "mine"
+    assert config["folder"]["label_column"] == "2024: my label"
