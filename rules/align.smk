@@ -65,6 +65,7 @@ rule align_modalities:
         mem_mb=growing(config["resources"]["train_mem_mb"]),
         runtime=config["resources"]["multitask_runtime_min"],
         gpu=min(1, config["gpus"]),
+        nodes=1,
     params:
         settings=part_of(AlignTraining, config["align"]),
         splits=part_of(SpectrumSplits, config["spectra"]),

@@ -89,6 +89,7 @@ rule pretrain_spectra:
         mem_mb=growing(config["resources"]["train_mem_mb"]),
         runtime=config["resources"]["pretrain_runtime_min"],
         gpu=config["gpus"],
+        nodes=1,
     params:
         grid=config["spectra"]["grid"],
         noise=part_of(SimulatedSpectra, config["spectra"]["simulated"]),
@@ -123,6 +124,7 @@ rule finetune_spectra:
         mem_mb=growing(config["resources"]["train_mem_mb"]),
         runtime=config["resources"]["multitask_runtime_min"],
         gpu=min(1, config["gpus"]),
+        nodes=1,
     params:
         settings=part_of(SpectrumMethods, config["spectra"]),
         state_root=f"{STATE}/finetune_spectra",

@@ -109,6 +109,13 @@ def test_the_query_itself_is_no_neighbour():
     assert far.tolist() == [[0.1, 0.2], [0.3, 0.4]]
 
 
+def test_the_query_itself_is_no_neighbour_where_it_is_one_of_all_that_there_are():
+    """Asked beside an image from elsewhere, which has all three."""
+    rows, distances = np.array([[0, 1, 2], [2, 1, 0]]), np.tile([0.0, 0.1, 0.2], (2, 1))
+    found, _ = drop_self(rows, distances, np.array([0, -1]), 3)
+    assert found.tolist() == [[1, 2, -1], [2, 1, 0]]
+
+
 def test_queries_are_drawn_per_class_from_test_or_named():
     table = pd.DataFrame({"id": [f"g{i}" for i in range(20)], "index": range(20),
                           "split": ["train", "test"] * 10,

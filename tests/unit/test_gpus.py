@@ -115,3 +115,11 @@ def test_every_job_that_asks_for_a_gpu_keeps_it():
     }
     keeping = {path.stem for path in SCRIPTS if "own_gpus(snakemake.resources" in path.read_text()}
     assert len(asking) >= 10 and keeping == asking
+
+
+def test_every_rule_with_gpus_says_on_how_many_nodes():
+    """SLURM spreads `--gpus` over nodes where nothing is said, and a job starts on one."""
+    rules = "\n".join(path.read_text() for path in ROOT.glob("rules/*.smk")).split("\nrule ")[1:]
+    asking = [rule for rule in rules if "        gpu=" in rule]
+    assert len(asking) >= 10
+    assert [rule.split(":", 1)[0] for rule in asking if "        nodes=" not in rule] == []

@@ -197,3 +197,17 @@ def test_other_features_under_the_labels_are_refused_until_they_are_meant(label,
 def test_what_cannot_be_started_is_one_sentence(label, options, words):
     found = label(*options)
     assert found.exit_code in (1, 2) and words in found.output and "Traceback" not in found.output
+
+
+def test_what_cannot_be_read_is_not_counted_as_embedded(encoder, folder):
+    for name in ("x.png", "y.png"):
+        (folder / name).write_bytes(b"no image")
+    kept = keep(encoder, folder)
+    assert kept.n_new == 5 and len(read_rejected(kept.skipped)) == 2
+
+
+@pytest.mark.parametrize("output", ["images", "."])
+def test_results_are_not_written_over_the_folder_of_images(folder, output):
+    done = CliRunner().invoke(main, ["embed", "images", "--output", output])
+    assert done.exit_code != 0
+    assert "images: results would be written into this folder or one above it" in done.output

@@ -150,7 +150,7 @@ def read_pairs(paths: Sequence[str | os.PathLike]) -> Pairs:
 
 
 def split_pairs(pairs: Pairs, settings: SpectrumSplits, seed: int) -> SplitPairs:
-    """Return the three parts; the split of the stellar parameters."""
+    """Return the three parts, drawn as those of the stellar parameters are, among these stars."""
     split = split_of(pairs.ids, settings, seed)
     return SplitPairs(*(pairs.take(split == name) for name in SPLITS))
 

@@ -239,12 +239,18 @@ def folder_images(
     Raises
     ------
     DataError
-        If there is no such folder, no image in it, or images of both kinds.
+        If there is no such folder, no image in it, or images of both kinds; if the folder lies in
+        one that is not looked into.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of images")
     written = [os.path.join(same_file(Path(place)), "") for place in own]
+    if os.path.join(same_file(folder), "").startswith(tuple(written)):
+        raise DataError(
+            f"{folder}: results would be written into this folder or one above it, and what lies "
+            f"there is not read; choose a folder of its own for them, for instance {folder}/results"
+        )
     found, skipped = {}, []
     for path in walk(folder):
         real = same_file(path)

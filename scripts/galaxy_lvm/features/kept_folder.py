@@ -102,7 +102,8 @@ def keep_folder(encoder: ImageEncoder, source: FileImages, root: str | os.PathLi
     left = [n for n in source.paths if printable(n) not in known.places]
     if len(left) < len(source):
         log.info("%d of %d images were embedded before", len(source) - len(left), len(source))
-    skipped = [*source.skipped, *_embed(encoder, source.only(left), states, parts)]
+    unreadable = _embed(encoder, source.only(left), states, parts)
+    skipped = [*source.skipped, *unreadable]
     known = _Known.of(root / "pools", parts, key, states)
     if not known.places:
         write_rejected(root / SKIPPED, skipped)
@@ -112,7 +113,7 @@ def keep_folder(encoder: ImageEncoder, source: FileImages, root: str | os.PathLi
     for older in [path for path in pool.parent.iterdir() if path != pool]:
         shutil.rmtree(older)
     shutil.rmtree(root / "parts", ignore_errors=True)
-    return KeptFolder(pool, source, len(left), key)
+    return KeptFolder(pool, source, len(left) - len(unreadable), key)
 
 
 def _key_of(encoder: ImageEncoder, source: FileImages) -> str:

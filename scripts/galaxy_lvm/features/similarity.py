@@ -259,8 +259,10 @@ def drop_self(
     own
         Row of every query, (n,); -1 for a query from elsewhere.
     k
-        Neighbours wanted.
+        Neighbours wanted; where there are fewer the row is -1.
     """
     keep = rows != own[:, None]
     order = np.argsort(~keep, axis=1, kind="stable")[:, :k]  # strangers first, in their order
-    return np.take_along_axis(rows, order, axis=1), np.take_along_axis(distances, order, axis=1)
+    # Of k that are all that there is the query itself may be the last.
+    found = np.take_along_axis(np.where(keep, rows, -1), order, axis=1)
+    return found, np.take_along_axis(distances, order, axis=1)

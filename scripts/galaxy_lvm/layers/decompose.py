@@ -61,7 +61,9 @@ def cut(
 ) -> tuple[nn.Module, int]:
     """Return a copy whose matrices keep a share of their rank, and the numbers that it holds.
 
-    A matrix is left as it is where two factors would be larger than it.
+    Every matrix loses rank by `svd` and `projected`, also where its two factors would be no smaller
+    than it: it is then counted as it is. `pruned` keeps as many numbers as are counted, from there
+    on all of them; below it, at half the rank of a square matrix, the methods are of equal size.
     """
     found, n_numbers = copy.deepcopy(module), 0
     rng = np.random.default_rng(seed)
