@@ -1,7 +1,7 @@
 """Which planes of a FITS cube are which bands, as its header names them in one of many ways."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from astropy.io import fits
 from astropy.io.fits.card import Undefined
@@ -14,6 +14,10 @@ _KNOWN = "ugrizy"
 _LISTS, _PERHAPS_LISTS = ("BANDS", "FILTERS"), ("BAND", "FILTER", "FILTNAM")
 # One card a plane, counted from 0 or 1. Cameras number their filter wheels likewise.
 _NUMBERED = ("BAND", "BANDS", "FILTER", "FILT", "FILTR", "FILTNAM", "PLANE", "CHANNEL")
+# All cards that are asked for: headers find what they lack slowly.
+_ASKED = re.compile(
+    rf"({'|'.join({*_LISTS, *_PERHAPS_LISTS, *_NUMBERED})})\d*|CTYPE3|COLORSPC|COLORTYP|CSPACE"
+)
 # Names of surveys and instruments that are written together with a band's (gSDSS, DESg).
 _INSTRUMENTS = re.compile(
     r"sdss|decam|des|panstarrs|ps1|hsc|bass|mzls|legacy(?:survey)?|megacam|cfht|lsst|kids|vst|filter|band"
@@ -49,9 +53,10 @@ def band_planes(
         the third axis is something else.
     """
     names = _Names(wanted)
-    named = {"fits_bands": _told(told, names)} if told else dict(_named(header, planes, names))
+    cards = {key: header[key] for key in header if _ASKED.fullmatch(key)}
+    named = {"fits_bands": _told(told, names)} if told else dict(_named(cards, planes, names))
     if not named:
-        _check_axis(header, wanted)
+        _check_axis(cards, wanted)
         if planes == len(wanted):
             return list(range(planes))
         raise DataError(f"has {planes} plane(s), bands not named; {_needed(wanted)}")
@@ -114,10 +119,12 @@ def _shown(bands: list[str]) -> str:
     return ("" if all(len(band) == 1 for band in bands) else ",").join(bands)
 
 
-def _named(header: fits.Header, planes: int, names: _Names) -> Iterator[tuple[str, list[str]]]:
+def _named(
+    cards: Mapping[str, object], planes: int, names: _Names
+) -> Iterator[tuple[str, list[str]]]:
     """Yield every place where a header names the bands, and the names in the planes' order."""
     for key in _LISTS + _PERHAPS_LISTS:
-        text = _text(header, key)
+        text = _text(cards, key)
         if not text:
             continue
         bands = _listed(text, planes, names)
@@ -126,7 +133,7 @@ def _named(header: fits.Header, planes: int, names: _Names) -> Iterator[tuple[st
     for stem in _NUMBERED:
         for first in (0, 1):
             keys = [f"{stem}{first + i}" for i in range(planes)]
-            texts = [_text(header, key) for key in keys]
+            texts = [_text(cards, key) for key in keys]
             bands = [names.of_filter(text) or text for text in texts]
             # Wheels say CLEAR or OPEN: that is no list of planes.
             known = any(map(names.exact, bands))
@@ -135,8 +142,8 @@ def _named(header: fits.Header, planes: int, names: _Names) -> Iterator[tuple[st
                 break
 
 
-def _text(header: fits.Header, key: str) -> str:
-    value = header.get(key, "")
+def _text(cards: Mapping[str, object], key: str) -> str:
+    value = cards.get(key, "")
     return "" if isinstance(value, Undefined) else str(value).strip()
 
 
@@ -153,10 +160,10 @@ def _listed(text: str, planes: int, names: _Names) -> list[str]:
     return [text]
 
 
-def _check_axis(header: fits.Header, wanted: Sequence[str]) -> None:
+def _check_axis(cards: Mapping[str, object], wanted: Sequence[str]) -> None:
     """Refuse planes that are no bands: colours of a camera, wavelengths, polarisations."""
-    kind = _text(header, "CTYPE3").upper()
-    colours = [_text(header, key).upper() for key in ("COLORSPC", "COLORTYP", "CSPACE")]
+    kind = _text(cards, "CTYPE3").upper()
+    colours = [_text(cards, key).upper() for key in ("COLORSPC", "COLORTYP", "CSPACE")]
     if kind in _BAND_AXES and not any(text.startswith("RGB") for text in colours):
         return
     what = f"CTYPE3 = {kind!r}" if kind not in _BAND_AXES else "colours of a camera, RGB"

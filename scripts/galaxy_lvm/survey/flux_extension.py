@@ -25,7 +25,7 @@ _NANOMAGGIES = re.compile(r"(nano-?_?magg(y|ie|ies)|nmgy|nmagg(y|ies)?)(/(pix|pi
 # No frame is as bright as this everywhere, in nanomaggies per 0.262 arcsec pixel: 14.6 mag per
 # square arcsec, the innermost arcsec of the brightest galaxies.
 _BRIGHTEST_SKY = 100.0
-_SKY_PERCENT = 1.0
+_DARKER_SHARE = 0.01
 _MOST_FLAGS = 32
 
 
@@ -146,7 +146,7 @@ def check_values(cube: np.ndarray, whole_numbers: bool) -> None:
             "holds a few whole numbers, flags or a mask by all signs; set fits_extension to the "
             "number or name of the fluxes"
         )
-    if all(len(p) and np.percentile(p, _SKY_PERCENT) > _BRIGHTEST_SKY for p in good):
+    if all(len(p) and (p <= _BRIGHTEST_SKY).mean() < _DARKER_SHARE for p in good):
         raise DataError(
             f"is brighter than {_BRIGHTEST_SKY:g} in every pixel: counts, weights or an inverse "
             "variance, not nanomaggies above the sky; convert it, or set fits_extension to the "
