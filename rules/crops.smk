@@ -15,6 +15,12 @@ def crop_settings(wildcards):
     return {**part_of(Crop, config["crop"]), **own, **survey_settings(wildcards)}
 
 
+def shard_settings(wildcards):
+    """Return what crop_settings does, and `leave_out` where a damaged shard does not stop the run."""
+    leave_out = {"leave_out": True} if leaves_out(wildcards) else {}
+    return {**crop_settings(wildcards), **leave_out}
+
+
 def earlier_rejections(wildcards):
     """Return the tables of what the import (of sources with files) and the crops rejected."""
     folder = f"{RUN}/data/{wildcards.dataset}"
@@ -98,7 +104,7 @@ rule crop_shard:
         mem_mb=growing(4000),
         runtime=720,
     params:
-        settings=crop_settings,
+        settings=shard_settings,
         recipe_version=1,
     script:
         "../scripts/crop_shard.py"

@@ -42,6 +42,11 @@ def shards_expected(wildcards):
     return config["datasets"][wildcards.dataset]["n_shards"]
 
 
+def leaves_out(wildcards):
+    """Return whether files of such a dataset that are damaged or missing do not stop the run."""
+    return config["datasets"][wildcards.dataset]["on_damaged_shard"] == "leave_out"
+
+
 def dataset_folder(wildcards):
     """Return the user's folder of a dataset of source `folder`."""
     return config["datasets"][wildcards.dataset]["data_dir"] or config["data_dir"]
@@ -219,6 +224,7 @@ rule list_shards:
     params:
         names=shard_names,
         n_shards=shards_expected,
+        leave_out=leaves_out,
         code=code_of("list_shards"),
     script:
         "../scripts/list_shards.py"

@@ -4,7 +4,7 @@ from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.fewshot import Features
 from galaxy_lvm.core.gpus import own_gpus
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.features.job import extract_job as main
+from galaxy_lvm.features.job import extract_shard as main
 
 if __name__ == "__main__":
     gpus = own_gpus(snakemake.resources.get("gpu", 0))  # noqa: F821

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.survey.crop_store import gather_crops
-from galaxy_lvm.survey.rejected import read_rejected, write_rejected
+from galaxy_lvm.survey.rejected import read_rejected, rejection, write_rejected
+from galaxy_lvm.survey.shards import missing_shards
 
 
 def main(
@@ -15,7 +16,7 @@ def main(
     crops: str,
     rejected: str,
 ) -> None:
-    """Write the index of the crops and one table of rejections.
+    """Write the index of the crops and one table of rejections, shards left out among them.
 
     Parameters
     ----------
@@ -33,6 +34,8 @@ def main(
     """
     gather_crops(crops, shards, names, cutouts)
     lines = [line for path in rejections for line in read_rejected(path).to_dict("records")]
+    if missing := missing_shards(cutouts):
+        lines.append(rejection("crop", missing))
     write_rejected(rejected, lines)
 
 

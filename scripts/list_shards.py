@@ -2,12 +2,19 @@
 
 from collections.abc import Sequence
 
-from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.logs import job_log, log
 from galaxy_lvm.survey.shards import check_number, write_index
+
+_REMEDY = "copy the file again, or take it out of datasets.*.path"
 
 
 def main(
-    shards: Sequence[str], names: Sequence[str], cutouts: str, n_shards: int | None = None
+    shards: Sequence[str],
+    names: Sequence[str],
+    cutouts: str,
+    n_shards: int | None = None,
+    leave_out: bool = False,
 ) -> None:
     """Write the index of a dataset's cutout files.
 
@@ -19,14 +26,23 @@ def main(
         Index to write.
     n_shards
         How many there have to be; None takes those that are there.
+    leave_out
+        Go on without files that are damaged or not there.
 
     Raises
     ------
     DataError
         If there are fewer or more, or one is damaged or unlike the others; all are looked at.
     """
-    check_number(shards, n_shards)
-    write_index(cutouts, shards, names, "copy the file again, or take it out of datasets.*.path")
+    missing = ""
+    try:
+        check_number(shards, n_shards)
+    except DataError as error:
+        if not leave_out or len(shards) > (n_shards or 0):
+            raise
+        missing = str(error)
+        log.warning("left out: %s", missing)
+    write_index(cutouts, shards, names, _REMEDY, leave_out, missing)
 
 
 if __name__ == "__main__":
@@ -36,4 +52,5 @@ if __name__ == "__main__":
             names=list(snakemake.params.names),  # noqa: F821
             cutouts=snakemake.output.cutouts,  # noqa: F821
             n_shards=snakemake.params.n_shards,  # noqa: F821
+            leave_out=snakemake.params.leave_out,  # noqa: F821
         )

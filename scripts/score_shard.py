@@ -8,7 +8,7 @@ from galaxy_lvm.core.config.extensions import Outliers
 from galaxy_lvm.core.config.handed import section
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.features.outlier_ranks import write_scores
+from galaxy_lvm.features.outlier_ranks import write_no_scores, write_scores
 from galaxy_lvm.features.outliers import OutlierDetectors
 from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.store import FeatureStore
@@ -50,6 +50,9 @@ def main(
     detect = partial(OutlierDetectors, settings=settings, seed=seed, n_fine=lvm_shape(lvm).n_fine)
     with CropStore(crops) as opened, threadpool_limits(threads):
         rows = slice(0, len(opened)) if shard is None else opened.rows_of_shard(shard)
+        if rows.start == rows.stop:  # the shard was left out
+            write_no_scores(scores)
+            return
         detectors = detect(np.asarray(store.rows[reference]))
         write_scores(scores, detectors, store, reference, opened, rows)
 

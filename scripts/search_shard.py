@@ -4,7 +4,7 @@ from galaxy_lvm.core.config.extensions import Similarity
 from galaxy_lvm.core.config.handed import section
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.features.similarity import SimilaritySearch
-from galaxy_lvm.features.similarity_parts import search_part
+from galaxy_lvm.features.similarity_parts import Found, search_part
 from galaxy_lvm.features.similarity_trials import choose_queries, trial_queries
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.survey.crop_store import CropStore
@@ -48,6 +48,9 @@ def main(
     test = trial_queries(galaxies, settings.n_test_queries, seed)
     with CropStore(pool_crops) as crops:
         rows = crops.rows_of_shard(shard)
+    if rows.start == rows.stop:  # the shard was left out
+        Found.nothing(len(wanted), len(test)).save(found)
+        return
     with threadpool_limits(threads):
         search = SimilaritySearch(pool, settings, seed, rows)
         index = search.build_index(state_root, recipe_version, threads, centres)

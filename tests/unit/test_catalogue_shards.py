@@ -1,6 +1,7 @@
 """A catalogue by shard is that of the whole dataset; a shard of another model is named."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -64,7 +65,14 @@ def by_shard(run, shards, out, **changes):  # noqa: F811
 def test_a_catalogue_by_shard_is_that_of_the_whole(run, shards, tmp_path):  # noqa: F811
     parts = by_shard(run, shards, tmp_path)
     assert [pq.read_metadata(path).num_rows for path in parts] == list(SIZES)
-    files = make(run, tmp_path / "shards", shards=parts, **shards[1])
+    settled = {k: float(v) for k, v in pq.read_schema(parts[0]).metadata.items() if k != b"pandas"}
+    known = SimpleNamespace(**{key.decode(): value for key, value in settled.items()})
+    (tmp_path / "empty").mkdir()
+    left_out = tmp_path / "left_out.parquet"
+    catalogue_parts.write_shard(
+        SimpleNamespace(known=known), left_out, tmp_path / "empty", 20, slice(30, 30)
+    )
+    files = make(run, tmp_path / "shards", shards=[*parts[:1], left_out, *parts[1:]], **shards[1])
     whole = make(run, tmp_path / "whole")
     found, expected = (pd.read_parquet(f.parquet) for f in (files, whole))
     pd.testing.assert_frame_equal(found, expected, rtol=1e-4)

@@ -39,12 +39,14 @@ def gather_features(
         before, and named.
     """
     edges = _checked(shards, crops)
-    dim = FeatureStore.open(shards[0]).dim
-    write_ids(path, _ids(shards, edges))
+    # Those that were left out have no rows, and nothing of them is read.
+    used = [(s, a) for s, a, b in zip(shards, edges, edges[1:], strict=False) if b > a]
+    dim = FeatureStore.open(used[0][0]).dim
+    write_ids(path, _ids(used))
     with atomic_path(path) as temporary:
         shape = (int(edges[-1]), dim)
         joined = np.lib.format.open_memmap(temporary, "w+", dtype=np.float32, shape=shape)
-        for shard, first in zip(shards, edges, strict=False):
+        for shard, first in used:
             values = FeatureStore.open(shard).values
             for start in range(0, len(values), _BLOCK):
                 block = values[start : start + _BLOCK]
@@ -62,6 +64,8 @@ def _checked(shards: Sequence[str | os.PathLike], crops: str | os.PathLike) -> n
         edges = np.concatenate([[0], np.cumsum(counts)])
         problems, dims = [], {}
         for number, shard in enumerate(shards):
+            if not counts[number]:
+                continue
             try:
                 found = FeatureStore.open(shard)
                 _check_ids(found, store.column("id", slice(*edges[number : number + 2])))
@@ -86,8 +90,8 @@ def _check_ids(found: FeatureStore, ids: np.ndarray) -> None:
 
 
 def _ids(
-    shards: Sequence[str | os.PathLike], edges: np.ndarray
+    shards: Sequence[tuple[str | os.PathLike, int]],
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for shard, first in zip(shards, edges, strict=False):
+    for shard, first in shards:
         found = FeatureStore.open(shard)
         yield found.index + first, found.ids

@@ -3,10 +3,24 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from galaxy_lvm.core.config.fewshot import Features
 from galaxy_lvm.features.extract import extract_features
+from galaxy_lvm.features.store import write_features
+from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.training.launch import launch
 from galaxy_lvm.training.model_specs import model_specs
+
+
+def extract_shard(crops: str, features: str, **job: Any) -> None:
+    """Write the features of a shard as `extract_job` does; none of one that was left out."""
+    with CropStore(crops) as store:
+        is_empty = not len(store)
+    if not is_empty:
+        extract_job(crops=crops, features=features, **job)
+        return
+    write_features(features, np.empty((0, 1), np.float32), [], [])
 
 
 def extract_job(

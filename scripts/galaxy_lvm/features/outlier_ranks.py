@@ -76,6 +76,14 @@ def write_scores(
         writer.close()
 
 
+def write_no_scores(path: str | os.PathLike) -> None:
+    """Write the file of `write_scores` for no galaxy at all."""
+    text = [(name, pa.string()) for name in ("id", "label")]
+    schema = pa.schema([("index", pa.int64()), *text, *((name, pa.float64()) for name in METHODS)])
+    with atomic_path(path) as temporary:
+        pq.write_table(schema.empty_table(), temporary)
+
+
 def most_unusual(paths: Sequence[str | os.PathLike], n: int) -> pd.DataFrame:
     """Return the `n` most unusual galaxies of all files; see `unusual_galaxies`.
 

@@ -43,6 +43,13 @@ class Found:
     index_bytes: int
     n_galaxies: int
 
+    @classmethod
+    def nothing(cls, n_wanted: int, n_test: int) -> "Found":
+        """Return what a search among no galaxies finds for so many queries."""
+        nearest = [(np.empty((n, 0), np.int64), np.empty((n, 0), np.float32))
+                   for n in (n_wanted, n_test, n_test)]  # fmt: skip
+        return cls(*nearest, 0.0, 0.0, 0, 0)
+
     def save(self, path: str | os.PathLike) -> None:
         """Write it as .npz."""
         with atomic_path(path) as temporary:

@@ -148,7 +148,9 @@ def write_shard(
         Of the galaxies.
     """
     parts = _write_parts(galaxies, folder, chunk_galaxies, rows)
-    schema = pq.read_schema(parts[0]).with_metadata(_settled(galaxies.known))
+    # A shard that was left out has no galaxies, and no columns.
+    schema = pq.read_schema(parts[0]) if parts else pa.schema([])
+    schema = schema.with_metadata(_settled(galaxies.known))
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
         for part in parts:
             writer.write_table(pq.read_table(part).replace_schema_metadata(schema.metadata))
@@ -197,7 +199,8 @@ def join_shards(
             raise DataError(
                 f"{shard}: made with {values}, the model here has {settled}; {again} for it"
             )
-    return _join([Path(shard) for shard in shards], files, about, n_galaxies, again)
+    used = [Path(shard) for shard in shards if pq.read_metadata(shard).num_rows]
+    return _join(used, files, about, n_galaxies, again)
 
 
 def _settled(known: CatalogueColumns) -> dict[str, str]:

@@ -87,6 +87,47 @@ def crop_store(
     _report(np.concatenate(flags), len(rejections))
 
 
+def crop_or_leave_out(
+    cutouts: str | os.PathLike,
+    crops: str | os.PathLike,
+    rejected: str | os.PathLike,
+    settings: Crop,
+    shard: str,
+    stretch: Stretch | None = None,
+) -> None:
+    """Crop a shard as `crop_store` does; one that is damaged becomes a file without crops.
+
+    Its one line in `rejected` names the shard and says what is wrong. What is wrong elsewhere, such
+    as a full disk, stops the job.
+    """
+    try:
+        crop_store(cutouts, crops, rejected, settings, shard, stretch)
+    except DataError:
+        damage = _damage(cutouts)
+        if not damage:
+            raise
+        with new_hdf5(crops) as new:
+            new.file.attrs[STRETCH] = (stretch or Stretch()).model_dump_json()
+            _create(new.file, 0, settings.side_pix)
+            for name in ("id", "label"):
+                new.file.create_dataset(name, (0,), dtype=h5py.string_dtype("utf-8"))
+        reason = f"shard {shard} is left out; {damage}"
+        write_rejected(rejected, [rejection("crop", reason, file=str(cutouts))])
+        log.warning("%s", reason)
+
+
+def _damage(cutouts: str | os.PathLike) -> str:
+    """Return what is wrong with a store, read from its first to its last byte; "" if nothing."""
+    try:
+        with CutoutStore(cutouts) as store:
+            store.catalogue()
+            for start in range(0, len(store), CHUNK_IMAGES):
+                store.images[start : start + CHUNK_IMAGES]
+    except DataError as error:
+        return str(error)
+    return ""
+
+
 def _create(out: h5py.File, count: int, side_pix: int) -> None:
     shapes = {
         "images": ((side_pix, side_pix, 3), np.uint8),

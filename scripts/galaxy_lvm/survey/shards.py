@@ -29,6 +29,8 @@ from galaxy_lvm.survey.hdf5 import (
 log = logging.getLogger("galaxy_lvm.shards")
 
 _MARK = "galaxy_lvm_shards"
+# Attribute with what is said of files that are not there.
+_MISSING = "missing"
 _STRING = h5py.string_dtype("utf-8")
 
 
@@ -37,6 +39,8 @@ def write_index(
     shards: Sequence[str | os.PathLike],
     names: Sequence[str],
     remedy: str,
+    leave_out: bool = False,
+    missing: str = "",
     **numbers: Sequence[int],
 ) -> None:
     """Write an index of shards that each hold `images`.
@@ -51,14 +55,40 @@ def write_index(
         What each is called, in front of its rows' numbers where galaxies have no id.
     remedy
         What to do where a shard is missing or damaged.
+    leave_out
+        Go on without shards that cannot be used: they are listed without a row, and not opened.
+    missing
+        What is to be kept of shards that are not there.
     numbers
         Other integers that are kept of every shard.
 
     Raises
     ------
     DataError
-        If a shard is missing, damaged or unlike the first, with its name. All are looked at before.
+        If a shard is missing, damaged or unlike the first, with its name, or all of them are where
+        such are left out. All are looked at before.
     """
+    counts, problems = _counted(shards, remedy)
+    if problems:
+        text = f"{len(problems)} of {len(shards)} shards: {'; '.join(problems)}"
+        if not leave_out or not any(counts):
+            raise DataError(text)
+        log.warning("left out: %s", text)
+    folder = Path(path).resolve().parent
+    places = [_place(Path(shard).resolve(), folder) for shard in shards]
+    with new_hdf5(path) as new:
+        new.file.attrs[_MARK] = 1
+        new.file.attrs[_MISSING] = missing
+        new.file.create_dataset("shard_path", data=places, dtype=_STRING)
+        new.file.create_dataset("shard_name", data=list(names), dtype=_STRING)
+        new.file.create_dataset("shard_rows", data=np.asarray(counts, np.int64))
+        for name, values in numbers.items():
+            new.file.create_dataset(f"shard_{name}", data=np.asarray(values, np.int64))
+    log.info("%d shards, %d images", len(shards), sum(counts))
+
+
+def _counted(shards: Sequence[str | os.PathLike], remedy: str) -> tuple[list[int], list[str]]:
+    """Return the images of every shard, 0 where it cannot be used, and what is wrong with these."""
     problems, counts, first = [], [], None
     for shard in shards:
         try:
@@ -66,26 +96,16 @@ def write_index(
                 images, known = _images_in(file, shard, remedy), attributes_of(file, remedy)
         except DataError as error:
             problems.append(str(error))
+            counts.append(0)
             continue
         about = _about(images.shape, known)
         first = first or (about, shard)
-        counts.append(images.shape[0])
+        counts.append(images.shape[0] if about == first[0] else 0)
         if about != first[0]:
             problems.append(
                 f"{shard}: {about}, {first[1]} has {first[0]}; give each kind a dataset of its own"
             )
-    if problems:
-        raise DataError(f"{len(problems)} of {len(shards)} shards: {'; '.join(problems)}")
-    folder = Path(path).resolve().parent
-    places = [_place(Path(shard).resolve(), folder) for shard in shards]
-    with new_hdf5(path) as new:
-        new.file.attrs[_MARK] = 1
-        new.file.create_dataset("shard_path", data=places, dtype=_STRING)
-        new.file.create_dataset("shard_name", data=list(names), dtype=_STRING)
-        new.file.create_dataset("shard_rows", data=np.asarray(counts, np.int64))
-        for name, values in numbers.items():
-            new.file.create_dataset(f"shard_{name}", data=np.asarray(values, np.int64))
-    log.info("%d shards, %d images", len(shards), sum(counts))
+    return counts, problems
 
 
 def _about(shape: Sequence[int], known: Mapping[str, object]) -> str:
@@ -199,19 +219,22 @@ class Stored:
     def __init__(self, path: str | os.PathLike, remedy: str) -> None:
         self._remedy = remedy
         file = open_hdf5(path, remedy)
-        self.files, self.names = [file], [""]
+        self.files, self.names, self.missing = [file], [""], ""
         self._index: dict[str, np.ndarray] = {}
         if _MARK not in attributes_of(file, remedy):
             return
         with file:
             kept = columns_in(file, remedy)
             self._index = {name: read_column(file, name, remedy) for name in kept}
+            self.missing = str(attributes_of(file, remedy).get(_MISSING, ""))
         self.files, self.names = [], self._index["shard_name"].tolist()
         folder = Path(path).resolve().parent
         try:
             for place, rows in zip(
                 *(self._index[f"shard_{n}"] for n in ("path", "rows")), strict=True
             ):
+                if not rows:  # left out: the file may be damaged
+                    continue
                 self.files.append(open_hdf5(folder / place, remedy))
                 found = len(_images_in(self.files[-1], folder / place, remedy))
                 if found != rows:
@@ -262,6 +285,7 @@ class Stored:
         if not self.sharded:
             return read_column(self.files[0], name, self._remedy, rows)
         counts = self.numbers("rows")
+        counts = counts[counts > 0]  # those that are open
         starts = np.concatenate([[0], np.cumsum(counts)]).tolist()
         start, stop, step = rows.indices(starts[-1])
         parts = []
@@ -277,8 +301,15 @@ class Stored:
     def numbered(self) -> list[str]:
         """Return a name for every row by its shard's name and its number there."""
         counts = self.numbers("rows") if self.sharded else []
-        pairs = zip(self.names, counts, strict=False)
+        pairs = zip(self.names, counts, strict=True) if self.sharded else []
         return [row_name(name, row) for name, count in pairs for row in range(count)]
+
+
+def missing_shards(path: str | os.PathLike) -> str:
+    """Return what an index says of shards that are not there; "" where none is missing."""
+    stored = Stored(path, "run list_shards again")
+    stored.close()
+    return stored.missing
 
 
 def row_name(shard: str, row: int) -> str:

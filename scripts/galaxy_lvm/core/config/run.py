@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 from galaxy_lvm.core.config.align import Align
 from galaxy_lvm.core.config.base import UNIQUE, Contradiction, Section, part
 from galaxy_lvm.core.config.catalogue import Catalogue
+from galaxy_lvm.core.config.datasets import Dataset
 from galaxy_lvm.core.config.extensions import Extensions
 from galaxy_lvm.core.config.fewshot import Features, FewShot
 from galaxy_lvm.core.config.hitl import Hitl, Name
@@ -19,7 +20,7 @@ from galaxy_lvm.core.config.resources import Resources
 from galaxy_lvm.core.config.schemes import Scheme, own_schemes
 from galaxy_lvm.core.config.sky_survey import survey_of, survey_problems
 from galaxy_lvm.core.config.spectra import Spectra
-from galaxy_lvm.core.config.survey import Crop, Dataset, Folder, Mock, Service, Splits
+from galaxy_lvm.core.config.survey import Crop, Folder, Mock, Service, Splits
 from galaxy_lvm.core.config.tasks import (
     Baselines,
     Blur,

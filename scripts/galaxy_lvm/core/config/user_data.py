@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from galaxy_lvm.core.config.survey import is_pattern
+from galaxy_lvm.core.config.datasets import is_pattern
 
 # What lies behind a dataset's file, by its source.
 _WHAT = {
