@@ -108,6 +108,21 @@ with Session(pool, "labels.sqlite") as session:
 taken = pool.ids_of([0, 1])
 lowest = [i for i in pool.ids_of(np.argsort(scores, kind="stable")) if i not in taken][:3]
 assert asked == lowest, (asked, lowest)
+
+from galaxy_lvm.ui.app import create_app
+from galaxy_lvm.ui.labelling import Labelling
+from galaxy_lvm.ui.security import Access
+from galaxy_lvm.ui.workplace import open_run
+labelling = Labelling(open_run(RUN, new="surprises"), "labels.sqlite")
+token, host = "a long enough token", "http://127.0.0.1:8765"
+app = create_app(labelling, Access("127.0.0.1", 8765, token, b"k" * 32), "ann")
+browser = app.test_client()
+browser.get("/login", query_string={"token": token}, base_url=host)
+assert '<option value="surprise">' in browser.get("/", base_url=host).text
+state = browser.get("/api/state", base_url=host)
+assert state.status_code == 200 and state.json["choice"]["rule"] == "surprise", state.text
+assert "surprise" in state.json["sentence"]
+labelling.close()
 """
     ran("A selection rule", tree, run, tmp_path, check)
 

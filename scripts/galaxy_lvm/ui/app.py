@@ -16,7 +16,7 @@ from galaxy_lvm.ui.images import Images
 from galaxy_lvm.ui.labelling import MOST_PER_ROUND, Labelling, Unfinished
 from galaxy_lvm.ui.names import annotator_name
 from galaxy_lvm.ui.security import Access, Tries, csrf_token, guard, is_token
-from galaxy_lvm.ui.sentences import RULES_IN_WORDS
+from galaxy_lvm.ui.sentences import rules_in_words
 
 log = logging.getLogger("galaxy_lvm.ui")
 
@@ -125,7 +125,7 @@ def _add_page(app: Flask, labelling: Labelling) -> None:
             target=place.name,
             csrf=csrf_token(),
             pool=labelling.pool.fingerprint["values"],
-            rules=RULES_IN_WORDS,
+            rules=rules_in_words(),
             classes=place.classes(),
             most=MOST_PER_ROUND,
             has_cutouts=app.extensions["images"].has_cutouts,

@@ -200,7 +200,7 @@ class Labelling:
         with self._lock:
             counts = self._session(annotator).latest_counts()
         choice = self.choice(annotator)
-        return rule_sentence(choice["rule"], choice["alpha"], *counts)
+        return rule_sentence(choice["rule"], choice["alpha"], self.settings.lower, *counts)
 
     def _judge(self, model: Model) -> None:
         """Keep how well a new model ranks the galaxies without a label, where the truth is known.

@@ -2,9 +2,9 @@
 
 import math
 
-from galaxy_lvm.hitl.selection import positive_ratio
+from galaxy_lvm.hitl.selection import RULES, positive_ratio
 
-RULES_IN_WORDS = {
+_WORDS = {
     "alpha": "alpha (of the paper)",
     "top_score": "highest scores",
     "uncertainty": "scores nearest to 0.5",
@@ -12,9 +12,25 @@ RULES_IN_WORDS = {
     "k_centre": "far from all labelled ones",
     "mix": "a mix of all",
 }
+_NEXT = {
+    "top_score": "The next round shows the highest scores.",
+    "uncertainty": "The next round shows the scores nearest to 0.5.",
+    "random": "The next round is drawn at random.",
+    "k_centre": "The next round shows galaxies unlike all labelled ones.",
+    "mix": "The next round mixes highest scores, scores near 0.5 and unlike galaxies.",
+}
+_LOWER = {
+    "below_boundary": "scores just below 0.5, where negatives turn up",
+    "lowest": "the lowest scores of all",
+}
 
 
-def rule_sentence(rule: str, alpha: float, n_positive: int, n_negative: int) -> str:
+def rules_in_words() -> dict[str, str]:
+    """Return every rule with what a choice calls it: its name where it has no words."""
+    return {name: _WORDS.get(name, name) for name in RULES}
+
+
+def rule_sentence(rule: str, alpha: float, lower: str, n_positive: int, n_negative: int) -> str:
     """Return what a rule asks about next, and for the alpha rule why.
 
     Parameters
@@ -23,17 +39,13 @@ def rule_sentence(rule: str, alpha: float, n_positive: int, n_negative: int) -> 
         Key of `selection.RULES`.
     alpha
         Threshold on P/N, 0 to 1.
+    lower
+        What the alpha rule takes for lower scores, one of `selection.LOWER_CHOICES`.
     n_positive, n_negative
         Labels of the latest round.
     """
     if rule != "alpha":
-        return {
-            "top_score": "The next round shows the highest scores.",
-            "uncertainty": "The next round shows the scores nearest to 0.5.",
-            "random": "The next round is drawn at random.",
-            "k_centre": "The next round shows galaxies unlike all labelled ones.",
-            "mix": "The next round mixes highest scores, scores near 0.5 and unlike galaxies.",
-        }[rule]
+        return _NEXT.get(rule, f"The next round is chosen by the rule {rule}.")
     ratio = positive_ratio(n_positive, n_negative)
     shown = "infinite" if math.isinf(ratio) else f"{ratio:.2f}"
     counted = f"P/N of the last round is {n_positive}/{n_negative} = {shown}"
@@ -41,7 +53,4 @@ def rule_sentence(rule: str, alpha: float, n_positive: int, n_negative: int) -> 
         return "No label in the last round yet: the next one shows the highest scores."
     if ratio <= alpha:
         return f"{counted}, at most alpha = {alpha:g}: the next round shows the highest scores."
-    return (
-        f"{counted}, above alpha = {alpha:g}: the next round shows scores just below 0.5, where "
-        "negatives turn up."
-    )
+    return f"{counted}, above alpha = {alpha:g}: the next round shows {_LOWER[lower]}."

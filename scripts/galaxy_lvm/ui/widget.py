@@ -20,7 +20,7 @@ from galaxy_lvm.ui.browse import examples_of_class
 from galaxy_lvm.ui.exchange import SUFFIXES, exported, label_table, write_training_set
 from galaxy_lvm.ui.images import Images, png_of
 from galaxy_lvm.ui.labelling import Labelling
-from galaxy_lvm.ui.sentences import RULES_IN_WORDS
+from galaxy_lvm.ui.sentences import rules_in_words
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -63,7 +63,7 @@ class LabelWidget(anywidget.AnyWidget):
             "choose": lambda said: self.choose(said["rule"], said["alpha"], said["n"]),
             "look": lambda said: self._look(said["row"]),
         }
-        self.about = {"target": labelling.place.name, "rules": RULES_IN_WORDS}
+        self.about = {"target": labelling.place.name, "rules": rules_in_words()}
         self.on_msg(self._answer)
         self.refresh()
 
