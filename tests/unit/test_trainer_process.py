@@ -8,9 +8,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from galaxy_lvm.core.config.hitl import RankerSettings
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.hitl.learner import Learner
+from galaxy_lvm.hitl.pools import Pool
+from galaxy_lvm.hitl.settings import SessionSettings
 from galaxy_lvm.hitl.trainer import Trainer
 from galaxy_lvm.hitl.trainer_process import TrainerProcess
 
@@ -89,6 +93,65 @@ def test_one_that_was_ended_is_told_of_and_started_again(started, features):
         there._answer("scores")
     there.fit(ROWS, LABELS, WEIGHTS)
     assert np.array_equal(there.scores(), scores, equal_nan=True)
+
+
+def killed(there):
+    process = there._process
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+
+
+def test_one_that_was_ended_after_it_was_taught_still_knows(started, features):
+    there = started(features)
+    there.fit(ROWS, LABELS, WEIGHTS)
+    scores = there.scores()
+    killed(there)
+    assert np.array_equal(there.score_of(features[3:5]), scores[3:5])
+    assert np.array_equal(there.scores(), scores, equal_nan=True)
+    with pytest.raises(DataError, match="2 positives and 0 negatives"):
+        there.fit(ROWS[:2], LABELS[:2], WEIGHTS[:2])
+    killed(there)
+    with pytest.raises(DataError, match="not trained yet"):  # and not what it knew before
+        there.scores()
+
+
+@pytest.fixture
+def pool(features):
+    return Pool([f"g{i}" for i in range(len(features))], features)
+
+
+def said(**values):
+    return pd.DataFrame({"id": list(values), "value": list(values.values())})
+
+
+def test_a_search_goes_on_when_what_trains_was_ended_before_it_had_scored(pool, started):
+    there, here = started(pool.features), Trainer(pool.features, SETTINGS, seed=3)
+    learner, other = (Learner(pool, SessionSettings(), trainer=one) for one in (there, here))
+    table = said(g0="positive", g60="negative")
+    learner.fit(table)
+    killed(there)
+    np.testing.assert_allclose(learner.score(table).values, other.score(table).values, atol=1e-6)
+
+
+def test_labels_that_could_not_be_learnt_leave_no_ranker_of_another_version(pool):
+    class Failing(Trainer):
+        fails = False
+
+        def fit(self, *about):
+            self._ranker = None
+            if self.fails:
+                raise DataError("no memory is left")
+            super().fit(*about)
+
+    trainer = Failing(pool.features, SETTINGS, seed=3)
+    learner = Learner(pool, SessionSettings(ranker=SETTINGS), trainer=trainer)
+    one, two = said(g0="positive", g60="negative"), said(g0="positive", g61="negative")
+    learner.fit(one)
+    trainer.fails = True
+    with pytest.raises(DataError, match="no memory is left"):
+        learner.score(two)
+    trainer.fails = False
+    assert np.isfinite(learner.score(one).values).sum() == len(pool) - 1
 
 
 OWNER = """

@@ -99,8 +99,10 @@ class Learner:
                     "no galaxy is labelled positive: there is nothing to look for yet; label at "
                     "least one, or let the rule be one of " + ", ".join(NEED_NO_SCORES)
                 )
-            self.trainer.fit(*self._training_set(table))
-            self._scores, self._version = None, version
+            taught = self._training_set(table)
+            self._scores, self._version = None, ""  # until it has learnt, whatever ends it
+            self.trainer.fit(*taught)
+            self._version = version
             return version
 
     def _training_set(self, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

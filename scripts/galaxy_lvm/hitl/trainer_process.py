@@ -45,7 +45,8 @@ class TrainerProcess:
 
     The components of the whole pool lie in a file without a name in the folder for temporary files
     (TMPDIR); both processes have it mapped. The process ends with its owner, also with one that is
-    killed; one that was ended itself is started again by the next call.
+    killed; one that was ended itself is started again by the next call, and taught again what it
+    knew.
 
     Parameters
     ----------
@@ -68,6 +69,7 @@ class TrainerProcess:
         self._line: Connection | None = None
         self._ready = False
         self._measured: Measured | None = None
+        self._taught: tuple[np.ndarray, ...] = ()
 
     @property
     def is_warm(self) -> bool:
@@ -91,7 +93,11 @@ class TrainerProcess:
 
     def fit(self, rows: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> None:
         """Train anew, as `Trainer.fit`."""
-        self._asked("fit", rows, labels, weights)
+        with self._lock:
+            self._taught = ()  # what was known before is not what shall be learnt
+            self._start()
+            self._answer("fit", rows, labels, weights)
+            self._taught = rows, labels, weights
 
     def scores(self) -> np.ndarray:
         """Return what the ranker says of the pool, as `Trainer.scores`."""
@@ -124,7 +130,7 @@ class TrainerProcess:
             return self._answer(what, *about)
 
     def _start(self) -> None:
-        """See to it that there is a process, and that it has measured the pool."""
+        """See to it that there is a process that has measured the pool and knows what it did."""
         if self._process is not None and self._process.is_alive() and self._ready:
             return
         self.close()
@@ -138,7 +144,10 @@ class TrainerProcess:
         whitening, usable = self._answer("measure")
         with os.fdopen(recv_handle(self._line), "rb") as file:
             kept = components_in(file, len(usable), whitening)
-        self._measured, self._ready = Measured(whitening, usable, kept), True
+        self._measured = Measured(whitening, usable, kept)
+        if self._taught:
+            self._answer("fit", *self._taught)
+        self._ready = True
 
     def _answer(self, what: str, *about: Any) -> Any:
         try:
