@@ -1,6 +1,8 @@
 """A table of positions becomes a store: its rows, its columns, its shards, room on the disk."""
 
+import os
 import shutil
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -142,7 +144,61 @@ def test_a_large_table_is_stored_shard_by_shard(survey, tmp_path):
     with CutoutStore(one / "c.h5") as whole, CutoutStore(many / "c.h5") as parts:
         np.testing.assert_array_equal(whole.images[:], parts.images[:])
         pd.testing.assert_frame_equal(whole.catalogue(), parts.catalogue())
-    old = {path.name for path in (many / "shards").iterdir()}
-    table_of(tmp_path, rows[:9], "id,ra,dec")
+
+
+def shards_in(folder):
+    return {path.name for path in (folder / "shards").iterdir()}
+
+
+def test_a_shard_is_fetched_anew_where_its_own_rows_changed(survey, tmp_path):
+    """Not where the table was copied, touched or continued: a download may last weeks."""
+    rows = [f"g{ra},{ra},1.5" for ra in range(7)]
+    table = table_of(tmp_path, rows, "id,ra,dec")
+    out = (tmp_path / "c.h5", tmp_path / "r.csv", tmp_path / "cache")
+    settings = quick_service(survey.url, shard_galaxies=3)
     download(table, *out, settings, 16)
-    assert not old & {path.name for path in (many / "shards").iterdir()}
+    old, asked = shards_in(tmp_path), survey.n_requests
+    os.utime(table, (1, 1))
+    download(table, *out, settings, 16)
+    assert shards_in(tmp_path) == old and survey.n_requests == asked
+    table_of(tmp_path, [rows[0], rows[1], "other,20,1.5", *rows[3:], "new,21,1.5"], "id,ra,dec")
+    download(table, *out, settings, 16)
+    with CutoutStore(tmp_path / "c.h5") as store:
+        names = store.catalogue()["id"].tolist()
+        assert names == ["g0", "g1", "other", "g3", "g4", "g5", "g6", "new"]
+    assert survey.n_requests - asked == Counter([0.0, 1.0, 20.0, 6.0, 21.0])
+    kept = old & shards_in(tmp_path)
+    assert {name[13:16] for name in kept} == {"001"} and len(kept) == 2
+    table_of(tmp_path, rows[:6], "id,ra,dec")
+    download(table, *out, settings, 16)
+    assert {name[13:16] for name in shards_in(tmp_path)} == {"000", "001"}
+
+
+def test_a_limit_that_is_raised_lets_cutouts_of_complete_shards_in(survey, tmp_path):
+    half = flux_at(2.0, 1.5)
+    half[1, :, :4] = np.nan
+
+    def lost(**settings):
+        survey.answers = {2.0: [half], 5.0: [np.zeros((3, 16, 16))]}
+        rows = [f"g{ra},{ra},1.5" for ra in range(6)]
+        table = table_of(tmp_path, rows, "id,ra,dec")
+        out = (tmp_path / "c.h5", tmp_path / "r.csv", tmp_path / "cache")
+        download(table, *out, quick_service(survey.url, shard_galaxies=3, **settings), 16)
+        rejected = pd.read_csv(tmp_path / "r.csv")
+        return dict(zip(rejected["id"], rejected["reason"], strict=True))
+
+    assert set(lost()) == {"g2", "g5"} and "max_bad_fraction = 10%" in lost()["g2"]
+    assert set(lost(max_bad_fraction=0.5)) == {"g5"}
+
+
+def test_many_positions_outside_the_footprint_stop_no_second_run(survey, tmp_path):
+    """What the journal says of them is what the service said: no wrong layer."""
+    rows = [f"g{ra},{ra},1.5" for ra in range(27)]
+    survey.answers = {float(ra): [np.zeros((3, 16, 16))] for ra in range(22)}
+    out = (tmp_path / "c.h5", tmp_path / "r.csv", tmp_path / "cache")
+    settings = quick_service(survey.url, shard_galaxies=26)
+    download(table_of(tmp_path, rows, "id,ra,dec"), *out, settings, 16)
+    shutil.rmtree(tmp_path / "shards")
+    download(table_of(tmp_path, rows, "id,ra,dec"), *out, settings, 16)
+    reasons = pd.read_csv(tmp_path / "r.csv")["reason"]
+    assert reasons.str.contains("no data in g, r, z").sum() == 22

@@ -20,7 +20,17 @@ _SCALE_TOLERANCE = 0.005
 
 
 class UncoveredError(RefusedError):
-    """The survey has no usable data at the position."""
+    """The survey has no usable data at the position.
+
+    Attributes
+    ----------
+    max_bad_fraction
+        The limit that it was held against; None where a band is empty, whatever the limit.
+    """
+
+    def __init__(self, reason: str, max_bad_fraction: float | None = None) -> None:
+        super().__init__(reason)
+        self.max_bad_fraction = max_bad_fraction
 
 
 def read_cube(
@@ -112,5 +122,6 @@ def check_coverage(
         shares = ", ".join(f"{b} {value:.0%}" for b, value in zip(bands, share, strict=True))
         raise UncoveredError(
             f"lacks too many pixels ({shares}; max_bad_fraction = {max_bad_fraction:.0%}): at the "
-            "edge of the survey; remove the position"
+            "edge of the survey; remove the position",
+            max_bad_fraction,
         )

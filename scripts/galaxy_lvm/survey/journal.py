@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 State = Literal["stored", "refused", "again"]
+Cause = str | float | None
+"""Of a refusal: the service's own (None), `no data`, or the limit that pixels were held against."""
+NO_DATA = "no data"
 
 
 class Journal:
@@ -26,7 +29,7 @@ class Journal:
 
     def __init__(self, path: str | os.PathLike, address: str) -> None:
         self.path, self._address = Path(path), address
-        self._refused: dict[str, str] = {}
+        self._refused: dict[str, tuple[str, Cause]] = {}
         self._stored: set[str] = set()
         self._lock = threading.Lock()
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,34 +46,36 @@ class Journal:
         with self.path.open(encoding="utf-8", errors="replace") as file:
             for line in file:
                 try:
-                    galaxy, state, reason, address = json.loads(line)
+                    galaxy, state, reason, address, *cause = json.loads(line)
                 except ValueError:  # cut short
                     continue
-                self._learn(galaxy, state, reason if address == self._address else None)
+                known = reason if address == self._address else None
+                self._learn(galaxy, state, known, cause[0] if cause else None)
         return line.endswith("\n")
 
-    def _learn(self, galaxy: str, state: State, reason: str | None) -> None:
+    def _learn(self, galaxy: str, state: State, reason: str | None, cause: Cause) -> None:
         """Keep the last state; a refusal of another address (reason None) counts for nothing."""
         self._refused.pop(galaxy, None)
         self._stored.discard(galaxy)
         if state == "stored":
             self._stored.add(galaxy)
         elif state == "refused" and reason is not None:
-            self._refused[galaxy] = reason
+            self._refused[galaxy] = reason, cause
 
     def is_stored(self, galaxy: str) -> bool:
         """Return whether the last line of a galaxy says that it was stored."""
         return galaxy in self._stored
 
-    def refusal(self, galaxy: str) -> str | None:
-        """Return why the service has nothing usable of a galaxy; None if it has not said so."""
+    def refusal(self, galaxy: str) -> tuple[str, Cause] | None:
+        """Return why nothing of a galaxy is usable, and the cause; None if nobody has said so."""
         return self._refused.get(galaxy)
 
-    def put(self, galaxy: str, state: State, reason: str = "") -> None:
+    def put(self, galaxy: str, state: State, reason: str = "", cause: Cause = None) -> None:
         """Write down what became of a galaxy."""
+        about = [] if cause is None else [cause]
         with self._lock:
-            self._file.write(json.dumps([galaxy, state, reason, self._address]) + "\n")
-            self._learn(galaxy, state, reason)
+            self._file.write(json.dumps([galaxy, state, reason, self._address, *about]) + "\n")
+            self._learn(galaxy, state, reason, cause)
 
     def close(self) -> None:
         """Close the file."""

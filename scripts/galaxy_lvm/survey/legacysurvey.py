@@ -21,7 +21,7 @@ from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.survey.answers import UncoveredError, check_coverage, read_cube
-from galaxy_lvm.survey.journal import Journal
+from galaxy_lvm.survey.journal import NO_DATA, Journal
 from galaxy_lvm.survey.remote import (
     Pace,
     RefusedError,
@@ -253,13 +253,17 @@ class CutoutService:
 
     def _attempt(self, ra: float, dec: float, side_pix: int) -> np.ndarray | DataError:
         journal, name = self.journal(side_pix), _name(ra, dec)
-        refusal = journal.refusal(name)
+        refusal = self._refusal_of(journal, name)
         if refusal is not None and not self.cached(ra, dec, side_pix).exists():
-            return RefusedError(refusal)
+            return refusal
         try:
             cube = self.cutout(ra, dec, side_pix)
         except UnreachableError as error:
             self._unreachable += 1
+            return error
+        except UncoveredError as error:
+            limit = error.max_bad_fraction
+            journal.put(name, "refused", str(error), NO_DATA if limit is None else limit)
             return error
         except RefusedError as error:
             journal.put(name, "refused", str(error))
@@ -272,6 +276,15 @@ class CutoutService:
         if not journal.is_stored(name):
             journal.put(name, "stored")
         return cube
+
+    def _refusal_of(self, journal: Journal, name: str) -> RefusedError | None:
+        """Return what the journal says against a position, by the settings of now."""
+        reason, cause = journal.refusal(name) or (None, None)
+        if reason is None or cause not in (None, NO_DATA, self.settings.max_bad_fraction):
+            return None
+        if cause is None:
+            return RefusedError(reason)
+        return UncoveredError(reason, None if cause == NO_DATA else float(cause))
 
     def _checked(self, result: np.ndarray | DataError, total: int) -> np.ndarray | DataError:
         """Return the result; stop a download that the service does not answer."""

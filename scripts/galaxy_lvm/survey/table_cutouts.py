@@ -13,7 +13,7 @@ import pandas as pd
 from galaxy_lvm.core.config.sky_survey import Survey
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import progress
-from galaxy_lvm.core.state import config_hash, file_version
+from galaxy_lvm.core.state import config_hash
 from galaxy_lvm.core.user_tables import LINE
 from galaxy_lvm.survey.positions import read_positions
 from galaxy_lvm.survey.rejected import rejection
@@ -152,7 +152,7 @@ def _store_shards(
     rows: pd.DataFrame, cutouts: Path, source: CutoutSource, side_pix: int, table: Path
 ) -> list[dict[str, object]]:
     """Write the shards that are not there yet, and the index; return the rejections of all."""
-    key = config_hash([*file_version(table)[1:], *source.key(side_pix)])
+    about = source.key(side_pix)
 
     def write(part: pd.DataFrame, path: Path, which: str) -> list[dict[str, object]]:
         _check_room(part, path.parent, source, side_pix)
@@ -162,8 +162,11 @@ def _store_shards(
         # The shard keeps them; a kill may have come before this line.
         source.forget(zip(part["ra"], part["dec"], strict=True), side_pix)
 
-    size = source.shard_galaxies
-    return write_shards(rows, cutouts, size, lambda _: key, write, _REMEDY, forget)
+    def key_of(part: pd.DataFrame) -> str:
+        # The rows, not the file: one that was copied or continued fetches no shard again.
+        return config_hash([part.to_dict("split", index=False), *about])
+
+    return write_shards(rows, cutouts, source.shard_galaxies, key_of, write, _REMEDY, forget)
 
 
 def _check_room(rows: pd.DataFrame, folder: Path, source: CutoutSource, side_pix: int) -> None:
