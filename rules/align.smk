@@ -57,7 +57,7 @@ rule align_modalities:
     benchmark:
         f"{RUN}/benchmarks/align_modalities_{{experiment}}.tsv"
     wildcard_constraints:
-        experiment="ends|twins",
+        experiment="ends|twins|galaxies",
     conda:
         TRAIN_ENV
     threads: config["threads"]
@@ -90,7 +90,7 @@ rule search_across:
     benchmark:
         f"{RUN}/benchmarks/search_across_{{experiment}}.tsv"
     wildcard_constraints:
-        experiment="ends|twins",
+        experiment="ends|twins|galaxies",
     conda:
         TRAIN_ENV
     threads: config["threads"]

@@ -12,6 +12,8 @@ from galaxy_lvm.core.config.fewshot import FewShotSections
 
 FEWSHOT_SECTIONS = part_of(FewShotSections, config)
 
+RELEASED_FEATURES = "lvm_frozen_released"
+
 FEWSHOT_PARTS = range(-(-config["fewshot"]["n_seeds"] // config["fewshot"]["seeds_per_job"]))
 
 FEWSHOT_JOBS = {"model": FEWSHOT_SPECS, "part": FEWSHOT_PARTS}
@@ -43,10 +45,15 @@ def fewshot_seeds(wildcards):
 
 
 def features_model(wildcards):
-    """Return the entry of the model whose features are wanted; `lvm` is the run's own encoder."""
+    """Return the entry of the model whose features are wanted; `lvm` is the run's own encoder.
+
+    Those of the project's released encoder can be had whether or not few-shot compares it.
+    """
     if wildcards.model == TEACHER:
         keys = ("model", "weights", "view_side_pix", "pooling")
         return {"frozen": True, **{key: config["pretrain"]["teacher"][key] for key in keys}}
+    if wildcards.model == RELEASED_FEATURES and wildcards.model not in FEWSHOT_SPECS:
+        return {"model": "lvm_frozen", "weights": "released"}
     return {"model": "lvm_frozen"} if wildcards.model == "lvm" else fewshot_model(wildcards)
 
 

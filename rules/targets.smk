@@ -7,6 +7,8 @@ localrules:
     plot_interfaces,
     plot_stellar_parameters,
     plot_alignment,
+    plot_joint,
+    plot_real,
     plot_layers,
     plot_wise_sources,
     render_noise_free,
@@ -86,6 +88,8 @@ localrules:
     summary,
     spectra,
     align,
+    joint,
+    joint_real,
     layers,
     wise,
 
@@ -340,6 +344,18 @@ rule align:
     """Two kinds of spectra aligned: search, translation, anomalies; figure, table and verdicts."""
     input:
         ALIGN.values(),
+
+
+rule joint:
+    """Images and spectra of the same galaxies: search, estimates from either and both, verdicts."""
+    input:
+        JOINT.values(),
+
+
+rule joint_real:
+    """Redshifts of real galaxies from photometry, and stars from spectra with magnitudes."""
+    input:
+        JOINT_REAL,
 
 
 rule layers:

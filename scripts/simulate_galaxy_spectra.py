@@ -1,12 +1,12 @@
 """Simulate the spectrum of every galaxy that has a mixture of stellar populations."""
 
 from galaxy_lvm.core.config import section
-from galaxy_lvm.core.config.joint import GalaxySpectra
+from galaxy_lvm.core.config.joint import JointSimulation
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.joint.spectra import write_galaxy_spectra
 
 
-def main(cutouts: str, spectra: str, settings: GalaxySpectra, seed: int) -> None:
+def main(cutouts: str, spectra: str, settings: JointSimulation, seed: int) -> None:
     """Write a store of spectra, one a galaxy, in the order of the cutouts.
 
     Parameters
@@ -16,7 +16,7 @@ def main(cutouts: str, spectra: str, settings: GalaxySpectra, seed: int) -> None
     spectra
         HDF5 store to write.
     settings
-        The config's section `joint.simulated.spectra`.
+        The config's section `joint.simulated`.
     seed
         The run's seed, of the noise.
     """
@@ -28,10 +28,6 @@ if __name__ == "__main__":
         main(
             cutouts=snakemake.input.cutouts,  # noqa: F821
             spectra=snakemake.output.spectra,  # noqa: F821
-            settings=section(
-                GalaxySpectra,
-                snakemake.params.settings,  # noqa: F821
-                "joint.simulated.spectra",
-            ),
+            settings=section(JointSimulation, snakemake.params.settings, "joint.simulated"),  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
         )

@@ -18,7 +18,11 @@ from galaxy_lvm.spectra.stars import SPLITS, normalised, split_of
 from galaxy_lvm.spectra.store import SpectrumStore, write_spectra
 
 SIDES = ("a", "b")
-SIDE_NAMES = {"ends": ("blue end", "red end"), "twins": ("XP", "simulated LAMOST")}
+SIDE_NAMES = {
+    "ends": ("blue end", "red end"),
+    "twins": ("XP", "simulated LAMOST"),
+    "galaxies": ("image", "spectrum"),
+}
 _LEAST_PIXELS = 5
 
 

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.core.config.joint import GalaxySpectra
+from galaxy_lvm.core.config.joint import GalaxySpectra, JointSimulation
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
@@ -19,6 +19,8 @@ KEPT = (
     "id", "label", "redshift", "log_mass_to_light_r", "halpha_angstrom", "half_light_radius_arcsec",
     *(f"mag_{band}" for band in BANDS),
 )  # fmt: skip
+
+MEASURED = tuple(f"measured_mag_{band}" for band in BANDS)
 
 
 def sample_wavelengths(settings: GalaxySpectra) -> np.ndarray:
@@ -58,7 +60,7 @@ def noise_of(flux: np.ndarray, settings: GalaxySpectra) -> np.ndarray:
 
 
 def write_galaxy_spectra(
-    cutouts: str | os.PathLike, path: str | os.PathLike, settings: GalaxySpectra, seed: int
+    cutouts: str | os.PathLike, path: str | os.PathLike, settings: JointSimulation, seed: int
 ) -> None:
     """Write a store of spectra whose rows are the galaxies of a cutout store.
 
@@ -67,7 +69,8 @@ def write_galaxy_spectra(
     cutouts
         Dataset of source populations.
     path
-        HDF5 store to write; columns `KEPT` and `snr`, the median over a spectrum, lie beside.
+        HDF5 store to write; columns `KEPT`, `MEASURED` (magnitudes with errors) and `snr`, the
+        median over a spectrum, lie beside.
     settings
         Wavelengths and noise.
     seed
@@ -86,14 +89,18 @@ def write_galaxy_spectra(
             f"{cutouts}: no column {', '.join(missing)}; spectra are made of datasets of source "
             "populations, simulate one"
         )
-    wavelength = sample_wavelengths(settings)
+    wavelength = sample_wavelengths(settings.spectra)
     clean = noise_free_spectra(table, wavelength)
-    error = noise_of(clean, settings)
+    error = noise_of(clean, settings.spectra)
     rng = np.random.default_rng(derive_seed(seed, "joint", "spectra"))
     flux = clean + error * rng.standard_normal(clean.shape)
     snr = np.median(clean / error, axis=1)
-    about = {"source": "populations", "seed": seed, "unit": "nanomaggies", **settings.model_dump()}
-    write_spectra(path, wavelength, flux, error, table[list(KEPT)].assign(snr=snr), about)
+    columns = table[list(KEPT)].assign(snr=snr)
+    for name, band in zip(MEASURED, BANDS, strict=True):
+        off = settings.magnitude_error_mag * rng.standard_normal(len(table))
+        columns[name] = table[f"mag_{band}"].to_numpy(dtype=float) + off
+    about = {"source": "populations", "seed": seed, "unit": "nanomaggies"}
+    write_spectra(path, wavelength, flux, error, columns, about | settings.spectra.model_dump())
     faint = float(magnitudes(table["flux_r"].to_numpy(dtype=float)).max())
     log.info("%d spectra to r = %.1f mag, S/N per sample %.1f to %.1f (median %.1f)",
              len(table), faint, snr.min(), snr.max(), np.median(snr))  # fmt: skip

@@ -100,17 +100,30 @@ def chosen_ridge(before: Pipeline, stars: SplitStars, targets: np.ndarray) -> np
     val, test = before.transform(stars.val.flux), before.transform(stars.test.flux)
     centre, spread = label_scale(stars.train)
     truth = (stars.val.labels - centre) / spread
+    of_val, predicted = ridge_path(inputs, targets, val, test)
+    errors = np.abs(of_val - truth[:, None]).mean(axis=0)
+    best = np.argmin(errors, axis=0)
+    log.info("ridge on %d inputs: strengths %s", inputs.shape[1],
+             ", ".join(f"{_STRENGTHS[k]:g}" for k in best))  # fmt: skip
+    return predicted[:, best, np.arange(targets.shape[1])]
+
+
+def ridge_path(inputs: np.ndarray, targets: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
+    """Return predictions (n, strengths, k) of a ridge regression for each of the other inputs.
+
+    Parameters
+    ----------
+    inputs, targets
+        (n_train, D) and (n_train, k), about unit variance.
+    others
+        (n, D) each.
+    """
     n_labels = targets.shape[1]
     # All strengths at once, label by label: the inputs are decomposed a single time.
     strengths = np.repeat(_STRENGTHS, n_labels)
     fitted = Ridge(strengths, solver="svd").fit(inputs, np.tile(targets, len(_STRENGTHS)))
     shape = (-1, len(_STRENGTHS), n_labels)
-    errors = np.abs(fitted.predict(val).reshape(shape) - truth[:, None]).mean(axis=0)
-    predicted = fitted.predict(test).reshape(shape)
-    best = np.argmin(errors, axis=0)
-    log.info("ridge on %d inputs: strengths %s", inputs.shape[1],
-             ", ".join(f"{_STRENGTHS[k]:g}" for k in best))  # fmt: skip
-    return predicted[:, best, np.arange(n_labels)]
+    return [fitted.predict(each).reshape(shape) for each in others]
 
 
 def _times(values: np.ndarray, factor: float) -> np.ndarray:

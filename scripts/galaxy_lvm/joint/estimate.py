@@ -1,0 +1,127 @@
+"""Redshift, mass to light and classes of test galaxies from every view and from several."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from galaxy_lvm.core.config.joint import JointEstimates
+from galaxy_lvm.core.logs import log
+from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.joint.galaxies import CLASSES, MODELS, Galaxies
+from galaxy_lvm.joint.regress import Parts, estimates, repetition
+from galaxy_lvm.report.results import long_rows
+
+EXPERIMENT = "joint"
+PREDICTION_COLUMNS = ("model", "target", "seed", "split", "id", "true", "predicted")
+_CALLED = 0.5  # a class that is regressed as 0 and 1
+
+
+def estimate_all(
+    galaxies: Galaxies,
+    settings: JointEstimates,
+    seed: int,
+    models: Mapping[str, Sequence[str]] = MODELS,
+) -> pd.DataFrame:
+    """Return estimates of validation and test galaxies by every model and repetition.
+
+    Parameters
+    ----------
+    galaxies
+        Views and targets.
+    settings
+        Regressors and repetitions.
+    seed
+        The run's seed.
+    models
+        Name -> views that stand side by side.
+
+    Returns
+    -------
+    DataFrame
+        Columns `PREDICTION_COLUMNS`.
+    """
+    rows = {name: np.flatnonzero(galaxies.split == name) for name in ("train", "val", "test")}
+    log.info("%s galaxies", ", ".join(f"{len(r)} {name}" for name, r in rows.items()))
+    tables = []
+    for number in range(settings.n_seeds):
+        learned = rows["train"][repetition(len(rows["train"]), seed, number)]
+        for model, views in models.items():
+            arrays = [galaxies.views[name] for name in views]
+            parts = Parts(
+                *([view[part] for view in arrays] for part in (learned, rows["val"], rows["test"])),
+                galaxies.targets[learned],
+                galaxies.targets[rows["val"]],
+            )
+            told = f"{model}, repetition {number}"
+            made = estimates(parts, settings, derive_seed(seed, model, number), told)
+            for split, values in zip(("val", "test"), made, strict=True):
+                tables += _tables(galaxies, rows[split], values, model, seed + number, split)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _tables(
+    galaxies: Galaxies, rows: np.ndarray, made: np.ndarray, model: str, seed: int, split: str
+) -> list[pd.DataFrame]:
+    tables = []
+    for k, target in enumerate(galaxies.names):
+        head = {"model": model, "target": target, "seed": seed, "split": split}
+        known = {"id": galaxies.ids[rows], "true": galaxies.targets[rows, k]}
+        tables.append(pd.DataFrame({**head, **known, "predicted": made[:, k]}))
+    return [table[list(PREDICTION_COLUMNS)] for table in tables]
+
+
+def score_rows(predictions: pd.DataFrame, n_train: int) -> list[dict]:
+    """Return rows of the long table, of test galaxies.
+
+    Parameters
+    ----------
+    predictions
+        Of `estimate_all`.
+    n_train
+        Galaxies that were learned from, for the condition.
+
+    Returns
+    -------
+    list
+        Of numbers `r2` and `mae` (their unit); of classes `accuracy` and `auc`.
+    """
+    rows = []
+    asked = predictions[predictions["split"] == "test"]
+    for (target, model, seed), part in asked.groupby(["target", "model", "seed"], sort=False):
+        true, made = part["true"].to_numpy(), part["predicted"].to_numpy()
+        values = _class_scores(true, made) if target in CLASSES else _number_scores(true, made)
+        values["n_test"] = len(part)
+        rows += long_rows(EXPERIMENT, str(target), str(model), f"train={n_train}", seed, values)
+    return rows
+
+
+def _number_scores(true: np.ndarray, made: np.ndarray) -> dict[str, float]:
+    left = np.square(made - true).mean()
+    return {"r2": 1 - left / true.var(), "mae": np.abs(made - true).mean()}
+
+
+def _class_scores(true: np.ndarray, made: np.ndarray) -> dict[str, float]:
+    both = 0 < true.mean() < 1
+    auc = roc_auc_score(true, made) if both else np.nan
+    return {"accuracy": np.mean((made > _CALLED) == (true > _CALLED)), "auc": auc}
+
+
+def skills(predictions: pd.DataFrame, target: str, split: str) -> dict[str, pd.DataFrame]:
+    """Return the skill of every repetition (rows) at every galaxy (columns), by model.
+
+    Of numbers it is 1 minus the squared error over the variance, whose mean is R2; of classes
+    whether the call is right, whose mean is the accuracy.
+    """
+    chosen = predictions[(predictions["target"] == target) & (predictions["split"] == split)]
+    if target in CLASSES:
+        value = ((chosen["predicted"] > _CALLED) == (chosen["true"] > _CALLED)).astype(float)
+    else:
+        of_one = chosen.drop_duplicates("id")["true"]
+        value = 1 - np.square(chosen["predicted"] - chosen["true"]) / of_one.var(ddof=0)
+    table = chosen.assign(skill=value)
+    return {
+        str(model): part.pivot(index="seed", columns="id", values="skill")
+        for model, part in table.groupby("model", sort=False)
+    }

@@ -1,0 +1,60 @@
+"""Image and spectrum of a galaxy as a pair, in the stores that two spectra of a star lie in."""
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.logs import log
+from galaxy_lvm.features.store import FeatureStore
+from galaxy_lvm.spectra.stars import normalised
+from galaxy_lvm.spectra.store import SpectrumStore, write_spectra
+
+EXPERIMENT = "galaxies"
+
+
+def write_galaxy_pairs(
+    features: str | os.PathLike, spectra: str | os.PathLike, paths: Sequence[str | os.PathLike]
+) -> None:
+    """Write two stores whose rows are the same galaxies; see `galaxy_lvm.align.pairs`.
+
+    Parameters
+    ----------
+    features
+        Feature vectors of the images; they take the place of side a's fluxes, without errors and
+        as they are. Its "wavelengths" are the numbers of the dimensions.
+    spectra
+        Spectra of the galaxies, side b: in units of their median, so that brightness tells nothing.
+    paths
+        The two HDF5 stores to write.
+
+    Raises
+    ------
+    DataError
+        If no galaxy has both.
+    """
+    images = FeatureStore.open(features)
+    with SpectrumStore(spectra) as store:
+        table, wavelength = store.catalogue(), store.wavelength
+        flux, error = normalised(store.flux(), store.error())
+        scale = np.median(store.flux(), axis=1)
+    both = table["id"].isin(set(images.ids)).to_numpy() & np.isfinite(flux).any(axis=1)
+    if not both.any():
+        raise DataError(
+            f"{features} and {spectra} have no galaxy in common; extract the features of the "
+            "images that the spectra go with"
+        )
+    if n_lost := len(table) - int(both.sum()):
+        log.warning("%d of %d galaxies have no features, or no light in their spectrum: left out",
+                    n_lost, len(table))  # fmt: skip
+    table = table[both].reset_index(drop=True)
+    vectors = images.take(table["id"])
+    dimensions = np.arange(images.dim, dtype=float)
+    unknown = np.full_like(vectors, np.nan)
+    known, about = table[["id"]], {"experiment": EXPERIMENT}
+    write_spectra(paths[0], dimensions, vectors, unknown, known.assign(scale=1.0), about)
+    columns = table.assign(scale=scale[both])
+    write_spectra(paths[1], wavelength, flux[both], error[both], columns, about)
+    log.info("%d galaxies with an image (%d numbers) and a spectrum (%d samples)",
+             len(table), images.dim, len(wavelength))  # fmt: skip

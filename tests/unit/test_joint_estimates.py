@@ -1,0 +1,185 @@
+"""Estimates from image, spectrum and both: views made by hand; the chapter's scripts in line."""
+
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from galaxy_lvm.align.pairs import read_pairs
+from galaxy_lvm.core.config.align import AlignOptim, AlignShape, AlignTraining
+from galaxy_lvm.core.config.joint import GalaxySpectra, JointEstimates, JointSimulation
+from galaxy_lvm.core.config.spectra import SpectrumSplits
+from galaxy_lvm.core.config.survey import Mock
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.tables import load_table
+from galaxy_lvm.features.store import FeatureStore, write_features
+from galaxy_lvm.joint.claims import claims_table
+from galaxy_lvm.joint.estimate import estimate_all, score_rows, skills
+from galaxy_lvm.joint.galaxies import MODELS, TARGETS, Galaxies
+from galaxy_lvm.joint.pairs import write_galaxy_pairs
+from galaxy_lvm.joint.regress import repetition
+from galaxy_lvm.joint.tables import joint_table
+from galaxy_lvm.report.results import read_results
+from galaxy_lvm.spectra.store import SpectrumStore, write_spectra
+
+sys.path.append(str(Path(__file__).parents[2] / "scripts"))
+import align_modalities  # noqa: E402
+import estimate_galaxies  # noqa: E402
+import pair_galaxies  # noqa: E402
+import plot_joint  # noqa: E402
+import search_across  # noqa: E402
+import simulate_galaxy_spectra  # noqa: E402
+import simulate_populations  # noqa: E402
+
+QUICK = JointEstimates(
+    quadratic_components=(3,), perceptron_components=3, perceptron_width=8, weight_decays=(0.01,),
+    perceptron_epochs=20, n_seeds=2,
+)  # fmt: skip
+
+
+def made_galaxies(n=400, useful=True):
+    """Two views that know one of two hidden numbers each; every target is their sum."""
+    rng = np.random.default_rng(0)
+    hidden = rng.normal(size=(n, 2))
+    if not useful:
+        hidden[:, 1] = 0  # only the spectrum's half is left
+    total = hidden.sum(axis=1)
+    targets = np.stack([total, -2 * total, total > 0, total < 0], axis=1).astype(float)
+
+    def view(k):
+        noise = 0.02 * rng.normal(size=(n, 3))
+        return hidden[:, [k]] * np.array([1.0, -2.0, 0.5]) + noise
+
+    image, spectrum = view(1), view(0)
+    views = {"image": image, "spectrum": spectrum, "photometry": rng.normal(size=(n, 3)),
+             "image_aligned": image[:, :2], "spectrum_aligned": spectrum[:, :2]}  # fmt: skip
+    split = np.repeat(["train", "val", "test"], [n // 2, n // 10, n - n // 2 - n // 10])
+    return Galaxies(np.array([f"g{k}" for k in range(n)], dtype=object), split, targets, views)
+
+
+@pytest.fixture(scope="module")
+def found():
+    return estimate_all(made_galaxies(), QUICK, 1)
+
+
+def test_both_views_together_know_what_neither_knows_alone(found):
+    results = pd.DataFrame(score_rows(found, 200))
+    r2 = results[results["metric"] == "r2"].groupby(["task", "model"])["value"].mean()
+    for target in TARGETS[:2]:
+        assert r2[target, "joint"] > 0.97
+        assert 0.3 < r2[target, "image"] < 0.7 and 0.3 < r2[target, "spectrum"] < 0.7
+        assert r2[target, "photometry"] < 0.1
+    accuracy = results[results["metric"] == "accuracy"].groupby(["task", "model"])["value"].mean()
+    assert accuracy["star_forming", "joint"] > 0.93 > 0.85 > accuracy["star_forming", "spectrum"]
+    verdicts = claims_table(found).set_index("claim")["verdict"]
+    joint = verdicts[verdicts.index.str.contains(": joint above")]
+    assert len(joint) == len(TARGETS) and (joint == "holds").all()
+
+
+def test_a_view_that_knows_nothing_more_gains_nothing():
+    found = estimate_all(made_galaxies(useful=False), QUICK, 1)
+    verdicts = claims_table(found).set_index("claim")["verdict"]
+    assert "redshift: joint above spectrum" in verdicts  # the better one by validation galaxies
+    joint = verdicts[verdicts.index.str.contains(": joint above")]
+    assert not (joint == "holds").any()
+
+
+def test_what_is_true_of_test_galaxies_does_not_change_what_is_said_of_them(found):
+    galaxies = made_galaxies()
+    asked = galaxies.split == "test"
+    galaxies.targets[asked] = 1 - galaxies.targets[asked]
+    again = estimate_all(galaxies, QUICK, 1)
+    assert np.array_equal(again["predicted"], found["predicted"])
+
+
+def test_skills_are_r2_and_accuracy_by_hand():
+    table = pd.DataFrame({
+        "model": "image", "target": "redshift", "seed": 1, "split": "test", "id": ["a", "b", "c"],
+        "true": [0.1, 0.2, 0.3], "predicted": [0.1, 0.2, 0.2],
+    })  # fmt: skip
+    values = skills(table, "redshift", "test")["image"]
+    assert values.to_numpy().mean() == pytest.approx(1 - 0.01 / 0.02)
+    [r2] = [r["value"] for r in score_rows(table, 5) if r["metric"] == "r2"]
+    assert r2 == pytest.approx(0.5)
+    classes = table.assign(target="smooth", true=[0.0, 1.0, 1.0], predicted=[0.4, 0.6, 0.1])
+    assert list(skills(classes, "smooth", "test")["image"].iloc[0]) == [1, 1, 0]
+
+
+def test_repetitions_leave_out_other_galaxies():
+    first, second = repetition(100, 1, 0), repetition(100, 1, 1)
+    assert len(first) == len(set(first)) == 90 and set(first) != set(second)
+    assert np.array_equal(first, repetition(100, 1, 0))
+
+
+@pytest.fixture(scope="module")
+def chapter(tmp_path_factory):
+    """Spectra of 60 simulated galaxies, and features in another order with one galaxy less."""
+    folder = tmp_path_factory.mktemp("joint")
+    simulate_populations.main(folder / "cutouts.h5", Mock(), 60, 1)
+    settings = JointSimulation(spectra=GalaxySpectra(n_samples=60))
+    simulate_galaxy_spectra.main(folder / "cutouts.h5", folder / "spectra.h5", settings, 1)
+    with SpectrumStore(folder / "spectra.h5") as store:
+        table = store.catalogue()
+    rng = np.random.default_rng(0)
+    known = table[["redshift", "log_mass_to_light_r", "mag_r"]].to_numpy()
+    vectors = np.concatenate([known, rng.normal(size=(60, 9))], axis=1)
+    order = rng.permutation(60)[:59]
+    write_features(folder / "lvm.npy", vectors[order], table["id"].to_numpy()[order], order)
+    with h5py.File(folder / "crops.h5", "w") as file:
+        file["images"] = rng.integers(0, 256, (60, 16, 16, 3)).astype(np.uint8)
+        file["box"] = np.zeros((60, 4), np.int32)
+        file.create_dataset("id", data=list(table["id"]), dtype=h5py.string_dtype("utf-8"))
+    return folder
+
+
+def test_pairs_are_of_the_galaxies_that_have_both(chapter, tmp_path):
+    paths = tmp_path / "a.h5", tmp_path / "b.h5"
+    write_galaxy_pairs(chapter / "lvm.npy", chapter / "spectra.h5", paths)
+    pairs = read_pairs(paths)
+    images = FeatureStore.open(chapter / "lvm.npy")
+    assert len(pairs) == 59 and set(pairs.ids) == set(images.ids)
+    assert np.array_equal(pairs.a.flux, images.take(pairs.ids))
+    assert np.isnan(pairs.a.error).all()  # no noise is known of features
+    assert np.median(pairs.b.flux, axis=1) == pytest.approx(np.ones(59), abs=1e-5)
+    with SpectrumStore(chapter / "spectra.h5") as store:
+        rows = store.catalogue()["id"].isin(pairs.ids).to_numpy()
+        assert pairs.b.flux * pairs.b.scale[:, None] == pytest.approx(store.flux()[rows], rel=1e-4)
+    others = pd.DataFrame({"id": ["x", "y"]})
+    write_spectra(tmp_path / "s.h5", np.arange(3.0), np.ones((2, 3)), np.ones((2, 3)), others)
+    with pytest.raises(DataError, match=r"lvm.npy and .*s.h5 have no galaxy in common"):
+        write_galaxy_pairs(chapter / "lvm.npy", tmp_path / "s.h5", paths)
+
+
+def test_the_scripts_in_line_give_table_page_figure_and_verdicts(chapter, tmp_path):
+    a, b, weights = (str(tmp_path / name) for name in ("a.h5", "b.h5", "galaxies.safetensors"))
+    splits = SpectrumSplits()
+    pair_galaxies.main(chapter / "lvm.npy", chapter / "spectra.h5", a, b)
+    training = AlignTraining(
+        shape=AlignShape(n_components=8, width=16, n_shared=4, n_private=2),
+        batch_size=32,
+        optim=AlignOptim(steps=5),
+    )
+    history = str(tmp_path / "galaxies.csv")
+    align_modalities.main(a, b, weights, history, str(tmp_path / "state"), 1, "galaxies", training,
+                          splits, 1)  # fmt: skip
+    metrics, table = tmp_path / "joint.csv", tmp_path / "table.csv"
+    search, ranks = tmp_path / "search.csv", tmp_path / "search.parquet"
+    search_across.main(a, b, weights, search, ranks, "galaxies", 10, splits, 1)
+    predictions, claims = tmp_path / "joint.parquet", tmp_path / "claims.csv"
+    estimate_galaxies.main(a, b, weights, metrics, predictions, QUICK, splits, 1)
+    plot_joint.main(metrics, predictions, search, ranks, b, chapter / "crops.h5",
+                    tmp_path / "joint.pdf", table, claims, 1)  # fmt: skip
+    results = read_results(metrics)
+    assert set(results["model"]) == set(MODELS) and set(results["task"]) == set(TARGETS)
+    assert set(results["condition"]) == {"train=33"} and results["seed"].nunique() == 2
+    rows = load_table(table)
+    assert len(rows) == len(TARGETS) * len(MODELS) and set(rows["n_test"].astype(int)) == {20}
+    again = joint_table(results, load_table(predictions), 1)
+    assert again["score"].to_numpy() == pytest.approx(rows["score"].to_numpy(float))
+    assert (again["score_low95"] <= again["score"]).all()
+    page = table.with_suffix(".html").read_text()
+    assert "spectrum by image" in page and "not comparable" in page
+    assert len(load_table(claims)) == 3 * len(TARGETS)
+    assert (tmp_path / "joint.pdf").stat().st_size > 10_000
