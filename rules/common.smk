@@ -27,6 +27,7 @@ try:
     config.clear()
     config.update(complete)
     FEWSHOT_SPECS = {spec.label: spec for spec in model_specs(config["fewshot"]["models"])}
+    WISE_SPECS = {s.label: s for s in model_specs(config["wise"]["models"], "wise.models")}
     REFERENCE_SPECS = {s.label: s for s in reference_specs(config["reference"]["models"])}
 except ConfigError as error:
     raise WorkflowError(str(error)) from None

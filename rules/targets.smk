@@ -11,6 +11,7 @@ localrules:
     plot_real,
     plot_layers,
     plot_wise_sources,
+    plot_wise,
     render_noise_free,
     plot_catalogue,
     plot_survey,
@@ -365,6 +366,6 @@ rule layers:
 
 
 rule wise:
-    """Stars, galaxies and quasars in WISE: cutouts and colours."""
+    """Stars, galaxies and quasars in WISE: cutouts, colours, accuracies and verdicts."""
     input:
         WISE.values(),

@@ -1,16 +1,25 @@
 """Stars, galaxies and quasars in cutouts of WISE (after Zhao et al. 2023).
 
 Inputs: physical colours and real point-spread functions that the library keeps, or wise.files (unWISE tiles and a table).
-Outputs: data/wise_*/ (cutouts, crops, photometry, splits), figure wise_sources.
-Steps, for each simulated sky (named by its scatter of colours) or the files: simulate_wise or import_wise, measure_wise;
-plot_wise_sources.
+Outputs: data/wise_*/ (cutouts, crops, photometry, splits), metrics/wise_*.csv, predictions/wise_*.parquet, figures wise_sources and
+wise, table wise with its verdicts.
+Steps, for each simulated sky (named by its scatter of colours) or the files: simulate_wise or import_wise, measure_wise,
+train_wise (one job a network and training), evaluate_wise; plot_wise_sources, plot_wise.
 Nothing of it is part of the default targets; `snakemake --cores 2 wise` makes all.
 """
 
-from galaxy_lvm.core.config.wise import WiseCutout, WiseFiles, WiseScene, WiseSplits
+from galaxy_lvm.core.config.wise import (
+    WiseCutout,
+    WiseFiles,
+    WiseNetworks,
+    WiseScene,
+    WiseScores,
+    WiseSplits,
+)
 
 WISE = {
     "wise_sources": f"{RUN}/figures/wise_sources.pdf",
+    "wise": f"{RUN}/figures/wise.pdf",
 }
 # A simulated sky is named by the assumed scatter of colours in thousandths of a magnitude.
 WISE_SKIES = (
@@ -19,6 +28,9 @@ WISE_SKIES = (
     else [f"{round(1000 * scatter)}mmag" for scatter in config["wise"]["colour_scatters_mag"]]
 )
 WISE_DATA = f"{RUN}/data/wise_{{sky}}"
+WISE_NETWORKS = [
+    f"{label}_{part}" for label in WISE_SPECS for part in range(config["wise"]["n_seeds"])
+]
 
 
 rule simulate_wise:
@@ -128,3 +140,114 @@ rule plot_wise_sources:
         code=code_of("plot_wise_sources"),
     script:
         "../scripts/plot_wise_sources.py"
+
+
+def wise_model(wildcards):
+    """Return the config's entry of a network."""
+    return config["wise"]["models"][list(WISE_SPECS).index(wildcards.model)]
+
+
+rule train_wise:
+    """Train one network to tell stars, galaxies and quasars apart; resumes after a kill."""
+    input:
+        crops=f"{WISE_DATA}/crops.h5",
+        splits=f"{WISE_DATA}/splits.parquet",
+        photometry=f"{WISE_DATA}/photometry.parquet",
+    output:
+        metrics=f"{RUN}/metrics/wise_networks/{{sky}}_{{model}}_{{part}}.csv",
+        predictions=f"{RUN}/predictions/wise_networks/{{sky}}_{{model}}_{{part}}.parquet",
+    log:
+        f"{LOGS}/train_wise/{{sky}}_{{model}}_{{part}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/train_wise/{{sky}}_{{model}}_{{part}}.tsv"
+    wildcard_constraints:
+        sky=r"\d+mmag|files",
+    conda:
+        TRAIN_ENV
+    threads: config["threads"]
+    resources:
+        mem_mb=growing(config["resources"]["train_mem_mb"]),
+        runtime=config["resources"]["multitask_runtime_min"],
+        gpu=min(1, config["gpus"]),
+    params:
+        model=wise_model,
+        settings=part_of(WiseNetworks, config["wise"]["networks"]),
+        state_root=f"{STATE}/train_wise",
+        seed=training_seed,
+        recipe_version=1,
+    script:
+        "../scripts/train_wise.py"
+
+
+rule evaluate_wise:
+    """Fit the floors on photometry; score them and the networks by class and by W1."""
+    input:
+        splits=f"{WISE_DATA}/splits.parquet",
+        photometry=f"{WISE_DATA}/photometry.parquet",
+        networks=expand(
+            f"{RUN}/metrics/wise_networks/{{{{sky}}}}_{{network}}.csv", network=WISE_NETWORKS
+        ),
+        network_predictions=expand(
+            f"{RUN}/predictions/wise_networks/{{{{sky}}}}_{{network}}.parquet",
+            network=WISE_NETWORKS,
+        ),
+    output:
+        metrics=f"{RUN}/metrics/wise_{{sky}}.csv",
+        predictions=f"{RUN}/predictions/wise_{{sky}}.parquet",
+    log:
+        f"{LOGS}/evaluate_wise_{{sky}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/evaluate_wise_{{sky}}.tsv"
+    wildcard_constraints:
+        sky=r"\d+mmag|files",
+    conda:
+        TRAIN_ENV
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=30,
+    params:
+        settings=part_of(WiseScores, config["wise"]["scores"]),
+        seed=config["seed"],
+        code=code_of("evaluate_wise"),
+    script:
+        "../scripts/evaluate_wise.py"
+
+
+rule plot_wise:
+    """Draw accuracies in WISE over W1 and against the size of networks; table and verdicts."""
+    input:
+        metrics=expand(f"{RUN}/metrics/wise_{{sky}}.csv", sky=WISE_SKIES),
+        predictions=expand(f"{RUN}/predictions/wise_{{sky}}.parquet", sky=WISE_SKIES),
+    output:
+        figure=WISE["wise"],
+        png=report(
+            f"{RUN}/figures/wise.png",
+            caption="../report/wise.rst",
+            category="8 WISE",
+            labels={"what": "Stars, galaxies and quasars told apart"},
+        ),
+        table=f"{RUN}/tables/wise.csv",
+        page=report(
+            f"{RUN}/tables/wise.html",
+            caption="../report/wise.rst",
+            category="8 WISE",
+            labels={"what": "Table of accuracies"},
+        ),
+        claims=f"{RUN}/tables/wise_claims.csv",
+    log:
+        f"{LOGS}/plot_wise.log",
+    benchmark:
+        f"{RUN}/benchmarks/plot_wise.tsv"
+    conda:
+        TRAIN_ENV
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=20,
+    params:
+        models=config["wise"]["models"],
+        settings=part_of(WiseScores, config["wise"]["scores"]),
+        code=code_of("plot_wise"),
+    script:
+        "../scripts/plot_wise.py"
