@@ -41,7 +41,8 @@ from galaxy_lvm.multitask.train import (  # noqa: E402
     read_training_images,
     starting_model,
 )
-from galaxy_lvm.report.metrics import classification_metrics, mean_psnr  # noqa: E402
+from galaxy_lvm.report.class_scores import classification_metrics  # noqa: E402
+from galaxy_lvm.report.metrics import mean_psnr  # noqa: E402
 from galaxy_lvm.survey.crop_store import CropStore  # noqa: E402
 from galaxy_lvm.survey.splits_table import Splits  # noqa: E402
 from galaxy_lvm.training.loop import TrainingLoop, make_accelerator  # noqa: E402

@@ -23,7 +23,7 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 from galaxy_lvm.core.tables import load_table  # noqa: E402
 from galaxy_lvm.multitask.disagreements import label_disagreements  # noqa: E402
-from galaxy_lvm.report.metrics import classification_metrics  # noqa: E402
+from galaxy_lvm.report.class_scores import classification_metrics  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "label_votes.json"

@@ -32,7 +32,8 @@ from galaxy_lvm.multitask.train import (  # noqa: E402
     load_multitask,
     train_multitask,
 )
-from galaxy_lvm.report.metrics import classification_metrics, mean_psnr  # noqa: E402
+from galaxy_lvm.report.class_scores import classification_metrics  # noqa: E402
+from galaxy_lvm.report.metrics import mean_psnr  # noqa: E402
 from galaxy_lvm.survey.crop_store import CropStore  # noqa: E402
 from galaxy_lvm.survey.splits_table import Splits  # noqa: E402
 from galaxy_lvm.training.job import JobFiles  # noqa: E402

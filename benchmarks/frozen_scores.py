@@ -7,7 +7,7 @@ from galaxy_lvm.core.config.fewshot import Features
 from galaxy_lvm.features.extract import FeatureExtractor
 from galaxy_lvm.features.space import FeatureSpace
 from galaxy_lvm.fewshot.subsets import draw_subset
-from galaxy_lvm.report.metrics import classification_metrics
+from galaxy_lvm.report.class_scores import classification_metrics
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.splits_table import Galaxies, Splits
 from sklearn.linear_model import LogisticRegression

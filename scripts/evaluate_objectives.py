@@ -11,7 +11,8 @@ from galaxy_lvm.features.extract import FeatureExtractor
 from galaxy_lvm.lvm.model import LVM, LVMConfig
 from galaxy_lvm.lvm.norms import calibrate
 from galaxy_lvm.lvm.weights import load_lvm, read_card
-from galaxy_lvm.report.metrics import bootstrap_interval, classification_metrics
+from galaxy_lvm.report.class_scores import classification_metrics
+from galaxy_lvm.report.metrics import bootstrap_interval
 from galaxy_lvm.report.results import long_rows, write_results
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.splits_table import Splits

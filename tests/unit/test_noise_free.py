@@ -7,7 +7,7 @@ from galaxy_lvm.core.config.survey import Crop, Mock
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.multitask.tables import TABLES, build_table, table_html
 from galaxy_lvm.multitask.tasks import noise_free_images
-from galaxy_lvm.report.metrics import image_metrics, noise_free_scores
+from galaxy_lvm.report.image_scores import image_metrics, noise_free_scores
 from galaxy_lvm.report.results import long_rows
 from galaxy_lvm.simulation.noise_free import noise_free_crops
 from galaxy_lvm.simulation.survey import simulate_survey

@@ -31,7 +31,7 @@ from galaxy_lvm.multitask.training_figures import (
 )
 from galaxy_lvm.report import style
 from galaxy_lvm.report.boxes import readable
-from galaxy_lvm.report.metrics import image_metrics
+from galaxy_lvm.report.image_scores import image_metrics
 from galaxy_lvm.report.style import plt, save
 from galaxy_lvm.training.objectives_table import objectives_html, objectives_summary
 from PIL import Image

@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from galaxy_lvm.multitask.tables import TABLES, build_table, summary_lines
-from galaxy_lvm.report.metrics import classification_scores, image_scores, right_or_wrong
+from galaxy_lvm.report.class_scores import classification_scores
+from galaxy_lvm.report.image_scores import image_scores
+from galaxy_lvm.report.metrics import right_or_wrong
 from galaxy_lvm.report.names import MODEL_NAMES
 from galaxy_lvm.report.results import (
     long_rows,

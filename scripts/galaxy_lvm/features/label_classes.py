@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from galaxy_lvm.core.config.survey import Folder
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.features.images import FileImages
-from galaxy_lvm.report.metrics import classification_metrics
+from galaxy_lvm.report.class_scores import classification_metrics
 from galaxy_lvm.survey.folder import read_table
 from galaxy_lvm.survey.image_files import same_file
 from galaxy_lvm.survey.rejected import rejection

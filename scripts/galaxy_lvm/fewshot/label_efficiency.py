@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from galaxy_lvm.core.errors import DataError
 
@@ -151,8 +151,8 @@ def _difference(curves: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, 
     if n == m:
         differences = curves - reference
         error, freedom = differences.std(axis=1, ddof=1) / math.sqrt(n), n - 1
-        return differences.mean(axis=1), stats.t.ppf(0.975, freedom) * error
+        return differences.mean(axis=1), special.stdtrit(freedom, 0.975) * error
     a, b = curves.var(axis=1, ddof=1) / n, reference.var(ddof=1) / m
     spread = np.maximum(a**2 / (n - 1) + b**2 / (m - 1), np.finfo(float).tiny)
     freedom = np.maximum((a + b) ** 2 / spread, min(n, m) - 1)
-    return curves.mean(axis=1) - reference.mean(), stats.t.ppf(0.975, freedom) * np.sqrt(a + b)
+    return curves.mean(axis=1) - reference.mean(), special.stdtrit(freedom, 0.975) * np.sqrt(a + b)

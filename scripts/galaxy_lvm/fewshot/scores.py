@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.fewshot.label_efficiency import label_efficiency
-from galaxy_lvm.report.metrics import classification_metrics
+from galaxy_lvm.report.class_scores import classification_metrics
 from galaxy_lvm.report.results import summarise
 from galaxy_lvm.report.tables import page_html
 

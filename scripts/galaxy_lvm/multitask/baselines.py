@@ -19,15 +19,13 @@ from galaxy_lvm.multitask.classical import (
     tune_wiener,
 )
 from galaxy_lvm.multitask.tasks import reconstruction_test_sets, restoration_test_set
-from galaxy_lvm.report.metrics import (
+from galaxy_lvm.report.class_scores import (
     classification_metrics,
     classification_scores,
-    image_metrics,
-    image_scores,
-    noise_free_scores,
-    right_or_wrong,
     second_scores,
 )
+from galaxy_lvm.report.image_scores import image_metrics, image_scores, noise_free_scores
+from galaxy_lvm.report.metrics import right_or_wrong
 
 
 @dataclass(frozen=True)

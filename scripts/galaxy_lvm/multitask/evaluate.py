@@ -14,14 +14,9 @@ from galaxy_lvm.multitask.tasks import (
     noise_free_images,
 )
 from galaxy_lvm.multitask.train import load_multitask
-from galaxy_lvm.report.metrics import (
-    classification_scores,
-    image_metrics,
-    image_scores,
-    noise_free_scores,
-    right_or_wrong,
-    second_scores,
-)
+from galaxy_lvm.report.class_scores import classification_scores, second_scores
+from galaxy_lvm.report.image_scores import image_metrics, image_scores, noise_free_scores
+from galaxy_lvm.report.metrics import right_or_wrong
 from galaxy_lvm.report.results import long_rows, per_galaxy_rows
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.splits_table import Galaxies, Splits

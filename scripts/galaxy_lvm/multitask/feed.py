@@ -14,7 +14,7 @@ from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.multitask.degrade import blur_images, mask_images
 from galaxy_lvm.multitask.heads import TASKS, MultitaskModel, restored_images
 from galaxy_lvm.multitask.schedule import TaskSchedule, task_lags
-from galaxy_lvm.report.metrics import classification_metrics
+from galaxy_lvm.report.class_scores import classification_metrics
 from galaxy_lvm.training.augment import random_patches, random_views, to_float
 from galaxy_lvm.training.feed import Sampler, local_share
 from galaxy_lvm.training.launch import told_by_main_process

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from galaxy_lvm.report.class_looks import class_texts, drawn
-from galaxy_lvm.report.metrics import image_metrics
+from galaxy_lvm.report.image_scores import image_metrics
 from galaxy_lvm.report.style import PAGE_WIDTH_INCH, plt
 
 _NOTE_PT, _HEAD_PT = 5.2, 7.0

@@ -12,7 +12,8 @@ from sklearn.preprocessing import StandardScaler
 from galaxy_lvm.core.config.fewshot import Features
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.features.extract import FeatureExtractor
-from galaxy_lvm.report.metrics import classification_scores, right_or_wrong, second_scores
+from galaxy_lvm.report.class_scores import classification_scores, second_scores
+from galaxy_lvm.report.metrics import right_or_wrong
 from galaxy_lvm.report.results import (
     long_rows,
     per_galaxy_rows,

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, stats
+from scipy import special
 
 _ALPHA = 0.05
 POWER = 0.8
@@ -199,7 +199,7 @@ def _in_quadrature(halves: Iterable[float]) -> float:
 @lru_cache
 def _quantile(freedom: int, n_comparisons: int = 1) -> float:
     """Return the quantile of Student's t that a two-sided 95 % interval reaches to."""
-    return float(stats.t.ppf(1 - _ALPHA / (2 * n_comparisons), freedom))
+    return float(special.stdtrit(freedom, 1 - _ALPHA / (2 * n_comparisons)))
 
 
 @lru_cache
@@ -207,6 +207,5 @@ def _noncentrality(freedom: int, n_comparisons: int) -> float:
     """Return the true difference, in standard errors, that a t test finds with `POWER`."""
     limit = _quantile(freedom, n_comparisons)
     if freedom >= _ENOUGH:
-        return limit + float(stats.norm.ppf(POWER))
-    power = partial(stats.nct.sf, limit, freedom)
-    return float(optimize.brentq(lambda shift: power(shift) - POWER, 0.1, 5 * limit + 5))
+        return limit + float(special.ndtri(POWER))
+    return float(special.nctdtrinc(freedom, 1 - POWER, limit))

@@ -1,11 +1,9 @@
-"""Scores of classifications and of images, and their bootstrap intervals."""
+"""Names of the scores, their bootstrap intervals, and what is counted without a library."""
 
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from skimage.metrics import structural_similarity
-from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
 from galaxy_lvm.core.errors import DataError
 
@@ -22,55 +20,17 @@ MSE_FLOOR = 1 / (12 * 255**2)
 PSNR_CEILING_DB = float(-10 * np.log10(MSE_FLOOR))
 
 
-def classification_metrics(
-    y_true: np.ndarray, y_pred: np.ndarray, n_classes: int
-) -> dict[str, float]:
-    """Return accuracy and macro-averaged precision, recall and F1 (paper, Table 1).
-
-    The averages run over the classes that occur in `y_true`: recall of a class without a galaxy
-    is not defined. A class that is never predicted has precision 0.
-
-    Parameters
-    ----------
-    y_true, y_pred
-        Class numbers (N,), in [0, n_classes).
-    n_classes
-        Number of classes.
-
-    Returns
-    -------
-    dict
-        `accuracy`, `precision`, `recall`, `f1`, each in [0, 1].
-
-    Raises
-    ------
-    DataError
-        If there is no galaxy, the lengths differ or a number is outside its range.
-    """
-    y_true, y_pred = _check_classes(y_true, y_pred, n_classes)
-    scores = precision_recall_fscore_support(
-        y_true, y_pred, labels=np.unique(y_true), average="macro", zero_division=0
-    )
-    values = (accuracy_score(y_true, y_pred), *scores[:3])
-    return {name: float(v) for name, v in zip(CLASSIFICATION_METRICS, values, strict=True)}
-
-
-def class_recall(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return the share found of each class (n_classes,), NaN for a class without a galaxy."""
-    confusion = confusion_counts(y_true, y_pred, n_classes)
-    total = confusion.sum(axis=1)
-    return np.divide(np.diag(confusion), total, out=np.full(n_classes, np.nan), where=total > 0)
-
-
 def confusion_counts(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> np.ndarray:
     """Return counts (n_classes, n_classes): rows are true classes, columns predicted ones."""
-    y_true, y_pred = _check_classes(y_true, y_pred, n_classes)
-    return confusion_matrix(y_true, y_pred, labels=np.arange(n_classes))
+    y_true, y_pred = checked_classes(y_true, y_pred, n_classes)
+    counts = np.bincount(y_true * n_classes + y_pred, minlength=n_classes**2)
+    return counts.reshape(n_classes, n_classes)
 
 
-def _check_classes(
+def checked_classes(
     y_true: np.ndarray, y_pred: np.ndarray, n_classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Return both as arrays; refuse none, unequal ones and numbers outside of their range."""
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
     if y_true.shape != y_pred.shape or y_true.ndim != 1 or not y_true.size:
         raise DataError(
@@ -84,40 +44,6 @@ def _check_classes(
                 f"{n_classes - 1}; leave out galaxies without a label (-1)"
             )
     return y_true, y_pred
-
-
-def image_metrics(reference: np.ndarray, image: np.ndarray) -> pd.DataFrame:
-    """Compare images with their references (paper, Tables 2 to 4).
-
-    Parameters
-    ----------
-    reference, image
-        (N, H, W, C) in [0, 1], at least 7 pixels a side.
-
-    Returns
-    -------
-    DataFrame
-        One row per image. `mse`; `psnr` in dB for a data range of 1, at most
-        `PSNR_CEILING_DB` (58.9: the rounding of an 8-bit reference); `ssim` with scikit-image's
-        default window of 7 by 7 pixels, averaged over channels (Wang et al. 2004).
-
-    Raises
-    ------
-    DataError
-        If shapes differ or a value is not finite.
-    """
-    if reference.shape != image.shape or reference.ndim != 4:
-        raise DataError(f"images {image.shape} against references {reference.shape}, expected NHWC")
-    if not (np.isfinite(reference).all() and np.isfinite(image).all()):
-        raise DataError("images with values that are not finite cannot be scored")
-    reference, image = (np.asarray(a, dtype=np.float32) for a in (reference, image))
-    mse = np.square(reference - image, dtype=np.float64).mean(axis=(1, 2, 3))
-    ssim = [
-        structural_similarity(a, b, data_range=1.0, channel_axis=-1)
-        for a, b in zip(reference, image, strict=True)
-    ]
-    psnr = -10 * np.log10(np.maximum(mse, MSE_FLOOR))
-    return pd.DataFrame({"mse": mse, "psnr": psnr, "ssim": np.asarray(ssim, dtype=float)})
 
 
 def bootstrap_interval(
@@ -200,96 +126,3 @@ def mean_psnr(reference: np.ndarray, image: np.ndarray) -> float:
     """Return the PSNR in dB averaged over images (N, H, W, C); what baselines are tuned by."""
     mse = np.square(reference - image, dtype=np.float64).mean(axis=(1, 2, 3))
     return float(np.mean(-10 * np.log10(np.maximum(mse, MSE_FLOOR))))
-
-
-def classification_scores(
-    y_true: np.ndarray, y_pred: np.ndarray, n_classes: int, seed: int
-) -> dict[str, float]:
-    """Return `classification_metrics` and the ends of their 95 % intervals over galaxies.
-
-    Keys: `accuracy`, `accuracy_low95`, `accuracy_high95`, and so on.
-    """
-    scores = {}
-    for metric, value in classification_metrics(y_true, y_pred, n_classes).items():
-        low, high = bootstrap_interval((y_true, y_pred), metric, seed)
-        scores |= {metric: value, f"{metric}_low95": low, f"{metric}_high95": high}
-    return scores
-
-
-def second_scores(
-    second: np.ndarray | None, y_pred: np.ndarray, n_classes: int, seed: int
-) -> dict[str, float]:
-    """Return the scores against another judgement of the classes, and their intervals.
-
-    Parameters
-    ----------
-    second
-        Class numbers (N,) by the other judgement, -1 where it has none; None where there is none
-        at all.
-    y_pred
-        Predicted class numbers (N,).
-    n_classes, seed
-        As for `classification_scores`.
-
-    Returns
-    -------
-    dict
-        Keys `accuracy_second`, `accuracy_second_low95`, `accuracy_second_high95`, the same of
-        `f1_second`, and `n_second`, the galaxies that were compared; empty for None.
-
-    Raises
-    ------
-    DataError
-        If no galaxy has another label.
-    """
-    if second is None:
-        return {}
-    known = second >= 0
-    if not known.any():
-        raise DataError(
-            f"none of {len(second)} test galaxies has a second label of a known class; check "
-            "folder.second_label_column"
-        )
-    scores = {"n_second": float(known.sum())}
-    of_all = classification_scores(second[known], y_pred[known], n_classes, seed)
-    for name in SECOND_METRICS:
-        metric = name.removesuffix("_second")
-        scores |= {f"{name}{end}": of_all[f"{metric}{end}"] for end in ("", "_low95", "_high95")}
-    return scores
-
-
-def image_scores(table: pd.DataFrame, seed: int) -> dict[str, float]:
-    """Return the means of an `image_metrics` table and the ends of their 95 % intervals."""
-    scores = {}
-    for metric in IMAGE_METRICS:
-        values = table[metric].to_numpy()
-        low, high = bootstrap_interval(values, np.mean, seed)
-        scores |= {metric: float(values.mean()), f"{metric}_low95": low, f"{metric}_high95": high}
-    return scores
-
-
-def noise_free_scores(
-    noise_free: np.ndarray | None, image: np.ndarray, seed: int
-) -> dict[str, float]:
-    """Return scores against noise-free images, and their intervals; {} where there are none.
-
-    A reference with noise of its own stops every method at that noise: against it the PSNR tells
-    little of what was restored.
-
-    Parameters
-    ----------
-    noise_free
-        (N, H, W, C) in [0, 1], or None.
-    image
-        Images of the same galaxies.
-    seed
-        The run's seed.
-    """
-    if noise_free is None:
-        return {}
-    scores = image_scores(image_metrics(noise_free, image), seed)
-    return {
-        f"{name}{end}": scores[f"{name.removesuffix('_noise_free')}{end}"]
-        for name in NOISE_FREE_METRICS
-        for end in ("", "_low95", "_high95")
-    }
