@@ -121,6 +121,9 @@ SHARDS = {
 # A dataset of its own is scored apart from the trials of find_outliers.
 OUTLIER_DATASET = config["extensions"]["outlier_dataset"]
 SEARCH_DATASET = config["extensions"]["search_dataset"] or config["tasks_dataset"]
+# Features that galaxies are searched and labelled by: the LVM's, or joint ones.
+SEARCH_VECTORS = "joint" if config["joint"]["vectors"]["similar"] else "lvm"
+LOOP_VECTORS = "joint" if config["joint"]["vectors"]["label_loop"] else "lvm"
 
 
 wildcard_constraints:

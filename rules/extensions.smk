@@ -188,11 +188,11 @@ rule search_shard:
 rule search_similar:
     """Find the galaxies most similar to given ones; compare the index with the exact search."""
     input:
-        features=f"{RUN}/features/{config['tasks_dataset']}/lvm.npy",
-        ids=f"{RUN}/features/{config['tasks_dataset']}/lvm.parquet",
+        features=f"{RUN}/features/{config['tasks_dataset']}/{SEARCH_VECTORS}.npy",
+        ids=f"{RUN}/features/{config['tasks_dataset']}/{SEARCH_VECTORS}.parquet",
         splits=f"{TASKS_DATA}/splits.parquet",
-        pool_features=f"{RUN}/features/{SEARCH_DATASET}/lvm.npy",
-        pool_ids=f"{RUN}/features/{SEARCH_DATASET}/lvm.parquet",
+        pool_features=f"{RUN}/features/{SEARCH_DATASET}/{SEARCH_VECTORS}.npy",
+        pool_ids=f"{RUN}/features/{SEARCH_DATASET}/{SEARCH_VECTORS}.parquet",
         parts=similar_of_shards,
     output:
         metrics=f"{RUN}/metrics/similarity.csv",

@@ -13,8 +13,8 @@ from galaxy_lvm.core.config.hitl import ImageSets, Module, Place, Searches, Size
 rule simulate_hitl:
     """Figure 10's training sets on the LVM's features, and the sweep over alpha; resumes."""
     input:
-        features=f"{RUN}/features/{HITL_COMPARISON}/lvm.npy",
-        ids=f"{RUN}/features/{HITL_COMPARISON}/lvm.parquet",
+        features=f"{RUN}/features/{HITL_COMPARISON}/{LOOP_VECTORS}.npy",
+        ids=f"{RUN}/features/{HITL_COMPARISON}/{LOOP_VECTORS}.parquet",
         splits=f"{RUN}/data/{HITL_COMPARISON}/splits.parquet",
         cutouts=cutouts_path(HITL_COMPARISON),
     output:
@@ -71,8 +71,8 @@ rule train_resnet18:
 rule simulate_discovery:
     """Searches from a few positives by every selection rule (paper V.C); resumes after a kill."""
     input:
-        features=f"{RUN}/features/{HITL_DISCOVERY}/lvm.npy",
-        ids=f"{RUN}/features/{HITL_DISCOVERY}/lvm.parquet",
+        features=f"{RUN}/features/{HITL_DISCOVERY}/{LOOP_VECTORS}.npy",
+        ids=f"{RUN}/features/{HITL_DISCOVERY}/{LOOP_VECTORS}.parquet",
         splits=f"{RUN}/data/{HITL_DISCOVERY}/splits.parquet",
         cutouts=cutouts_path(HITL_DISCOVERY),
     output:
@@ -164,8 +164,8 @@ rule draw_hitl_module:
 rule plot_interfaces:
     """Figure 9: the labelling page and the notebook's widget, drawn by a browser if there is one."""
     input:
-        features=f"{RUN}/features/{HITL_DISCOVERY}/lvm.npy",
-        ids=f"{RUN}/features/{HITL_DISCOVERY}/lvm.parquet",
+        features=f"{RUN}/features/{HITL_DISCOVERY}/{LOOP_VECTORS}.npy",
+        ids=f"{RUN}/features/{HITL_DISCOVERY}/{LOOP_VECTORS}.parquet",
         crops=f"{RUN}/data/{HITL_DISCOVERY}/crops.h5",
         splits=f"{RUN}/data/{HITL_DISCOVERY}/splits.parquet",
         kept=workflow.source_path("../docs/images/labelling_page.png"),

@@ -11,6 +11,11 @@ with real photometry and redshifts, and with stars (estimate_real, plot_real).
 
 from galaxy_lvm.core.config.joint import JointEstimates, JointSimulation
 
+
+# Its file lies among those of the encoders.
+ruleorder: join_features > extract_features
+
+
 JOINT = {
     "joint": f"{RUN}/figures/joint.pdf",
 }
@@ -67,8 +72,9 @@ rule simulate_populations:
     params:
         settings=part_of(Mock, config["mock"]),
         n_galaxies=config["joint"]["simulated"]["n_galaxies"],
+        splits=part_of(SpectrumSplits, config["spectra"]),
         seed=config["seed"],
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/simulate_populations.py"
 
@@ -117,9 +123,36 @@ rule pair_galaxies:
         mem_mb=growing(2000),
         runtime=30,
     params:
+        feature_noise=config["joint"]["feature_noise"],
         code=code_of("pair_galaxies"),
     script:
         "../scripts/pair_galaxies.py"
+
+
+rule join_features:
+    """Write both halves' shared parts as one feature vector a galaxy, for search and label loop."""
+    input:
+        unpack(joint_features),
+        a=f"{RUN}/spectra/pairs_galaxies_a.h5",
+        b=f"{RUN}/spectra/pairs_galaxies_b.h5",
+        weights=f"{RUN}/models/align/galaxies.safetensors",
+    output:
+        joint=f"{RUN}/features/{config['joint']['dataset']}/joint.npy",
+        joint_ids=f"{RUN}/features/{config['joint']['dataset']}/joint.parquet",
+    log:
+        f"{LOGS}/join_features.log",
+    benchmark:
+        f"{RUN}/benchmarks/join_features.tsv"
+    conda:
+        TRAIN_ENV
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=30,
+    params:
+        code=code_of("join_features"),
+    script:
+        "../scripts/join_features.py"
 
 
 rule estimate_galaxies:

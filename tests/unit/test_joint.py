@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from galaxy_lvm.core.config.joint import GalaxySpectra, JointSimulation
+from galaxy_lvm.core.config.spectra import SpectrumSplits
 from galaxy_lvm.core.config.survey import Mock
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.joint.spectra import noise_free_spectra, noise_of, sample_wavelengths
@@ -27,7 +28,7 @@ ALONE = Mock(n_galaxies=16, neighbour_density_per_arcmin2=0, star_density_per_ar
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("populations")
     cutouts, spectra = folder / "cutouts.h5", folder / "spectra.h5"
-    simulate_populations.main(cutouts, ALONE, 40, 1)
+    simulate_populations.main(cutouts, ALONE, 40, SpectrumSplits(), 1)
     simulate_galaxy_spectra.main(cutouts, spectra, JointSimulation(), 1)
     return cutouts, spectra
 
@@ -136,7 +137,9 @@ def test_noise_of_a_flat_spectrum_of_18_mag_is_what_the_config_says():
 
 def test_spectra_of_galaxies_without_mixtures_are_refused(tmp_path):
     simulate_survey(tmp_path / "plain.h5", ALONE.model_copy(update={"n_galaxies": 2}), 1)
-    with pytest.raises(DataError, match=r"plain.h5: no column template_0, .*source populations"):
+    with pytest.raises(
+        DataError, match=r"plain.h5: no column split, template_0, .*source populations"
+    ):
         simulate_galaxy_spectra.main(tmp_path / "plain.h5", tmp_path / "s.h5", JointSimulation(), 1)
     with pytest.raises(ValueError, match="above wavelength_max_angstrom"):
         GalaxySpectra(wavelength_min_angstrom=9000, wavelength_max_angstrom=8000)

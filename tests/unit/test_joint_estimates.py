@@ -1,5 +1,7 @@
 """Estimates from image, spectrum and both: views made by hand; the chapter's scripts in line."""
 
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -7,12 +9,14 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from galaxy_lvm.align.network import AlignedNetworks, architecture, save_aligned
 from galaxy_lvm.align.pairs import read_pairs
+from galaxy_lvm.core.config import check_config
 from galaxy_lvm.core.config.align import AlignOptim, AlignShape, AlignTraining
 from galaxy_lvm.core.config.joint import GalaxySpectra, JointEstimates, JointSimulation
 from galaxy_lvm.core.config.spectra import SpectrumSplits
 from galaxy_lvm.core.config.survey import Mock
-from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.features.store import FeatureStore, write_features
 from galaxy_lvm.joint.claims import claims_table
@@ -24,9 +28,11 @@ from galaxy_lvm.joint.tables import joint_table
 from galaxy_lvm.report.results import read_results
 from galaxy_lvm.spectra.store import SpectrumStore, write_spectra
 
-sys.path.append(str(Path(__file__).parents[2] / "scripts"))
+ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "scripts"))
 import align_modalities  # noqa: E402
 import estimate_galaxies  # noqa: E402
+import join_features  # noqa: E402
 import pair_galaxies  # noqa: E402
 import plot_joint  # noqa: E402
 import search_across  # noqa: E402
@@ -117,7 +123,7 @@ def test_repetitions_leave_out_other_galaxies():
 def chapter(tmp_path_factory):
     """Spectra of 60 simulated galaxies, and features in another order with one galaxy less."""
     folder = tmp_path_factory.mktemp("joint")
-    simulate_populations.main(folder / "cutouts.h5", Mock(), 60, 1)
+    simulate_populations.main(folder / "cutouts.h5", Mock(), 60, SpectrumSplits(), 1)
     settings = JointSimulation(spectra=GalaxySpectra(n_samples=60))
     simulate_galaxy_spectra.main(folder / "cutouts.h5", folder / "spectra.h5", settings, 1)
     with SpectrumStore(folder / "spectra.h5") as store:
@@ -136,26 +142,30 @@ def chapter(tmp_path_factory):
 
 def test_pairs_are_of_the_galaxies_that_have_both(chapter, tmp_path):
     paths = tmp_path / "a.h5", tmp_path / "b.h5"
-    write_galaxy_pairs(chapter / "lvm.npy", chapter / "spectra.h5", paths)
+    write_galaxy_pairs(chapter / "lvm.npy", chapter / "spectra.h5", paths, 0.3)
     pairs = read_pairs(paths)
     images = FeatureStore.open(chapter / "lvm.npy")
     assert len(pairs) == 59 and set(pairs.ids) == set(images.ids)
     assert np.array_equal(pairs.a.flux, images.take(pairs.ids))
-    assert np.isnan(pairs.a.error).all()  # no noise is known of features
+    spread = 0.3 * pairs.a.flux.std(axis=0)
+    assert pairs.a.error == pytest.approx(np.tile(spread, (59, 1)), rel=1e-5)
+    # Errors that are the same for all do not rank galaxies by their noise.
+    assert np.array_equal(pairs.error_level(), np.median(pairs.b.error, axis=1))
     assert np.median(pairs.b.flux, axis=1) == pytest.approx(np.ones(59), abs=1e-5)
     with SpectrumStore(chapter / "spectra.h5") as store:
         rows = store.catalogue()["id"].isin(pairs.ids).to_numpy()
         assert pairs.b.flux * pairs.b.scale[:, None] == pytest.approx(store.flux()[rows], rel=1e-4)
+        assert list(pairs.split) == list(store.catalogue()["split"][rows])
     others = pd.DataFrame({"id": ["x", "y"]})
     write_spectra(tmp_path / "s.h5", np.arange(3.0), np.ones((2, 3)), np.ones((2, 3)), others)
     with pytest.raises(DataError, match=r"lvm.npy and .*s.h5 have no galaxy in common"):
-        write_galaxy_pairs(chapter / "lvm.npy", tmp_path / "s.h5", paths)
+        write_galaxy_pairs(chapter / "lvm.npy", tmp_path / "s.h5", paths, 0.3)
 
 
 def test_the_scripts_in_line_give_table_page_figure_and_verdicts(chapter, tmp_path):
     a, b, weights = (str(tmp_path / name) for name in ("a.h5", "b.h5", "galaxies.safetensors"))
     splits = SpectrumSplits()
-    pair_galaxies.main(chapter / "lvm.npy", chapter / "spectra.h5", a, b)
+    pair_galaxies.main(chapter / "lvm.npy", chapter / "spectra.h5", a, b, 0.3)
     training = AlignTraining(
         shape=AlignShape(n_components=8, width=16, n_shared=4, n_private=2),
         batch_size=32,
@@ -183,3 +193,44 @@ def test_the_scripts_in_line_give_table_page_figure_and_verdicts(chapter, tmp_pa
     assert "spectrum by image" in page and "not comparable" in page
     assert len(load_table(claims)) == 3 * len(TARGETS)
     assert (tmp_path / "joint.pdf").stat().st_size > 10_000
+
+
+def test_joint_vectors_lie_as_features_do_and_search_finds_by_both(chapter, tmp_path):
+    a, b, weights = (str(tmp_path / name) for name in ("a.h5", "b.h5", "w.safetensors"))
+    pair_galaxies.main(chapter / "lvm.npy", chapter / "spectra.h5", a, b, 0.3)
+    about = architecture(AlignShape(n_components=4, width=8, n_shared=3, n_private=1),
+                         read_pairs((a, b)))  # fmt: skip
+    module = AlignedNetworks(about).fit(read_pairs((a, b)), 1.0)
+    save_aligned(weights, module, {})
+    join_features.main(chapter / "lvm.npy", a, b, weights, tmp_path / "joint.npy")
+    joint, images = (FeatureStore.open(f / n) for f, n in
+                     ((tmp_path, "joint.npy"), (chapter, "lvm.npy")))  # fmt: skip
+    assert set(joint.ids) == set(images.ids) and joint.dim == 6
+    assert np.array_equal(joint.index, images.index[images.rows_of(joint.ids)])
+    assert np.linalg.norm(joint.values, axis=1) == pytest.approx(np.ones(59), abs=1e-5)
+    of_image, of_spectrum = module.vectors(read_pairs((a, b)))
+    both = (of_image @ of_image.T + of_spectrum @ of_spectrum.T) / 2
+    assert joint.values @ joint.values.T == pytest.approx(both, abs=1e-5)
+
+
+def test_joint_vectors_are_refused_for_galaxies_without_spectra():
+    config = {"run": "r", "datasets": {"galaxies": {"source": "mock"}}}
+    config["joint"] = {"vectors": {"similar": True}}
+    with pytest.raises(ConfigError, match="only joint.dataset, 'populations', has joint vectors"):
+        check_config(config)
+    config["datasets"]["populations"] = {"source": "populations"}
+    config |= {"tasks_dataset": "populations", "pretrain_datasets": ["populations"]}
+    config["joint"]["vectors"]["label_loop"] = True
+    assert check_config(config)["joint"]["vectors"] == {"similar": True, "label_loop": True}
+
+
+def test_search_and_label_loop_plan_with_joint_vectors(tmp_path):
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--directory", str(tmp_path), "-n", "--quiet", "host", "--config"]
+    command += ["tasks_dataset=populations", "pretrain_datasets=[populations]"]
+    command += ["joint={vectors: {similar: true, label_loop: true}}", "--"]
+    command += ["results/demo/metrics/hitl.csv", "results/demo/tables/similar_galaxies.csv"]
+    plan = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", plan, re.M))
+    assert jobs["join_features"] == jobs["make_splits"] == jobs["align_modalities"] == "1"
+    assert "pretrain_lvm" not in jobs  # neither needs the run's own encoder then

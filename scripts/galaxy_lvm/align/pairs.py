@@ -52,27 +52,43 @@ class Side:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Stars with two spectra each."""
+    """Stars with two spectra each.
+
+    Attributes
+    ----------
+    ids
+        (n,) text.
+    a, b
+        Their two sides.
+    split
+        (n,) train, val or test where the stores say so, else None.
+    """
 
     ids: np.ndarray
     a: Side
     b: Side
+    split: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def take(self, rows: np.ndarray) -> "Pairs":
         """Return some stars, by numbers or one bool each."""
-        return Pairs(self.ids[rows], self.a.take(rows), self.b.take(rows))
+        split = None if self.split is None else self.split[rows]
+        return Pairs(self.ids[rows], self.a.take(rows), self.b.take(rows), split)
 
     def turned(self) -> "Pairs":
         """Return the pairs with their sides exchanged."""
         return replace(self, a=self.b, b=self.a)
 
     def error_level(self) -> np.ndarray:
-        """Return the median error (n,) of the noisier side, in units of the median flux."""
+        """Return the median error (n,) of the noisier side, in units of the median flux.
+
+        A side whose errors are the same for all tells nothing of them.
+        """
         levels = [_row_medians(side.error) for side in (self.a, self.b)]
-        return np.fmax(*levels)
+        told = [level if _varies(level) else np.full_like(level, np.nan) for level in levels]
+        return np.fmax(*told)
 
 
 @dataclass(frozen=True)
@@ -150,13 +166,23 @@ def read_pairs(paths: Sequence[str | os.PathLike]) -> Pairs:
             f"{paths[1]}: row {row + 1} is not the star of {paths[0]}; both sides need the same "
             "stars in the same order"
         )
-    return Pairs(names[0], *sides)
+    split = table["split"].to_numpy(object) if "split" in table else None
+    return Pairs(names[0], *sides, split)
+
+
+def splits_of(pairs: Pairs, settings: SpectrumSplits, seed: int) -> np.ndarray:
+    """Return the split (n,) of every pair: that of the stores, or else one by a hash of names."""
+    return split_of(pairs.ids, settings, seed) if pairs.split is None else pairs.split
 
 
 def split_pairs(pairs: Pairs, settings: SpectrumSplits, seed: int) -> SplitPairs:
     """Return the three parts, drawn as those of the stellar parameters are, among these stars."""
-    split = split_of(pairs.ids, settings, seed)
+    split = splits_of(pairs, settings, seed)
     return SplitPairs(*(pairs.take(split == name) for name in SPLITS))
+
+
+def _varies(level: np.ndarray) -> bool:
+    return bool(np.isfinite(level).any() and np.nanmin(level) < np.nanmax(level))
 
 
 def _row_medians(values: np.ndarray) -> np.ndarray:

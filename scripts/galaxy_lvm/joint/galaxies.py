@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 
 from galaxy_lvm.align.network import AlignedNetworks
-from galaxy_lvm.align.pairs import read_pairs
+from galaxy_lvm.align.pairs import read_pairs, splits_of
 from galaxy_lvm.core.config.joint import JointEstimates
 from galaxy_lvm.core.config.spectra import SpectrumSplits
 from galaxy_lvm.joint.spectra import MEASURED
-from galaxy_lvm.spectra.stars import split_of
 from galaxy_lvm.spectra.store import SpectrumStore
 
 # Numbers that are regressed, and classes, which are regressed as 0 and 1.
@@ -104,7 +103,7 @@ def read_galaxies(
         ],
         axis=1,
     )
-    return Galaxies(pairs.ids, split_of(pairs.ids, splits, seed), targets.astype(float), views)
+    return Galaxies(pairs.ids, splits_of(pairs, splits, seed), targets.astype(float), views)
 
 
 def photometry(table: pd.DataFrame) -> np.ndarray:

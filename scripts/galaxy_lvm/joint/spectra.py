@@ -14,10 +14,10 @@ from galaxy_lvm.simulation.populations import MIXTURE_COLUMNS, populations
 from galaxy_lvm.spectra.store import write_spectra
 from galaxy_lvm.survey.store import BANDS, CutoutStore
 
-_NEEDED = ("id", "redshift", *(f"flux_{band}" for band in BANDS), *MIXTURE_COLUMNS)
+_NEEDED = ("id", "split", "redshift", *(f"flux_{band}" for band in BANDS), *MIXTURE_COLUMNS)
 KEPT = (
-    "id", "label", "redshift", "log_mass_to_light_r", "halpha_angstrom", "half_light_radius_arcsec",
-    *(f"mag_{band}" for band in BANDS),
+    "id", "label", "split", "redshift", "log_mass_to_light_r", "halpha_angstrom",
+    "half_light_radius_arcsec", *(f"mag_{band}" for band in BANDS),
 )  # fmt: skip
 
 MEASURED = tuple(f"measured_mag_{band}" for band in BANDS)

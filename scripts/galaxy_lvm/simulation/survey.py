@@ -9,7 +9,7 @@ the noise of sky and source.
 import logging
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 
 import numpy as np
@@ -60,6 +60,11 @@ CHUNK = 16
 def per_band(sky: MockSky, prefix: str) -> np.ndarray:
     """Return the settings `<prefix>_g`, `_r`, `_z` as (3,)."""
     return np.array([getattr(sky, f"{prefix}_{band}") for band in BANDS], dtype=float)
+
+
+def galaxy_id(index: int) -> str:
+    """Return the name of a galaxy of the survey."""
+    return f"mock_{index:06d}"
 
 
 def class_labels(settings: Mock, seed: int) -> list[str]:
@@ -222,7 +227,7 @@ def simulate_cutout(
     grid = grid_for(galaxy.size_arcsec)
     scene = scene_transform(grid, galaxy.light)
     mixed = _mix(scene, galaxy, derive_seed(seed, "population", index)) if with_population else {}
-    row = {"id": f"mock_{index:06d}", **truth_row(grid, galaxy, scene), **mixed}
+    row = {"id": galaxy_id(index), **truth_row(grid, galaxy, scene), **mixed}
     row["ra"] = float(rng.uniform(0, 360))
     row["dec"] = float(np.degrees(np.arcsin(rng.uniform(-0.26, 0.53))))
     fwhm, shear = draw_psf(settings, rng)
@@ -300,6 +305,7 @@ def simulate_survey(
     seed: int,
     cores: int = 1,
     with_populations: bool = False,
+    beside: Mapping[str, Sequence] | None = None,
 ) -> None:
     """Write a survey as a cutout store.
 
@@ -315,14 +321,19 @@ def simulate_survey(
         Number of processes.
     with_populations
         Whether every galaxy gets a mixture of stellar populations; see `simulate_cutout`.
+    beside
+        Further columns of the catalogue, a value a galaxy in the order of `galaxy_id`.
     """
     source = "populations" if with_populations else "mock"
     attributes = {"source": source, "seed": seed}
     attributes |= {key: value for key, value in settings.model_dump().items() if np.isscalar(value)}
     n_chunks = math.ceil(settings.n_galaxies / CHUNK)
     chunks = simulate_chunks(settings, seed, cores, with_populations)
+    more, n_done = dict(beside or {}), 0
     with CutoutWriter(path, attributes=attributes) as writer:
         for images, rows in progress(chunks, n_chunks, "simulating cutouts", f"blocks of {CHUNK}"):
             columns = {key: [row[key] for row in rows] for key in rows[0]}
-            writer.append(images, columns)
+            own = {key: values[n_done : n_done + len(rows)] for key, values in more.items()}
+            writer.append(images, columns | own)
+            n_done += len(rows)
     log.info("simulated %d galaxies into %s", settings.n_galaxies, path)

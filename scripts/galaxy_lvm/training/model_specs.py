@@ -33,7 +33,11 @@ _DISPLAY = {
 }
 _STARTS = {NO_WEIGHTS: "from scratch", IMAGENET: "ImageNet"}
 # Files of features that are no model of the comparison.
-_FEATURES_OF_THE_RUN = {"lvm": "the run's own", "teacher": "pretrain.teacher's"}
+_FEATURES_OF_THE_RUN = {
+    "lvm": "the run's own",
+    "teacher": "pretrain.teacher's",
+    "joint": "images' and spectra's joint",
+}
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,13 @@ class JointEstimates(Section):
     )
 
 
+class JointVectors(Section):
+    """Where the joint vectors of images and spectra take the place of the LVM's features."""
+
+    similar: bool = Field(False, description="search for similar galaxies")
+    label_loop: bool = Field(False, description="simulated label loop, and searches in a pool")
+
+
 class RealCatalogues(Section):
     """Real data for the same regressors; made by the target joint_real alone."""
 
@@ -122,5 +129,14 @@ class Joint(JointEstimates):
             "run's own LVM"
         ),
     )
+    feature_noise: float = Field(
+        0.3,
+        ge=0,
+        le=5,
+        description=(
+            "noise added to features while they are aligned, in units of their standard deviations"
+        ),
+    )
     simulated: JointSimulation = part(JointSimulation)
     real: RealCatalogues = part(RealCatalogues)
+    vectors: JointVectors = part(JointVectors)

@@ -134,6 +134,7 @@ class RunConfig(Section):
                 yield f"class_schemes.{name}", f"a class occurs twice in {classes}"
         if self.catalogue.strategy == "from_scratch" and not self.multitask.from_scratch:
             yield "catalogue.strategy", "from_scratch is not trained; set multitask.from_scratch"
+        yield from self._datasets_without_spectra()
         yield from self._uneven_sides()
         yield from self._patches_beyond_images()
         yield from self._uneven_batches()
@@ -170,6 +171,24 @@ class RunConfig(Section):
                     f"datasets.{name}.survey.pixel_scale_arcsec",
                     f"{scale:g} is above folder.max_pixel_scale_arcsec, {coarsest:g}: all its "
                     "files would be rejected; raise that",
+                )
+
+    def _datasets_without_spectra(self) -> Iterator[Contradiction]:
+        """Yield joint vectors that are asked for galaxies that have none."""
+        tasks, joint = self.tasks_dataset, self.joint.dataset
+        asked = {
+            "similar": (tasks, self.extensions.search_dataset),
+            "label_loop": (
+                self.hitl.comparison_dataset or tasks,
+                self.hitl.discovery_dataset or tasks,
+            ),
+        }
+        for key, names in asked.items():
+            others = [name for name in names if name not in (None, joint)]
+            if getattr(self.joint.vectors, key) and others:
+                yield (
+                    f"joint.vectors.{key}",
+                    f"only joint.dataset, {joint!r}, has joint vectors; {others[0]!r} has none",
                 )
 
     def _uneven_sides(self) -> Iterator[Contradiction]:
