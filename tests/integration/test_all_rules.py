@@ -1,4 +1,4 @@
-"""The whole DAG in miniature, and what a user may get wrong before it starts."""
+"""The whole DAG in miniature: its files and numbers, run again, killed and continued."""
 
 import json
 import os
@@ -8,47 +8,18 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
 from astropy.io import fits
-from galaxy_lvm.hitl.pools import Pool
-from galaxy_lvm.hitl.session import Session
 from notebook_cells import run_cells
 from pages import files_told, not_there, not_told
 from PIL import Image
+from workflow_runs import ROOT, command_line, environment, snakemake
 
-ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.workflow
-
-
-def command_line(directory, *arguments):
-    """Return the command that runs the project's Snakefile on a folder of its own."""
-    return [
-        sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"),
-        "--directory", str(directory), "--cores", "2", *arguments,
-    ]  # fmt: skip
-
-
-def environment():
-    """Return the environment with the tools that jobs call: they lie beside the interpreter."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path}
-
-
-def snakemake(directory, *arguments, check=True):
-    """Run the project's Snakefile on a folder of its own."""
-    result = subprocess.run(
-        command_line(directory, *arguments),
-        capture_output=True, text=True, env=environment(), check=False, cwd=ROOT,
-    )  # fmt: skip
-    text = result.stdout + result.stderr
-    if check and result.returncode:
-        pytest.fail(f"snakemake {' '.join(arguments)} failed\n{text[-6000:]}")
-    return result.returncode, text
 
 
 @pytest.fixture(scope="session")
@@ -240,180 +211,3 @@ def test_a_run_killed_again_and_again_ends_with_the_same_numbers(finished_run, t
     pd.testing.assert_frame_equal(
         pd.read_csv(finished_run / target), pd.read_csv(tmp_path / target)
     )
-
-
-def test_an_edit_reruns_what_imports_it_and_nothing_else(tmp_path):
-    tree = tmp_path / "tree"
-    tree.mkdir()
-    for name in ("Snakefile", "rules", "scripts", "config", "report", "envs", "docs"):
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, tree / name)
-    config = str(tree / "config" / "test.yaml")
-    arguments = ["--snakefile", str(tree / "Snakefile"), "--configfile", config]
-
-    def planned():
-        _, text = snakemake(tmp_path, *arguments, "--dry-run", "--", "fig1", "fig8")
-        return set(re.findall(r"^((?:draw|train|pretrain)_\w+) +\d+$", text, re.MULTILINE))
-
-    snakemake(tmp_path, *arguments, "--", "fig1", "fig8")
-    assert planned() == set()
-    module = tree / "scripts/galaxy_lvm/hitl/diagram.py"
-    module.write_text(module.read_text() + "\n# a comment changes nothing\n")
-    assert planned() == set()
-    module.write_text(module.read_text() + "\nEDITED = True\n")
-    assert planned() == {"draw_hitl_module"}
-    loop = tree / "scripts/galaxy_lvm/training/loop.py"
-    loop.write_text(loop.read_text() + "\nEDITED = True\n")
-    assert "pretrain_lvm" not in planned()
-
-
-def test_mistake_in_the_config_stops_before_any_job(tmp_path):
-    code, text = snakemake(tmp_path, "--config", "seeed=3", check=False)
-    assert code != 0
-    assert "seeed: no such key; did you mean 'seed'?" in text
-    assert not (tmp_path / "results").exists()
-
-
-@pytest.fixture
-def papers_data(tmp_path):
-    """A folder with empty stand-ins for the files that the paper's run needs on disk."""
-    data = tmp_path / "data"
-    (data / "galaxy_zoo_2").mkdir(parents=True)
-    (data / "galaxy_zoo_2" / "labels.csv").write_text("id,file,label\n")
-    (data / "bright_galaxies").mkdir()
-    (data / "bright_galaxies" / "positions.csv").write_text("id,ra,dec\n")
-    (data / "galaxy_zoo_decals").mkdir()
-    (data / "galaxy_zoo_decals" / "galaxies.csv").write_text("id,file\n")
-    (data / "ssl_legacysurvey").mkdir()
-    with h5py.File(data / "ssl_legacysurvey" / "images.h5", "w") as file:
-        file["images"] = np.zeros((1, 3, 152, 152), dtype=np.float32)
-    return tmp_path
-
-
-def test_paper_config_plans_the_papers_run(papers_data):
-    config = str(ROOT / "config" / "paper.yaml")
-    _, text = snakemake(papers_data, "--configfile", config, "--dry-run", "--printshellcmds")
-    assert "results/paper/models/pretrain/reconstruct_skips/lvm.safetensors" in text
-    assert "gpu=8" in text
-    assert "results/paper/models/lenses/resnet50_1000_2.safetensors" in text
-    assert "rule import_fields" in text and "rule simulate_fields" not in text
-    assert "results/paper/data/bright_galaxies/cutouts.h5" in text  # fetched, 192 pixels wide
-
-
-@pytest.mark.parametrize(
-    ("arguments", "run"),
-    [
-        ([], "paper"),
-        (["--configfile", "mine.yaml"], "mine"),
-        (["--config", "seed=3"], "paper"),
-        (["--configfile", "mine.yaml", "--config", "seed=3", "default_base=paper"], "mine"),
-    ],
-)
-def test_an_overlay_on_a_profile_keeps_the_profiles_size(papers_data, arguments, run):
-    """Snakemake replaces a profile's config files by those of the command line."""
-    mine = papers_data / "mine.yaml"
-    mine.write_text("{run: mine, seed: 5}")
-    arguments = [str(mine) if argument == "mine.yaml" else argument for argument in arguments]
-    target = f"results/{run}/models/lenses/resnet50_1000_0.safetensors"
-    options = ["--profile", "slurm", *arguments, "--dry-run"]
-    _, text = snakemake(papers_data, *options, "--", target)
-    assert "rule train_detector" in text and re.search(r"\bgpu=1\b", text)
-    assert f"results/{run}/data/lens_fields/fields.h5" in text and "import_fields" in text
-
-
-def test_a_fresh_clone_is_told_every_file_that_the_papers_run_lacks(papers_data):
-    """All of them, not the first that Snakemake stumbles on; none where all are there."""
-    arguments = ["--profile", "slurm", "--dry-run"]
-    _, text = snakemake(papers_data, *arguments)
-    assert "Not on disk yet" not in text and "pretrain_lvm" in text
-    shutil.rmtree(papers_data / "data")
-    code, text = snakemake(papers_data, *arguments, check=False)
-    assert code != 0
-    for path in (
-        "galaxy_zoo_2/labels.csv", "galaxy_zoo_decals/galaxies.csv",
-        "bright_galaxies/positions.csv", "ssl_legacysurvey/images.h5",
-    ):  # fmt: skip
-        assert re.search(rf"^  data/{path}: .*datasets\.\w+", text, re.MULTILINE), path
-    assert f"from {papers_data}" in text
-    _, text = snakemake(papers_data, *arguments, "--", "fig1")
-    assert "rule draw_lvm" in text, "what reads no data waits for none"
-
-
-def test_a_size_that_the_command_line_replaces_is_asked_for(papers_data):
-    mine = papers_data / "mine.yaml"
-    mine.write_text("{run: mine}")
-    arguments = ["--profile", "slurm", "--configfile", str(mine), "--config", "seed=3", "-n"]
-    code, text = snakemake(papers_data, *arguments, check=False)
-    assert code != 0 and "add default_base=paper behind --config" in text
-
-
-def own_images(folder, n_images, labelled=True):
-    """Write round and flat blobs as PNG; return the lines of their table."""
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[:96, :96] - 47.5
-    rows = ["id,file,label"]
-    for number in range(n_images):
-        label, stretch = ("round", 1.0) if number % 2 else ("flat", 3.0)
-        grey = 200 * np.exp(-np.hypot(x / 12, y * stretch / 12)) + rng.normal(8, 2, (96, 96))
-        image = np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
-        Image.fromarray(image).save(folder / f"{number}.png")
-        rows.append(f"g{number},{number}.png,{label if labelled else ''}")
-    return rows
-
-
-def test_a_person_can_search_a_folder_without_labels(tmp_path):
-    folder = tmp_path / "mine"
-    rows = own_images(folder, 24, labelled=False)
-    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
-    config = {
-        "run": "search",
-        "datasets": {"mine": {"source": "folder", "data_dir": str(folder), "table": "labels.csv"}},
-        "pretrain_datasets": ["mine"],
-        "pretrain": {"optim": {"steps": 3}},
-    }
-    (tmp_path / "mine.yaml").write_text(json.dumps(config))
-    snakemake(
-        tmp_path,
-        "--configfile", str(ROOT / "config" / "test.yaml"), str(tmp_path / "mine.yaml"),
-        "--", "results/search/features/mine/lvm.npy",
-    )  # fmt: skip
-    pool = Pool.open(tmp_path / "results/search/features/mine/lvm.npy")
-    session = Session(pool, tmp_path / "labels.sqlite")
-    session.label(["g0"], ["positive"])
-    asked = session.suggest(4)
-    assert len(set(asked)) == 4 and "g0" not in asked
-
-
-def test_own_images_go_through_and_bad_ones_are_listed(tmp_path):
-    folder = tmp_path / "mine"
-    rows = own_images(folder, 40)
-    rows.append("lost,nowhere.png,round")
-    # Eight galaxies are the test set of the user's paper; an expert judged half of all anew.
-    tested = {f"g{number}" for number in range(8)}
-    rows = [
-        f"{row},{'test' if row.split(',')[0] in tested else ''},{'round' if i % 2 else ''}"
-        for i, row in enumerate(rows[1:])
-    ]
-    rows = ["id,file,label,split,expert", *rows]
-    (tmp_path / "mine.yaml").write_text("folder: {second_label_column: expert}\n")
-    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
-    snakemake(
-        tmp_path,
-        "--configfile", str(ROOT / "config" / "folder.yaml"), str(ROOT / "tests" / "folder.yaml"),
-        str(tmp_path / "mine.yaml"),
-        "--config", f"data_dir={folder}",
-        "--", "table1",
-    )  # fmt: skip
-    rejected = pd.read_csv(tmp_path / "results/folder/data/galaxies/rejected.csv")
-    assert list(rejected["id"]) == ["lost"]
-    splits = pd.read_parquet(tmp_path / "results/folder/data/galaxies/splits.parquet")
-    assert set(splits.loc[splits["split"] == "test", "id"]) == tested
-    metrics = pd.read_csv(tmp_path / "results/folder/metrics/multitask.csv")
-    assert set(metrics.loc[metrics["metric"] == "n_second", "value"]) == {4}
-    table = pd.read_csv(tmp_path / "results/folder/tables/table1_classification.csv")
-    assert table[["accuracy_second", "f1_second"]].notna().all(axis=None)
-    assert {"hog_logistic", "multi_active", "resnet18"} <= set(table["model"])
-    reasons = pd.read_csv(tmp_path / "results/folder/tables/claims.csv").set_index("claim")
-    judged = reasons.loc["LVM above resnet18, trained on the same galaxies", "detail"]
-    assert "multi_active - resnet18" in judged
