@@ -4,9 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from galaxy_lvm.core.config.catalogue import CatalogueModel
-from galaxy_lvm.core.config.extensions import Parameter
-from galaxy_lvm.core.config.handed import section
 from galaxy_lvm.core.gpus import own_gpus
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.state import state_folder
@@ -94,19 +91,11 @@ if __name__ == "__main__":
             cutouts=given.cutouts,
             features=given.features,
             weights=given.weights,
-            learned_from=LearnedFrom(
-                given.own_crops, given.own_cutouts, given.splits, given.own_features
-            ),
+            learned_from=LearnedFrom.handed(given),
             files=CatalogueFiles(into.parquet, into.csv, into.fits),
             metrics=into.metrics,
             predictions=into.predictions,
-            recipe=Recipe(
-                section(CatalogueModel, params.settings, "catalogue"),
-                params.zooms,
-                [section(Parameter, p, "extensions.parameters") for p in params.parameters],
-                params.max_train,
-                params.seed,
-            ),
+            recipe=Recipe.handed(params),
             state_root=params.state_root,
             recipe_version=snakemake.params.recipe_version,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821

@@ -5,7 +5,7 @@ from galaxy_lvm.core.config.handed import section
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.features.similarity import SimilaritySearch
 from galaxy_lvm.features.similarity_parts import Found, search_part
-from galaxy_lvm.features.similarity_trials import choose_queries, trial_queries
+from galaxy_lvm.features.similarity_trials import choose_all
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.splits_table import Splits
@@ -44,8 +44,7 @@ def main(
     """
     galaxies = Splits(splits).table
     store, pool = FeatureStore.open(features), FeatureStore.open(pool_features)
-    wanted = choose_queries(galaxies, query_ids, settings.n_queries_per_class, seed)
-    test = trial_queries(galaxies, settings.n_test_queries, seed)
+    wanted, test = choose_all(galaxies, query_ids, settings, seed)
     with CropStore(pool_crops) as crops:
         rows = crops.rows_of_shard(shard)
     if rows.start == rows.stop:  # the shard was left out

@@ -11,11 +11,10 @@ from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.features.similarity import SimilaritySearch, drop_self
 from galaxy_lvm.features.similarity_parts import Found, search_part, together
 from galaxy_lvm.features.similarity_trials import (
-    choose_queries,
+    choose_all,
     neighbour_table,
     purity_rows,
     search_rows,
-    trial_queries,
 )
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.report.results import long_rows, write_results
@@ -59,8 +58,7 @@ def main(
         What search_shard found in every shard; without any the vectors are searched here.
     """
     galaxies, k = Splits(splits).table, settings.n_neighbours
-    queries = choose_queries(galaxies, query_ids, settings.n_queries_per_class, seed)
-    test = trial_queries(galaxies, settings.n_test_queries, seed)
+    queries, test = choose_all(galaxies, query_ids, settings, seed)
     store, pool = FeatureStore.open(features), FeatureStore.open(pool_features)
     same = store.path.resolve() == pool.path.resolve()
     labels = galaxies.set_index("id")["label"] if same else None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from galaxy_lvm.core.config.extensions import Similarity
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
@@ -55,6 +56,22 @@ def choose_queries(
         rows = sample_rows(len(of_class), n_per_class, derive_seed(seed, "queries", name))
         chosen.append(test.iloc[of_class[rows]])
     return pd.concat(chosen, ignore_index=True)
+
+
+def choose_all(
+    galaxies: pd.DataFrame, query_ids: Sequence[str], settings: Similarity, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the galaxies to search for, and those on which the index is tried.
+
+    Parameters
+    ----------
+    galaxies, query_ids, seed
+        As of `choose_queries`.
+    settings
+        How many of both.
+    """
+    wanted = choose_queries(galaxies, query_ids, settings.n_queries_per_class, seed)
+    return wanted, trial_queries(galaxies, settings.n_test_queries, seed)
 
 
 def trial_queries(galaxies: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:

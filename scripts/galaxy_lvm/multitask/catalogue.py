@@ -3,12 +3,14 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from galaxy_lvm.core.config.catalogue import CatalogueModel
 from galaxy_lvm.core.config.extensions import Parameter
+from galaxy_lvm.core.config.handed import section
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
@@ -36,6 +38,11 @@ class LearnedFrom:
     splits: str | os.PathLike
     features: str | os.PathLike
 
+    @classmethod
+    def handed(cls, given: Any) -> "LearnedFrom":
+        """Return the files among the inputs of a rule."""
+        return cls(given.own_crops, given.own_cutouts, given.splits, given.own_features)
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -47,6 +54,13 @@ class Recipe:
     max_train: int
     """Training galaxies of a regression at most."""
     seed: int
+
+    @classmethod
+    def handed(cls, params: Any) -> "Recipe":
+        """Return what a rule hands on in its params."""
+        settings = section(CatalogueModel, params.settings, "catalogue")
+        asked = [section(Parameter, p, "extensions.parameters") for p in params.parameters]
+        return cls(settings, params.zooms, asked, params.max_train, params.seed)
 
 
 @dataclass
