@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import cv2
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.survey.pool import PoolFiles, gather_pool
 
 
@@ -39,7 +38,7 @@ def main(
         name: PoolFiles(crops_path, cutouts_path, splits_of.get(name))
         for name, crops_path, cutouts_path in zip(names, crops, cutouts, strict=True)
     }
-    save_table(pool, gather_pool(files, pretrain_on, duplicate_arcsec))
+    gather_pool(pool, files, pretrain_on, duplicate_arcsec)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pytest
 import torch
 from galaxy_lvm.core.config.training import Optim, Pretraining
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.survey import pool
 from galaxy_lvm.survey.pool import PoolFiles, gather_pool, rows_by_dataset
 from galaxy_lvm.survey.store import CutoutWriter
 from galaxy_lvm.training import feed
@@ -55,6 +56,12 @@ def taken_again(crop):
     return cv2.imdecode(stream, cv2.IMREAD_COLOR)
 
 
+def gathered(folder, *given):
+    """Return the table of the pool."""
+    gather_pool(folder / "pool.parquet", *given)
+    return pd.read_parquet(folder / "pool.parquet")
+
+
 def test_copies_of_validation_and_test_galaxies_are_left_out(tmp_path):
     judged, others = galaxies(12, 1), galaxies(9, 2)
     # One of the training split may stay, one of validation and one of test must go.
@@ -63,10 +70,10 @@ def test_copies_of_validation_and_test_galaxies_are_left_out(tmp_path):
         "mine": dataset(tmp_path, "mine", judged, SPLIT_OF),
         "more": dataset(tmp_path, "more", others),
     }
-    pool = gather_pool(files, ["mine", "more"], 3.0)
-    copies = pool[pool["copy_of"] != ""].set_index("id")["copy_of"].to_dict()
+    found = gathered(tmp_path, files, ["mine", "more"], 3.0)
+    copies = found[found["copy_of"] != ""].set_index("id")["copy_of"].to_dict()
     assert copies == {"more5": "mine:mine7", "more8": "mine:mine10"}
-    assert list(pool[pool["dataset"] == "mine"]["id"]) == [f"mine{k}" for k in range(6)]
+    assert list(found[found["dataset"] == "mine"]["id"]) == [f"mine{k}" for k in range(6)]
 
 
 def test_positions_find_what_pixels_cannot(tmp_path):
@@ -78,11 +85,43 @@ def test_positions_find_what_pixels_cannot(tmp_path):
         "mine": dataset(tmp_path, "mine", galaxies(12, 1), SPLIT_OF, sky),
         "more": dataset(tmp_path, "more", galaxies(9, 2), sky=other),
     }
-    pool = gather_pool(files, ["more"], 3.0)
-    assert pool.loc[pool["copy_of"] != "", ["id", "copy_of"]].to_numpy().tolist() == [
+    found = gathered(tmp_path, files, ["more"], 3.0)
+    assert found.loc[found["copy_of"] != "", ["id", "copy_of"]].to_numpy().tolist() == [
         ["more4", "mine:mine8"]
     ]
-    assert not gather_pool(files, ["more"], 0)["copy_of"].any()
+    assert not gathered(tmp_path, files, ["more"], 0)["copy_of"].any()
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_blocks_of_any_size_give_the_same_pool(tmp_path, monkeypatch, size):
+    sky = np.column_stack([np.linspace(10, 20, 12), np.zeros(12)])
+    other = np.column_stack([np.linspace(30, 40, 9), np.zeros(9)])
+    other[[4, 8]] = sky[[8, 11]] + [1 / 3600, 0]
+    files = {
+        "mine": dataset(tmp_path, "mine", galaxies(12, 1), SPLIT_OF, sky),
+        "more": dataset(tmp_path, "more", galaxies(9, 2), sky=other),
+    }
+    whole = gathered(tmp_path, files, ["more", "mine"], 3.0)
+    assert (whole["copy_of"] != "").sum() == 2
+    rows = rows_by_dataset(tmp_path / "pool.parquet")
+    monkeypatch.setattr(pool, "_BLOCK", size)
+    monkeypatch.setattr(pool, "_SKY_BLOCK", size)
+    pd.testing.assert_frame_equal(gathered(tmp_path, files, ["more", "mine"], 3.0), whole)
+    again = rows_by_dataset(tmp_path / "pool.parquet")
+    assert {name: r.tolist() for name, r in again.items()} == {
+        n: r.tolist() for n, r in rows.items()
+    }
+
+
+def test_a_pool_that_is_damaged_or_another_table_is_named(tmp_path):
+    path = tmp_path / "pool.parquet"
+    with pytest.raises(DataError, match="pool.parquet: missing or damaged"):
+        rows_by_dataset(path)
+    pd.DataFrame({"id": ["a"]}).to_parquet(path)
+    with pytest.raises(
+        DataError, match="no column .'dataset', 'index', 'copy_of'.; run gather_pool"
+    ):
+        rows_by_dataset(path)
 
 
 def test_an_empty_pool_stops(tmp_path):
@@ -92,7 +131,8 @@ def test_an_empty_pool_stops(tmp_path):
         "more": dataset(tmp_path, "more", judged[-2:]),
     }
     with pytest.raises(DataError, match="fewer than two galaxies of more"):
-        gather_pool(files, ["more"], 3.0)
+        gathered(tmp_path, files, ["more"], 3.0)
+    assert not (tmp_path / "pool.parquet").exists()
 
 
 def test_script_writes_the_rows_of_every_dataset(tmp_path):

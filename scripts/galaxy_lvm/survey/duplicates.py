@@ -100,12 +100,15 @@ def shared_positions(
     ra_deg, dec_deg
         Positions; NaN where unknown.
     """
-    places = np.column_stack([np.asarray(ra_deg, float), np.asarray(dec_deg, float)]).round(7)
-    known = np.flatnonzero(np.isfinite(places).all(axis=1))
-    marked = np.zeros(len(places), bool)
-    _, number, count = np.unique(places[known], axis=0, return_inverse=True, return_counts=True)
-    for place in np.flatnonzero(count >= min(_MANY_AT_ONE_PLACE, max(3, len(known) // 2 + 1))):
-        rows = known[number.ravel() == place]
+    ra, dec = np.asarray(ra_deg, float), np.asarray(dec_deg, float)
+    known = np.flatnonzero(np.isfinite(ra) & np.isfinite(dec))
+    marked = np.zeros(len(ra), bool)
+    # Both coordinates, to a ten-millionth of a degree, in one number: quicker and smaller to sort.
+    east, north = (np.rint(1e7 * values[known]).astype(np.int64) for values in (ra, dec))
+    places = (east << 31) + north
+    each, count = np.unique(places, return_counts=True)
+    for place in each[count >= min(_MANY_AT_ONE_PLACE, max(3, len(known) // 2 + 1))]:
+        rows = known[places == place]
         # Some are enough to see whether they look alike.
         some = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MOST_COMPARED)).astype(int)]
         flat = _thumbnails(np.stack([crops[int(i)] for i in some]))[0].reshape(len(some), -1)
@@ -115,7 +118,7 @@ def shared_positions(
             log.warning(
                 "%d galaxies are all at ra %.6f, dec %.6f and do not look alike: that position is "
                 "not theirs and finds no copies; give each its own",
-                len(rows), *places[rows[0]],
+                len(rows), ra[rows[0]], dec[rows[0]],
             )  # fmt: skip
     return marked
 

@@ -5,21 +5,27 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from galaxy_lvm.core.errors import DataError
-from galaxy_lvm.core.tables import load_table
+from galaxy_lvm.core.errors import DataError, in_short
+from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.duplicates import copies_across, copies_by_position, shared_positions
+from galaxy_lvm.survey.file_errors import FILE_ERRORS
 from galaxy_lvm.survey.splits_table import Splits
 from galaxy_lvm.survey.store import CutoutStore
 
 log = logging.getLogger("galaxy_lvm.pool")
 
 JUDGES = ("val", "test")
+
+_NEEDED = ("dataset", "index", "copy_of")
+_TYPES = {"dataset": pa.string(), "index": pa.int64(), "id": pa.string(), "copy_of": pa.string()}
+_SCHEMA = pa.schema(_TYPES)
+_BLOCK, _SKY_BLOCK = 65_536, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,12 @@ class _Dataset:
             return np.arange(len(self.crops))
         return self.splits.pretraining_rows()
 
+    def names_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the identifiers of rows; of a dataset without labels they follow each other."""
+        if self.splits is None:
+            return self.crops.column("id", slice(rows[0], rows[-1] + 1))
+        return self.crops.ids[rows]
+
     @cached_property
     def rows_to_judge(self) -> np.ndarray:
         """The rows that models are chosen or scored by."""
@@ -66,12 +78,19 @@ class _Dataset:
 
 
 def gather_pool(
-    files: Mapping[str, PoolFiles], names: Sequence[str], radius_arcsec: float
-) -> pd.DataFrame:
-    """Choose the galaxies to pretrain on.
+    path: str | os.PathLike,
+    files: Mapping[str, PoolFiles],
+    names: Sequence[str],
+    radius_arcsec: float,
+) -> None:
+    """Choose the galaxies to pretrain on; names and rows are written block by block.
 
     Parameters
     ----------
+    path
+        Parquet to write: `dataset, index` (row in its crops file), `id, copy_of`: "" for a galaxy
+        to pretrain on, else `dataset:id` of the validation or test galaxy that it is a copy of. A
+        dataset with labels gives its training split, whose copies lie on its own side already.
     files
         Of all datasets that are pretrained on or have labels, by name.
     names
@@ -79,54 +98,57 @@ def gather_pool(
     radius_arcsec
         Positions closer than this are one galaxy; 0 looks at pixels alone.
 
-    Returns
-    -------
-    pandas.DataFrame
-        `dataset, index` (row in its crops file), `id, copy_of`: "" for a galaxy to pretrain on,
-        else `dataset:id` of the validation or test galaxy that it is a copy of. A dataset with
-        labels gives its training split, whose copies lie on its own side already.
-
     Raises
     ------
     DataError
         If fewer than two galaxies remain.
     """
     datasets = {name: _Dataset(those) for name, those in files.items()}
-    parts = []
-    for name in names:
-        rows = datasets[name].rows_to_learn()
-        part = pd.DataFrame({"dataset": name, "index": rows, "id": datasets[name].crops.ids[rows]})
-        copies = pd.Series("", index=range(len(datasets[name].crops)))
-        for other, judge in datasets.items():
-            if other != name and len(judge.rows_to_judge):
-                copies.update(_copies(datasets[name], judge, other, radius_arcsec))
-        part["copy_of"] = copies[rows].to_numpy()
-        n_copies = int((part["copy_of"] != "").sum())
-        log.info("%s: %d galaxies to pretrain on, %d left out as copies of validation or test "
-                 "galaxies", name, len(part) - n_copies, n_copies)  # fmt: skip
-        parts.append(part)
-    for dataset in datasets.values():
-        dataset.crops.close()
-    pool = pd.concat(parts, ignore_index=True)
-    if (pool["copy_of"] == "").sum() < 2:
-        raise DataError(
-            f"fewer than two galaxies of {', '.join(names)} to pretrain on; give "
-            "pretrain_datasets one with more"
-        )
-    return pool
+    n_kept = 0
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, _SCHEMA) as writer:
+        for name in names:
+            copies: dict[int, str] = {}
+            for other, judge in datasets.items():
+                if other != name and len(judge.rows_to_judge):
+                    copies |= _copies(datasets[name], judge, other, radius_arcsec)
+            n_all, n_copies = _write(writer, name, datasets[name], copies)
+            log.info("%s: %d galaxies to pretrain on, %d left out as copies of validation or test "
+                     "galaxies", name, n_all - n_copies, n_copies)  # fmt: skip
+            n_kept += n_all - n_copies
+        for dataset in datasets.values():
+            dataset.crops.close()
+        if n_kept < 2:
+            raise DataError(
+                f"fewer than two galaxies of {', '.join(names)} to pretrain on; give "
+                "pretrain_datasets one with more"
+            )
 
 
-def _copies(pool: _Dataset, judge: _Dataset, name: str, radius_arcsec: float) -> pd.Series:
+def _write(
+    writer: pq.ParquetWriter, name: str, dataset: _Dataset, copies: Mapping[int, str]
+) -> tuple[int, int]:
+    """Write a dataset's lines; return their number, and that of the copies among them."""
+    rows, n_copies = dataset.rows_to_learn(), 0
+    for start in range(0, len(rows), _BLOCK):
+        part = rows[start : start + _BLOCK]
+        copy_of = [copies.get(row, "") for row in part.tolist()]
+        n_copies += sum(map(bool, copy_of))
+        columns = [[name] * len(part), part, dataset.names_of(part), copy_of]
+        writer.write_table(pa.table(columns, schema=_SCHEMA))
+    return len(rows), n_copies
+
+
+def _copies(pool: _Dataset, judge: _Dataset, name: str, radius_arcsec: float) -> dict[int, str]:
     """Return `name:id` of the judging galaxy by the row of its copy in the pool."""
     rows = judge.rows_to_judge
-    pairs = copies_across(judge.judging_crops, pool.crops)
-    if radius_arcsec > 0:
-        sky = np.concatenate([judge.sky[rows], pool.sky])
+    pairs = [copies_across(judge.judging_crops, pool.crops)]
+    for start in range(0, len(pool.sky), _SKY_BLOCK) if radius_arcsec > 0 else ():
+        sky = np.concatenate([judge.sky[rows], pool.sky[start : start + _SKY_BLOCK]])
         near = np.sort(copies_by_position(*sky.T, radius_arcsec), axis=1)
         near = near[(near[:, 0] < len(rows)) & (near[:, 1] >= len(rows))]
-        pairs = np.concatenate([pairs, near - [0, len(rows)]])
+        pairs.append(near + [0, start - len(rows)])
     ids = judge.crops.ids[rows]
-    return pd.Series({int(j): f"{name}:{ids[i]}" for i, j in pairs}, dtype=object)
+    return {int(j): f"{name}:{ids[i]}" for i, j in np.concatenate(pairs)}
 
 
 def rows_by_dataset(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -135,12 +157,20 @@ def rows_by_dataset(path: str | os.PathLike) -> dict[str, np.ndarray]:
     Raises
     ------
     DataError
-        If a column is missing.
+        If the file is missing or damaged, or a column is missing.
     """
-    pool = load_table(Path(path))
-    missing = [name for name in ("dataset", "index", "copy_of") if name not in pool]
-    if missing:
-        raise DataError(f"{path}: no column {missing}; run gather_pool again")
-    used = pool[pool["copy_of"] == ""]
-    groups = used.groupby("dataset", sort=False)["index"]
-    return {str(name): rows.to_numpy(np.int64) for name, rows in groups}
+    again = "run gather_pool again"
+    try:
+        file = pq.ParquetFile(path)
+        missing = [name for name in _NEEDED if name not in file.schema_arrow.names]
+        if missing:
+            raise DataError(f"{path}: no column {missing}; {again}")
+        found: dict[str, list[np.ndarray]] = {}
+        for batch in file.iter_batches(_BLOCK, columns=list(_NEEDED)):
+            part = batch.to_pandas()
+            used = part[part["copy_of"] == ""]
+            for name, rows in used.groupby("dataset", sort=False)["index"]:
+                found.setdefault(str(name), []).append(rows.to_numpy(np.int64))
+    except FILE_ERRORS as error:
+        raise DataError(f"{path}: missing or damaged ({in_short(error)}); {again}") from error
+    return {name: np.concatenate(parts) for name, parts in found.items()}
