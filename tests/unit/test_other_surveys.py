@@ -6,7 +6,7 @@ import pytest
 from astropy.io import fits
 from astropy.visualization import make_lupton_rgb
 from crop_cutouts import main as crop_cutouts
-from cutout_server import flux_at, quick_service, served, table_of
+from cutout_server import as_fits, flux_at, quick_service, served, table_of
 from download_cutouts import main as download
 from galaxy_lvm.core.config import check_config, section
 from galaxy_lvm.core.config.sky_survey import (
@@ -21,6 +21,7 @@ from galaxy_lvm.core.config.sky_survey import (
 )
 from galaxy_lvm.core.config.survey import Crop, Folder
 from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.features.images import Reading, folder_images
 from galaxy_lvm.survey.bands import band_planes
 from galaxy_lvm.survey.colour import grz_to_rgb, to_rgb
 from galaxy_lvm.survey.contact_sheet import contact_sheet
@@ -220,6 +221,18 @@ def test_a_euclid_like_folder_is_imported_in_its_own_bands_and_pixels(tmp_path):
         expected = cube[[0, 2, 1]] * 10 ** (-0.4 * 1.4)
         np.testing.assert_allclose(store.images[0], expected, rtol=1e-5)
     assert len(lost) == 1 and "bands 'VIS,H,J'; VIS, Y and H are needed" in lost[0]["reason"]
+
+
+def test_files_of_two_bands_are_read_and_cut_without_a_table(tmp_path):
+    cube = 40 * flux_at(1.0, 2.0, 152, 2)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.fits").write_bytes(as_fits(cube, 1.0, 2.0, "12", 2.75))
+    reading = Reading(Folder(max_pixel_scale_arcsec=3.0), survey=UNWISE)
+    (chunk,) = folder_images(tmp_path / "mine", reading).chunks()
+    assert chunk.images.shape == (1, 128, 128, 3) and not chunk.skipped
+    np.testing.assert_array_equal(folder_images(tmp_path / "mine", reading).frame("a.fits"), cube)
+    with pytest.raises(DataError, match="g, r and z are needed"):
+        folder_images(tmp_path / "mine", Reading()).frame("a.fits")
 
 
 def test_shards_of_different_bands_or_pixels_are_no_dataset(tmp_path):

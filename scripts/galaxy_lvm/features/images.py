@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from galaxy_lvm.core.config.sky_survey import Survey
 from galaxy_lvm.core.config.survey import Crop, Folder
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.survey.cropping import crop_frames
@@ -21,6 +22,7 @@ from galaxy_lvm.survey.folder import image_reader, read_images
 from galaxy_lvm.survey.image_files import file_problem, kind_of, same_file, walk
 from galaxy_lvm.survey.image_state import is_own
 from galaxy_lvm.survey.rejected import printable, rejection
+from galaxy_lvm.survey.store import LEGACY
 
 CHUNK_IMAGES = 128
 KINDS = ("image", "fits")
@@ -38,6 +40,8 @@ class Reading:
     """The config's section `crop`."""
     cores: int = 1
     """Files read at a time."""
+    survey: Survey = LEGACY
+    """What FITS files hold: bands, pixels, zero point, mapping to colours."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ class FileImages:
     ) -> None:
         self.paths, self.skipped, self.reading = paths, skipped, reading
         self.rgb = all(kind_of(path) == "image" for path in paths.values())
-        self._read, self.side_pix = image_reader(list(paths.values()), self.rgb, reading.folder)
+        files = list(paths.values())
+        self._read, self.side_pix = image_reader(files, self.rgb, reading.folder, reading.survey)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -107,7 +112,7 @@ class FileImages:
         Returns
         -------
         numpy.ndarray
-            uint8 (H, W, 3) of JPEG and PNG; float32 (3, H, W), nanomaggies in g, r, z, of FITS.
+            uint8 (H, W, 3) of JPEG and PNG; float32 (bands, H, W) in nanomaggies of FITS.
 
         Raises
         ------
@@ -155,7 +160,8 @@ class FileImages:
 
     def _crop(self, path: Path) -> tuple[np.ndarray, dict[str, object]]:
         image = self._read(path)
-        found = crop_frames(image.pixels[None], self.rgb, self.reading.crop)
+        stretch = self.reading.survey.stretch
+        found = crop_frames(image.pixels[None], self.rgb, self.reading.crop, stretch)
         if found.reasons:
             raise DataError(found.reasons[0])
         size = {"width_pix": image.width_pix, "height_pix": image.height_pix}

@@ -27,6 +27,7 @@ from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.hdf5 import new_hdf5
 from galaxy_lvm.survey.image_state import state_of
 from galaxy_lvm.survey.rejected import printable, write_rejected
+from galaxy_lvm.survey.store import LEGACY
 
 FEATURES, CROPS, FILES, SKIPPED = "lvm.npy", "crops.h5", "files.parquet", "skipped.csv"
 SIDE = "side_pix.txt"
@@ -122,6 +123,8 @@ def _key_of(encoder: ImageEncoder, source: FileImages) -> str:
     about = [section.model_dump(mode="json") for section in sections]
     about[0].pop("batch_size")  # how many are computed at once changes nothing
     about[1].pop("image_side_pix")  # said by the source, also where it is the median
+    if source.reading.survey != LEGACY:
+        about.append(source.reading.survey.model_dump(mode="json"))
     return config_hash(
         [*about, source.rgb, source.side_pix, hashlib.sha256(encoder.path.read_bytes()).hexdigest()]
     )

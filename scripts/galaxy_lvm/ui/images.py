@@ -10,7 +10,7 @@ from galaxy_lvm.core.config.sky_survey import Stretch
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.rejected import printable
-from galaxy_lvm.survey.store import BANDS, COLOURS, PIXEL_SCALE_ARCSEC, CutoutStore
+from galaxy_lvm.survey.store import COLOURS, PIXEL_SCALE_ARCSEC, CutoutStore
 from galaxy_lvm.ui.workplace import Workplace
 
 log = logging.getLogger("galaxy_lvm.ui")
@@ -51,6 +51,8 @@ class Images:
     @property
     def pixel_scale_arcsec(self) -> float:
         """Side of a cutout's pixel; NaN of colours."""
+        if self._place.files is not None:
+            return self._place.files.reading.survey.pixel_scale_arcsec
         return PIXEL_SCALE_ARCSEC if self._cutouts is None else self._cutouts.pixel_scale_arcsec
 
     @property
@@ -92,7 +94,8 @@ class Images:
         """
         self._check(row)
         if self._place.files is not None:
-            return _with_bands(self._place.files.frame(self._names[row]))
+            files = self._place.files
+            return _with_bands(files.frame(self._names[row]), files.reading.survey.bands)
         if self._cutouts is None:
             return self.crop(row), COLOURS
         where = int(self._place.catalogue["cutout_index"].iloc[row])
@@ -122,9 +125,7 @@ def png_of(image: np.ndarray, compression: int | None = None) -> bytes:
     return content.tobytes()
 
 
-def _with_bands(
-    image: np.ndarray, bands: tuple[str, ...] = BANDS
-) -> tuple[np.ndarray, tuple[str, ...]]:
+def _with_bands(image: np.ndarray, bands: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
     if image.dtype == np.uint8:
         return image, COLOURS
     return np.ascontiguousarray(image, dtype="<f4"), bands
