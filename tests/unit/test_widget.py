@@ -149,5 +149,5 @@ def test_without_anywidget_it_says_what_to_install(run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "anywidget", None)
     monkeypatch.delitem(sys.modules, "galaxy_lvm.ui.widget", raising=False)
     with pytest.raises(ConfigError, match="the widget needs anywidget: `pip install"):
-        notebook.label_place(open_run(str(run), "spiral"), None, tmp_path, None, None)
+        notebook.label_place(open_run(str(run), "spiral"), tmp_path / "a.sqlite", None, None)
     assert list(tmp_path.iterdir()) == []

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.cli.output import Output
 from galaxy_lvm.cli.run import embed_folder
 from galaxy_lvm.core.config.survey import Folder
 from galaxy_lvm.core.encoder_files import run_folder
+from galaxy_lvm.core.output import Output
 from galaxy_lvm.features.embed_files import EmbeddedFiles, embed_files
 from galaxy_lvm.features.images import FileImages, Reading, folder_images
 from galaxy_lvm.features.label_classes import class_table, classes_from_labels, labels_by_table

@@ -42,9 +42,9 @@ def detect(
     Writes a table (detect.csv, detect.parquet: id, file, ra, dec, score, box), a gallery and
     skipped.csv; goes on after a kill with the images that are left.
     """
-    from galaxy_lvm.cli.output import Output
     from galaxy_lvm.core.config.lens_search import Search
     from galaxy_lvm.core.encoder_files import run_folder
+    from galaxy_lvm.core.output import Output
     from galaxy_lvm.core.tables import save_table
     from galaxy_lvm.core.workers import available_cores
     from galaxy_lvm.lenses.detect import RECIPE_VERSION, detector_of_run, search_for_lenses

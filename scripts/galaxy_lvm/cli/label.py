@@ -66,20 +66,13 @@ def embedded(
     encoder, kind, output, cores
         As the command's options.
     """
-    from galaxy_lvm.cli.output import Output
-    from galaxy_lvm.cli.run import encoder_and_images
-    from galaxy_lvm.core.workers import available_cores
-    from galaxy_lvm.features.images import Reading
-    from galaxy_lvm.features.kept_folder import keep_folder
-    from galaxy_lvm.ui.image_folder import open_folder
+    from galaxy_lvm.ui.image_folder import embed_folder, open_folder, own_output
 
-    out = Output(output, ["pools", "parts", "labels", "skipped.csv"])
+    out = own_output(output)
     with out.log():
-        reading = Reading(cores=cores or available_cores())
-        network, source = encoder_and_images(folder, encoder, kind, out, reading)
-        kept = keep_folder(network, source, out.folder)
+        kept = embed_folder(folder, encoder, out, kind, cores)
         place = open_folder(kept, target)
-        skipped = len(source) - len(place.pool)
+        skipped = len(kept.source) - len(place.pool)
         where = f", {skipped} skipped (listed in {kept.skipped})" if skipped else ""
         click.echo(f"{counted(len(place.pool), 'image')}{where}, {kept.n_new} embedded now")
     return place, kept.key

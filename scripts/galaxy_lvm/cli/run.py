@@ -7,8 +7,8 @@ import click
 import pandas as pd
 
 from galaxy_lvm.cli.options import counted
-from galaxy_lvm.cli.output import Output
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.output import Output
 from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.core.workers import available_cores
 from galaxy_lvm.features.embed_files import EmbeddedFiles, embed_files

@@ -98,7 +98,8 @@ class Session:
         if settings is None:
             settings = settings_of_store(self.store.settings(), self.store.path)
         self.store.keep_settings(settings.kept())
-        self.store.keep_features(self.pool.fingerprint, self.annotator, new_features)
+        if not (new_features and self.store.read_only):  # which is looked at by any features
+            self.store.keep_features(self.pool.fingerprint, self.annotator, new_features)
         return settings
 
     @property

@@ -394,7 +394,7 @@ class LabelStore(StoreAbout):
         if known is not None and known != fingerprint:
             raise DataError(
                 f"{self.path}: the session was started with other features: "
-                f"{differences(known, fingerprint)}. Open the features that it was started "
-                "with, start another store, or go on by intent with Session(..., "
-                "new_features=True): all labels stay, scores and rounds start anew"
+                f"{differences(known, fingerprint)}. Open it with those, start another store, or "
+                "go on by intent with new_features=True (--new-features): all labels stay, scores "
+                "and rounds start anew"
             )

@@ -5,14 +5,13 @@ page = label_run("demo", "spiral")
 page
 """
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from galaxy_lvm.core.errors import ConfigError
-from galaxy_lvm.hitl.store_locks import refuse_without_locks
-from galaxy_lvm.ui.labelling import Labelling
 from galaxy_lvm.ui.names import annotator_name, owner_name
-from galaxy_lvm.ui.start import file_name_of
+from galaxy_lvm.ui.start import label_file, open_labels
 from galaxy_lvm.ui.workplace import Workplace, open_run
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ def label_run(
     store: str | Path | None = None,
     annotator: str | None = None,
     per_round: int | None = None,
+    new_features: bool = False,
 ) -> "LabelWidget":
     """Return a widget on the galaxies of a finished run.
 
@@ -40,6 +40,8 @@ def label_run(
         Who labels; the name of who is logged in where None.
     per_round
         Galaxies of a round; what the config says where None.
+    new_features
+        Go on with other features than the labels were given by; all labels stay.
 
     Raises
     ------
@@ -49,7 +51,8 @@ def label_run(
         If the target is unknown, or anywidget is not installed.
     """
     place = open_run(run, target, new, dataset)
-    return label_place(place, store, Path("labels") / Path(run).name, annotator, per_round)
+    path = label_file(place, Path("labels") / Path(run).name, store)
+    return label_place(place, path, annotator, per_round, new_features)
 
 
 def label_folder(
@@ -59,6 +62,8 @@ def label_folder(
     output: str | Path = "galaxy-lvm-label",
     annotator: str | None = None,
     per_round: int | None = None,
+    store: str | Path | None = None,
+    new_features: bool = False,
 ) -> "LabelWidget":
     """Return a widget on a folder of images, which are embedded first, as by `galaxy-lvm label`.
 
@@ -72,28 +77,36 @@ def label_folder(
         `released`, weights (`.safetensors`), or a run's name or folder.
     output
         Folder of vectors, crops and labels.
-    annotator, per_round
-        As for `label_run`.
-    """
-    from galaxy_lvm.features.encoder import load_encoder
-    from galaxy_lvm.features.images import folder_images
-    from galaxy_lvm.features.kept_folder import keep_folder
-    from galaxy_lvm.ui.image_folder import open_folder
+    annotator, per_round, store, new_features
+        As for `label_run`. Images that were added, changed or removed are no other features as
+        long as the encoder is the same.
 
-    network = load_encoder(encoder)
-    source = folder_images(folder, network.reading, own=[output])
-    place = open_folder(keep_folder(network, source, output), target)
-    return label_place(place, None, Path(output) / "labels", annotator, per_round)
+    Raises
+    ------
+    DataError
+        If no image can be used, or the store is of other features.
+    ConfigError
+        If the encoder is unknown, or anywidget is not installed.
+    """
+    from galaxy_lvm.ui.image_folder import embed_folder, open_folder, own_output
+
+    out = own_output(output)
+    with out.log():
+        kept = embed_folder(folder, encoder, out)
+    place = open_folder(kept, target)
+    path = label_file(place, Path(output) / "labels", store)
+    return label_place(place, path, annotator, per_round, new_features, kept.key)
 
 
 def label_place(
     place: Workplace,
-    store: str | Path | None,
-    labels: Path,
+    path: Path,
     annotator: str | None,
     per_round: int | None,
+    new_features: bool = False,
+    vectors: str = "",
 ) -> "LabelWidget":
-    """Return a widget on galaxies; parameters as for `label_run` and `ui.start.start`."""
+    """Return a widget on galaxies; parameters as for `label_run` and `ui.start.open_labels`."""
     try:
         from galaxy_lvm.ui.widget import LabelWidget
     except ModuleNotFoundError as error:
@@ -101,8 +114,8 @@ def label_place(
             f"the widget needs {error.name}: `pip install '.[label,notebook]'` in the "
             "project's folder, restart the kernel; or use the page, `python -m galaxy_lvm.ui`"
         ) from error
-    path = Path(store) if store else labels / f"{file_name_of(place.name)}.sqlite"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    refuse_without_locks(path.parent)
     who = annotator_name(annotator) if annotator else owner_name()
-    return LabelWidget(Labelling(place, path, per_round).start(), who)
+    labelling, warning = open_labels(place, path, per_round, new_features, vectors)
+    if warning:
+        warnings.warn(warning, stacklevel=3)
+    return LabelWidget(labelling.start(), who)

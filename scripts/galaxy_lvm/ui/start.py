@@ -48,20 +48,63 @@ def start(place: Workplace, labels: Path, serving: Serving, vectors: str = "") -
     ConfigError
         If the token cannot be read, others could come in without one, or the port is in use.
     """
-    path = serving.store or labels / f"{file_name_of(place.name)}.sqlite"
+    path = label_file(place, labels, serving.store)
     keys, names = path.with_suffix(".key"), serving.allow_host
     access = access_of(serving.host, serving.port, _token(serving), keys, names)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if warning := refuse_without_locks(path.parent):
+    labelling, warning = open_labels(
+        place, path, serving.per_round, serving.new_features, vectors, own_process=True
+    )
+    if warning:
         click.echo(warning, err=True)
+    serve(labelling, access, serving.browser)
+
+
+def label_file(place: Workplace, labels: Path, store: str | Path | None = None) -> Path:
+    """Return the file of a place's labels: `store` where one is named, else its own in `labels`."""
+    return Path(store) if store else labels / f"{file_name_of(place.name)}.sqlite"
+
+
+def open_labels(
+    place: Workplace,
+    path: Path,
+    per_round: int | None = None,
+    new_features: bool = False,
+    vectors: str = "",
+    own_process: bool = False,
+) -> tuple[Labelling, str]:
+    """Open the labels of a place, for the page and for the widget.
+
+    Parameters
+    ----------
+    place
+        What is to be labelled.
+    path
+        File of the labels.
+    per_round, new_features, own_process
+        As for `Labelling`.
+    vectors
+        As for `start`.
+
+    Returns
+    -------
+    labelling
+        Not yet started.
+    warning
+        What is to be said of the file system, "" for nothing.
+
+    Raises
+    ------
+    DataError
+        If the store is of other features, or lies where locks do not work.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    warning = refuse_without_locks(path.parent)
     known = path.with_suffix(".vectors")
     same = bool(vectors) and known.exists() and known.read_text() == vectors
-    labelling = Labelling(
-        place, path, serving.per_round, serving.new_features or same, own_process=True
-    )
+    labelling = Labelling(place, path, per_round, new_features or same, own_process)
     if vectors and not labelling.store.read_only:
         known.write_text(vectors)
-    serve(labelling, access, serving.browser)
+    return labelling, warning
 
 
 def file_name_of(target: str) -> str:

@@ -1,4 +1,4 @@
-"""The folder that a subcommand writes into: never over files that are not its own."""
+"""The folder that a command writes into: never over files that are not its own."""
 
 import json
 import logging
@@ -24,6 +24,8 @@ class Output:
         Made where it is not there.
     names
         Files that will be written in it.
+    own
+        Files that are known to be galaxy-lvm's where no record says so.
 
     Raises
     ------
@@ -31,11 +33,11 @@ class Output:
         If one of them is there already and no earlier command wrote it.
     """
 
-    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+    def __init__(self, folder: Path, names: Sequence[str], own: Sequence[str] = ()) -> None:
         self.folder = folder
         if folder.exists() and not folder.is_dir():
             raise DataError(f"{folder}: is a file; name another folder with --output")
-        known = self._recorded()
+        known = self._recorded().union(own)
         planned = [LOG, *names]
         foreign = [name for name in planned if (folder / name).exists() and name not in known]
         if foreign:

@@ -1,0 +1,132 @@
+"""Labels of a folder of images taken up again, by the page and the widget alike."""
+
+import warnings
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from galaxy_lvm.cli.main import main
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.output import LOG, RECORD
+from galaxy_lvm.hitl.pools import Pool
+from galaxy_lvm.hitl.session import Session
+from galaxy_lvm.hitl.store import LabelStore
+from galaxy_lvm.ui import start
+from galaxy_lvm.ui.notebook import label_folder
+from small_images import galaxy, write_encoder, write_galaxies
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("encoder") / "micro.safetensors"
+    write_encoder(path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_galaxies(tmp_path / "images", 5)
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def page(weights, monkeypatch):
+    """`galaxy-lvm label`, with a person instead of a server; returns what the command said."""
+
+    def run(person=lambda labelling: None, *more, encoder=weights):
+        def serve(labelling, access, browser):
+            try:
+                person(labelling)
+            finally:
+                labelling.close()
+
+        monkeypatch.setattr(start, "serve", serve)
+        options = ["label", "images", "--target", "ring", "--encoder", encoder, "--cores", 1, *more]
+        return CliRunner().invoke(main, [str(option) for option in options])
+
+    return run
+
+
+@pytest.fixture
+def widget(weights):
+    """`label_folder`, with what a person does in the notebook; returns the labels afterwards."""
+
+    def run(person=lambda widget: None, encoder=weights, **more):
+        made = label_folder("images", "ring", encoder, annotator="ann", **more)
+        try:
+            person(made)
+            return dict(made.labels()[["id", "label"]].to_numpy())
+        finally:
+            made.close()
+
+    return run
+
+
+def add(folder, name, seed=60):
+    cv2.imwrite(str(folder / name), galaxy(seed, 96)[..., ::-1])
+
+
+def test_the_widget_takes_up_a_folder_that_grew_and_the_page_after_it(widget, page, folder):
+    assert widget(lambda w: w.label(["g0.png"])) == {"g0.png": "positive"}
+    add(folder, "h.png")
+    expected = {"g0.png": "positive", "h.png": "negative"}
+    assert widget(lambda w: w.label(["h.png"], "negative")) == expected
+    add(folder, "i.png", 61)
+    seen = []
+    said = page(lambda one: seen.append((len(one.pool), sorted(one.labels()["id"]))))
+    assert said.exit_code == 0 and seen == [(7, ["g0.png", "h.png"])], said.output
+    add(folder, "j.png", 62)
+    assert widget() == expected
+
+
+def test_a_folder_of_a_widget_that_kept_no_record_is_taken_up_and_no_other(widget, page, folder):
+    widget(lambda w: w.label(["g0.png"]))
+    out = folder.parent / "galaxy-lvm-label"
+    for name in (RECORD, LOG):
+        (out / name).unlink()
+    seen = []
+    said = page(lambda one: seen.extend(one.labels()["id"]))
+    assert said.exit_code == 0 and seen == ["g0.png"], said.output
+    for path in [out / RECORD, *(out / "pools").glob("*/side_pix.txt")]:
+        path.unlink()
+    with pytest.raises(DataError, match="was not written by galaxy-lvm"):
+        widget()
+    assert "was not written by galaxy-lvm" in page().output
+
+
+def test_other_weights_under_the_widget_have_to_be_meant_and_can_be(widget, folder, tmp_path):
+    widget(lambda w: w.label(["g0.png"]))
+    other = tmp_path / "other.safetensors"
+    write_encoder(other, card={"features": {"n_orientations": 2}})
+    with pytest.raises(DataError, match=r"started with other features.*new_features=True"):
+        widget(encoder=other)
+    assert widget(encoder=other, new_features=True) == {"g0.png": "positive"}
+    assert widget(encoder=other) == {"g0.png": "positive"}
+
+
+def test_a_store_that_may_not_be_written_is_shown_whatever_was_added(widget, page, folder):
+    widget(lambda w: w.label(["g0.png"]))
+    add(folder, "h.png")
+    copy = folder.parent / "copy.sqlite"
+    store = folder.parent / "galaxy-lvm-label" / "labels" / "ring.sqlite"
+    copy.write_bytes(store.read_bytes())
+    with LabelStore(copy, read_only=True) as other:
+        for n in (6, 7):
+            with_more = Pool([f"g{i}.png" for i in range(n)], np.eye(n, 8))
+            with Session(with_more, other, new_features=True) as session:
+                assert list(session.labels()["id"]) == ["g0.png"]
+    assert copy.read_bytes() == store.read_bytes()
+
+
+def test_both_say_where_labels_lie_unsafely(widget, page, folder, monkeypatch):
+    words = "the file system is shared with other machines"
+    monkeypatch.setattr(start, "refuse_without_locks", lambda folder: words)
+    with pytest.warns(UserWarning, match=words):
+        widget()
+    assert words in page().stderr
+    monkeypatch.setattr(start, "refuse_without_locks", lambda folder: "")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        widget()
