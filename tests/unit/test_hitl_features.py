@@ -114,6 +114,32 @@ def test_new_features_go_on_with_all_labels_and_are_written_down(path, pool, oth
         Session(pool, path)
 
 
+def test_labels_of_galaxies_that_are_gone_stay_and_teach_nothing(path, pool, caplog):
+    with Session(pool, path, SETTINGS) as session:
+        session.label(["g1", "g2", "g3"], ["positive", "positive", "negative"])
+        asked = session.suggest(4)
+    gone = [name for name in IDS if name not in ("g1", asked[0])]
+    rest = pool.subset(pool.rows_of(gone))
+    with pytest.raises(DataError, match=r"(?s)1 of 3.*pool of 58.*'g1'.*new_features=True"):
+        Session(rest, path)
+    assert not caplog.text
+    with Session(rest, path, new_features=True) as session:
+        assert list(session.labels()["id"]) == ["g2", "g3"]
+        assert list(session.store.current()["id"]) == ["g1", "g2", "g3"]
+        with Session(rest, ":memory:", SETTINGS) as plain:
+            plain.label(["g2", "g3"], ["positive", "negative"])
+            np.testing.assert_array_equal(session.score(), plain.score())
+        fresh = session.suggest(4)
+        assert len(fresh) == 4 and not {"g1", "g2", "g3", asked[0]} & set(fresh)
+        assert len(session.preview(2, None)) == 2
+        assert len(session.export()) == 58
+    assert "1 of 3 labelled galaxies are not in the pool of 58" in caplog.text
+    with Session(rest, path) as again:  # meant once is enough
+        assert again.suggest(4) == fresh
+    with Session(pool, path, new_features=True) as session:
+        assert list(session.labels()["id"]) == ["g1", "g2", "g3"]
+
+
 @pytest.mark.parametrize("settings", [SETTINGS, RANDOM])
 def test_an_open_round_of_old_features_is_not_handed_out_again(path, pool, other, settings):
     old = Session(pool, path, settings)

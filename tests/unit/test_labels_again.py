@@ -1,6 +1,7 @@
 """Labels of a folder of images taken up again, by the page and the widget alike."""
 
 import warnings
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,6 +14,8 @@ from galaxy_lvm.hitl.pools import Pool
 from galaxy_lvm.hitl.session import Session
 from galaxy_lvm.hitl.store import LabelStore
 from galaxy_lvm.ui import start
+from galaxy_lvm.ui.browse import gallery
+from galaxy_lvm.ui.exchange import label_table
 from galaxy_lvm.ui.notebook import label_folder
 from small_images import galaxy, write_encoder, write_galaxies
 
@@ -130,3 +133,44 @@ def test_both_say_where_labels_lie_unsafely(widget, page, folder, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         widget()
+
+
+def test_a_labelled_image_that_is_gone_is_left_out_and_kept(widget, page, folder, tmp_path, caplog):
+    """By the page, by the widget and on the way back: the file's label waits for it."""
+    given = {"g0.png": "positive", "g1.png": "positive", "g2.png": "negative"}
+
+    def give(w):
+        for name, value in given.items():
+            w.label([name], value)
+
+    widget(give)
+    moved = (folder / "g0.png").rename(tmp_path / "moved.png")
+
+    def look(one):
+        one.start()
+        assert one.model.wait(120) and one.model.problem == ""
+        state = one.state("ann")
+        assert (len(one.pool), state["n_labelled"], state["n_positive"]) == (4, 2, 1)
+        assert state["model"]["n_labels"] == 2 and sorted(one.labels()["id"]) == [
+            "g1.png",
+            "g2.png",
+        ]
+        table = label_table(one).set_index("id")
+        assert table["label"].to_dict() == given
+        assert np.isnan(table["score"]["g0.png"]) and np.isfinite(table["score"]["g1.png"])
+        shown = gallery(one, "ann", value="", by="", text="", page=0)["galaxies"]
+        assert [galaxy["id"] for galaxy in shown] == ["g2.png", "g1.png"]
+        assert one.next_round("ann") == "" and one.state("ann")["galaxies"]
+        one.next_round("ann", "skip")
+
+    said = page(look)
+    assert said.exit_code == 0, said.output
+    assert "1 of 3 labelled galaxies are not in the pool of 4" in caplog.text
+    assert "g0.png" in caplog.text
+    written = []
+    assert widget(lambda w: written.append(w.training_set(tmp_path))) == given
+    assert (written[0]["n_images"], written[0]["n_left_out"]) == (2, 1)
+    assert "g0.png" in (Path(written[0]["folder"]) / "left_out.csv").read_text()
+    moved.rename(folder / "g0.png")
+    assert widget(lambda w: written.append(w.state["n_labelled"])) == given
+    assert written[1:] == [3]

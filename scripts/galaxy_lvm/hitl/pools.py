@@ -118,6 +118,11 @@ class Pool:
         rows = self._ids.get_indexer([str(name) for name in ids])
         return rows[rows >= 0]
 
+    def only(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of a table whose galaxy, by its column `id`, is in the pool."""
+        there = self._ids.get_indexer(table["id"].astype(str)) >= 0
+        return table if there.all() else table[there]
+
     def subset(self, rows: np.ndarray) -> "Pool":
         """Return a pool of some rows; the features are still read only when needed."""
         rows = np.asarray(rows)

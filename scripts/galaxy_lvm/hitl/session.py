@@ -47,8 +47,9 @@ class Session:
     whitening
         Of the pool's features where it is known already; measured otherwise.
     new_features
-        Go on with other features than those that the session was started with. Labels belong to
-        galaxies and stay; the change is kept with its time, and open rounds are closed.
+        Go on with other features, or galaxies, than those that the session was started with. Labels
+        belong to galaxies and stay, those of galaxies that are gone without teaching anything; the
+        change is kept with its time, and open rounds are closed.
     read_only
         Of a path: look at a store, a colleague's for instance, and write nothing. Labels, scores
         and export can be read; labels given and questions asked are refused.
@@ -58,8 +59,8 @@ class Session:
     Raises
     ------
     DataError
-        If the store has labels of galaxies that are not in the pool, or was used with other
-        features and `new_features` does not say that this is meant.
+        If the store was used with other features, or has labels of galaxies that are not in the
+        pool, and `new_features` does not say that this is meant.
     ConfigError
         If the store was started with other settings.
 
@@ -92,15 +93,38 @@ class Session:
         self.learner = learner or Learner(pool, self.settings, whitening)
 
     def _open(self, settings: SessionSettings | None, new_features: bool) -> SessionSettings:
-        labelled = self.store.current()["id"].unique()
-        if len(labelled):
-            self.pool.rows_of(labelled)
+        gone = self._gone()
+        if gone and not new_features and self.store.features() != self.pool.fingerprint:
+            raise DataError(
+                f"{self.store.path}: {gone}. Open the galaxies that they belong to, or go on "
+                "without them with new_features=True (--new-features)"
+            )
         if settings is None:
             settings = settings_of_store(self.store.settings(), self.store.path)
         self.store.keep_settings(settings.kept())
         if not (new_features and self.store.read_only):  # which is looked at by any features
             self.store.keep_features(self.pool.fingerprint, self.annotator, new_features)
+        if gone:
+            log.warning(
+                "%s: %s; they are left out, and their labels stay in the store for when they are "
+                "back", self.store.path, gone,
+            )  # fmt: skip
         return settings
+
+    def _gone(self) -> str:
+        """Return in words which labelled galaxies are not in the pool, "" where all are."""
+        labelled = self.store.current()["id"].drop_duplicates()
+        gone = labelled[~labelled.isin(self.pool.only(labelled.to_frame())["id"])]
+        if gone.empty:
+            return ""
+        return (
+            f"{len(gone)} of {len(labelled)} labelled galaxies are not in the pool of "
+            f"{len(self.pool)}, first {gone.iloc[0]!r}"
+        )
+
+    def _current(self) -> pd.DataFrame:
+        """Return the labels that stand, of galaxies of the pool."""
+        return self.pool.only(self.store.current())
 
     @property
     def store(self) -> LabelStore:
@@ -164,17 +188,17 @@ class Session:
         return self.store.retract_last(self.annotator)
 
     def labels(self) -> pd.DataFrame:
-        """Return one row per labelled galaxy, sorted by `id`; its columns are `by_majority`'s.
+        """Return one row per labelled galaxy of the pool, sorted by `id`, of `by_majority`.
 
         The `value` is that of the majority, unsure at a tie; `disputed` are galaxies that some
         call positive and others negative.
         """
-        return by_majority(self.store.current())
+        return by_majority(self._current())
 
     def disagreements(self) -> pd.DataFrame:
         """Return the labels of galaxies that some call positive and others negative."""
         table = self.labels()
-        current = self.store.current()
+        current = self._current()
         return current[current["id"].isin(table.loc[table["disputed"], "id"])].sort_values("id")
 
     def latest_counts(self) -> tuple[int, int]:
@@ -267,7 +291,7 @@ class Session:
         if still_open:
             return still_open[:k]
         settings = self.settings.changed(**choice)
-        labelled = self.pool.rows_of(self.store.current()["id"].unique())
+        labelled = self.pool.rows_of(self._current()["id"].unique())
         state, version = self._state(settings, labelled, scores)
         while True:
             others = self.store.reserved(self.annotator, reserved_minutes)
@@ -288,7 +312,7 @@ class Session:
         Galaxies of open rounds, also this annotator's, are left out. Parameters as for `suggest`.
         """
         settings = self.settings.changed(**choice)
-        labelled = self.pool.rows_of(self.store.current()["id"].unique())
+        labelled = self.pool.rows_of(self._current()["id"].unique())
         state, _ = self._state(settings, labelled, scores)
         return self._choose(settings.rule, k, state, self.store.reserved("", RESERVED_MINUTES))
 

@@ -380,13 +380,13 @@ class LabelStore(StoreAbout):
                 self._refuse_other_features(fingerprint)
             if known is not None:
                 log.info("%s: new features: %s", self.path, differences(known, fingerprint))
-                for other, held in self._open_rounds().items():
-                    self._add_event(RELEASE, other, held.round, held.ids)
             elif self._rows("SELECT 1 FROM events WHERE kind = ?", (OLDER,)):
                 log.info(
                     "%s: no fingerprint of its features was kept by an older version; it belongs "
                     "to the features of this pool from now on", self.path,
                 )  # fmt: skip
+            for other, held in self._open_rounds().items() if changed else ():
+                self._add_event(RELEASE, other, held.round, held.ids)
             self._add_event(FEATURES, annotator, None, dict(fingerprint))
 
     def _refuse_other_features(self, fingerprint: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from astropy.table import Table
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.fits_text import CARD, CARD_COMMENT, encoded
 from galaxy_lvm.core.tables import save_table
+from galaxy_lvm.hitl.majority import by_majority
 from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE
 from galaxy_lvm.ui.images import Images, png_of
 from galaxy_lvm.ui.labelling import Labelling
@@ -31,16 +32,16 @@ def label_table(labelling: Labelling) -> pd.DataFrame:
     -------
     DataFrame
         `EXPORT_COLUMNS`: `ra`, `dec` in degrees and `score` (of the newest model, 0 to 1) are NaN
-        where they are not known; `time` is UTC, `round` 0 for examples.
+        where they are not known, as of galaxies that are not in the pool any more; `time` is UTC,
+        `round` 0 for examples.
     """
-    current = labelling.current()
-    rows = labelling.pool.rows_of(current["id"])
-    known, model = labelling.place.catalogue, labelling.model.latest
-    table = current.rename(columns={"value": "label"})
+    table = labelling.current().rename(columns={"value": "label"})
+    known, model = labelling.place.catalogue.set_index("id"), labelling.model.latest
     for name in ("ra", "dec"):
-        values = known[name].to_numpy(float) if name in known else np.full(len(known), np.nan)
-        table[name] = values[rows]
-    table["score"] = np.nan if model is None else model.scores.values[rows].astype(float)
+        there = known[name].astype(float) if name in known else pd.Series(dtype=float)
+        table[name] = there.reindex(table["id"]).to_numpy()
+    scores = np.full(len(known), np.nan) if model is None else model.scores.values.astype(float)
+    table["score"] = pd.Series(scores, known.index).reindex(table["id"]).to_numpy()
     return table[list(EXPORT_COLUMNS)]
 
 
@@ -78,15 +79,15 @@ def write_training_set(labelling: Labelling, images: Images, root: Path) -> dict
     Returns
     -------
     dict
-        `folder`, `n_images`, `n_left_out` (images that cannot be read, in `left_out.csv`) and
-        `command`, which goes on from it.
+        `folder`, `n_images`, `n_left_out` (images that are gone or cannot be read, in
+        `left_out.csv`) and `command`, which goes on from it.
 
     Raises
     ------
     DataError
         If nothing is labelled, or the folder cannot be written.
     """
-    table = labelling.labels()
+    table = by_majority(labelling.current())
     if table.empty:
         raise DataError("no galaxy has a label yet; label some, then write the training set")
     name = f"{Path(labelling.store.path).stem}_training_{datetime.datetime.now():%Y%m%d_%H%M%S_%f}"

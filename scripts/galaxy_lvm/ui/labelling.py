@@ -102,8 +102,8 @@ class Labelling:
             return self.store.current()
 
     def labels(self) -> pd.DataFrame:
-        """Return one row per labelled galaxy, of `by_majority`."""
-        return by_majority(self.current())
+        """Return one row per labelled galaxy of the pool, of `by_majority`."""
+        return by_majority(self.pool.only(self.current()))
 
     def choice(self, annotator: str) -> dict[str, Any]:
         """Return by what an annotator is asked: `rule`, `alpha`, `n`."""
@@ -116,7 +116,8 @@ class Labelling:
         """Return what the page shows of an annotator's round; made of what JSON knows."""
         with self._lock:
             asked = self.store.last_suggestion(annotator)
-            current = self.store.current()
+            current = self.pool.only(self.store.current())
+            last = self.store.last_numbers(annotator)[0]
             open_ids = self._open(annotator) if asked else []
         mine = current[current["annotator"] == annotator]
         given = dict(zip(mine["id"], mine["value"], strict=True))
@@ -126,7 +127,7 @@ class Labelling:
             "asked_by": asked.rule if asked and ids else "",
             "galaxies": [self.about(name, given.get(name, "")) for name in ids],
             "n_mine": len(mine),
-            "last": int(mine["number"].max()) if len(mine) else 0,
+            "last": last,
             **self.counts(current),
             "choice": self.choice(annotator),
             "sentence": self.sentence(annotator),
@@ -151,7 +152,7 @@ class Labelling:
 
     def counts(self, current: pd.DataFrame) -> dict[str, int]:
         """Return the numbers of galaxies by what the majority says of them."""
-        table = by_majority(current)
+        table = by_majority(self.pool.only(current))
         return {
             **{f"n_{value}": int((table["value"] == value).sum()) for value in VALUES},
             "n_labelled": len(table),
