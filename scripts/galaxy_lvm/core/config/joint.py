@@ -130,7 +130,7 @@ class Joint(JointEstimates):
         ),
     )
     feature_noise: float = Field(
-        0.3,
+        1.0,
         ge=0,
         le=5,
         description=(
