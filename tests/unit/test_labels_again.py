@@ -1,10 +1,12 @@
 """Labels of a folder of images taken up again, by the page and the widget alike."""
 
+import dataclasses
 import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from galaxy_lvm.cli.main import main
@@ -16,7 +18,9 @@ from galaxy_lvm.hitl.store import LabelStore
 from galaxy_lvm.ui import start
 from galaxy_lvm.ui.browse import gallery
 from galaxy_lvm.ui.exchange import label_table
+from galaxy_lvm.ui.labelling import Labelling
 from galaxy_lvm.ui.notebook import label_folder
+from galaxy_lvm.ui.workplace import Workplace
 from small_images import galaxy, write_encoder, write_galaxies
 
 
@@ -56,8 +60,8 @@ def page(weights, monkeypatch):
 def widget(weights):
     """`label_folder`, with what a person does in the notebook; returns the labels afterwards."""
 
-    def run(person=lambda widget: None, encoder=weights, **more):
-        made = label_folder("images", "ring", encoder, annotator="ann", **more)
+    def run(person=lambda widget: None, encoder=weights, target="ring", **more):
+        made = label_folder("images", target, encoder, annotator="ann", **more)
         try:
             person(made)
             return dict(made.labels()[["id", "label"]].to_numpy())
@@ -65,6 +69,14 @@ def widget(weights):
             made.close()
 
     return run
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Six galaxies without images."""
+    pool = Pool([f"g{i}" for i in range(6)], np.eye(6, 8, dtype=np.float32))
+    known = pd.DataFrame({"id": pool.ids_of(np.arange(6)), "label": ""})
+    return Workplace("arcs", pool, tmp_path / "none.h5", np.arange(6), None, known)
 
 
 def add(folder, name, seed=60):
@@ -174,3 +186,46 @@ def test_a_labelled_image_that_is_gone_is_left_out_and_kept(widget, page, folder
     moved.rename(folder / "g0.png")
     assert widget(lambda w: written.append(w.state["n_labelled"])) == given
     assert written[1:] == [3]
+
+
+def test_two_searches_whose_names_make_one_file_do_not_mix(widget, folder):
+    widget(lambda w: w.label(["g0.png"]), target="edge on")
+    for other in ("edge/on", "edge_on"):
+        with pytest.raises(DataError, match=rf"(?s)edge_on\.sqlite.*'edge on'.*'{other}'.*store"):
+            widget(target=other)
+    elsewhere = folder.parent / "elsewhere.sqlite"
+    assert widget(target="edge/on", store=elsewhere) == {}
+    assert widget(target="edge on") == {"g0.png": "positive"}
+
+
+def test_a_store_that_names_no_search_belongs_to_the_first_that_opens(place, tmp_path):
+    """Stores of before kept no name; one that is refused for another reason gets none."""
+    path = tmp_path / "labels.sqlite"
+    with Session(place.pool, path) as session:
+        session.label(["g0"], ["positive"])
+    others = dataclasses.replace(place, name="bars", pool=Pool(["a", "b"], np.eye(2, 8)))
+    with pytest.raises(DataError, match="labelled galaxies are not in the pool"):
+        Labelling(others, path)
+    with LabelStore(path, read_only=True) as store:
+        assert store.target() is None
+    Labelling(place, path).close()
+    n_events = []
+    for _ in range(2):
+        named = Labelling(place, path)
+        n_events.append(len(named.store.events()))
+        assert named.store.target() == "arcs"
+        named.close()
+    assert n_events[0] == n_events[1]
+    with pytest.raises(DataError, match="of a search for 'arcs', not for 'bars'"):
+        Labelling(dataclasses.replace(place, name="bars"), path, new_features=True)
+
+
+def test_stores_of_one_name_with_other_endings_do_not_share_what_made_their_vectors(
+    widget, folder, tmp_path
+):
+    other = tmp_path / "other.safetensors"
+    write_encoder(other, card={"features": {"n_orientations": 2}})
+    widget(lambda w: w.label(["g0.png"]), store=tmp_path / "labels.one")
+    widget(lambda w: w.label(["g0.png"]), store=tmp_path / "labels.two", encoder=other)
+    with pytest.raises(DataError, match="started with other features"):
+        widget(store=tmp_path / "labels.one", encoder=other)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from galaxy_lvm.core.errors import ConfigError
-from galaxy_lvm.hitl.store_file import CHOICE, StoreFile
+from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.hitl.store_file import CHOICE, TARGET, StoreFile
 
 
 class StoreAbout(StoreFile):
@@ -45,6 +45,36 @@ class StoreAbout(StoreFile):
                     f"{self.path}: the session was started with {key} = {known[key]!r}, not "
                     f"{value!r}; leave it as it was or start another store"
                 )
+
+    def target(self) -> str | None:
+        """Return what is looked for, in words; None in a store that no search opened yet."""
+        rows = self._rows("SELECT value FROM events WHERE kind = ? ORDER BY number", (TARGET,))
+        return self._parsed(rows[0][0]) if rows else None
+
+    def refuse_other_target(self, name: str) -> None:
+        """Refuse a search for something else: names of several searches may make one file's.
+
+        Raises
+        ------
+        DataError
+            If the store's labels are of another search.
+        """
+        known = self.target()
+        if known not in (None, name):
+            raise DataError(
+                f"{self.path}: its labels are of a search for {known!r}, not for {name!r}; name "
+                f"another file (--store, in a notebook store=), or look for {known!r}"
+            )
+
+    def keep_target(self, name: str) -> None:
+        """Keep what is looked for in a store that does not say it yet; in one that does, refuse."""
+        if self.read_only or self.target() is not None:
+            self.refuse_other_target(name)
+            return
+        with self._transaction():  # another process may have been faster
+            self.refuse_other_target(name)
+            if self.target() is None:
+                self._add_event(TARGET, "", None, name)
 
     def choice(self, annotator: str) -> dict[str, Any]:
         """Return what an annotator chose last to be asked by; empty where nothing was chosen."""

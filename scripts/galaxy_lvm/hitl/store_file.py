@@ -81,9 +81,9 @@ _LOOKS = 4
 _LATEST = "SELECT COUNT(*), MAX(time) FROM labels"
 
 # Kinds of events: an older file was opened, features came into use, a round was handed back or
-# its galaxies were handed out anew, an annotator chose another rule.
+# its galaxies were handed out anew, an annotator chose another rule, a search got its name.
 OLDER, FEATURES, RELEASE, RENEWAL = "older", "features", "release", "renewal"
-CHOICE = "choice"
+CHOICE, TARGET = "choice", "target"
 
 
 class StoreFile:
@@ -314,8 +314,8 @@ class StoreFile:
         DataFrame
             `number`, `time`, `kind` (features: others came into use, with their fingerprint;
             release, renewal: a round was handed back, or handed out again with these ids; choice:
-            an annotator chose a rule; older: a file of an older version was opened), `annotator`,
-            `round`, `value` (JSON).
+            an annotator chose a rule; target: what is looked for; older: a file of an older
+            version was opened), `annotator`, `round`, `value` (JSON).
         """
         return self._table("SELECT * FROM events ORDER BY number")
 

@@ -43,7 +43,7 @@ class Labelling:
     n_recommended
         Galaxies of a round; the workplace's where None.
     new_features
-        Go on with other features than the store was used with.
+        Go on with other features, or galaxies, than the store was used with.
     own_process
         Train in a process of its own, so that whoever clicks does not wait for the arithmetic.
     """
@@ -62,12 +62,14 @@ class Labelling:
         self._new_features = new_features
         self.store = LabelStore(store)
         try:
+            self.store.refuse_other_target(place.name)
             kept = self.store.settings()
             self.settings = settings_of_store(kept, self.store.path) if kept else place.settings
             trainer = process_of(self.pool, self.settings) if own_process else None
             self.learner = Learner(self.pool, self.settings, trainer=trainer)
             self._sessions: dict[str, Session] = {}
             self._session("")
+            self.store.keep_target(place.name)
         except BaseException:
             self.store.close()
             raise
@@ -358,23 +360,13 @@ class Labelling:
         if not self.learner.is_warm:
             return "fitting"
         with self._lock:
-            asked = self._session(annotator).suggest(
-                choice["n"],
-                scores=model.scores if model else None,
-                rule=choice["rule"],
-                alpha=choice["alpha"],
-            )
+            asked = self._session(annotator).suggest(**_asked_by(choice, model))
         return "" if asked else "done"
 
     def preview(self, annotator: str, choice: Mapping[str, Any], model: Model | None) -> list[str]:
         """Return what the next round would ask by a model; nothing is kept."""
         with self._lock:
-            return self._session(annotator).preview(
-                choice["n"],
-                scores=model.scores if model else None,
-                rule=choice["rule"],
-                alpha=choice["alpha"],
-            )
+            return self._session(annotator).preview(**_asked_by(choice, model))
 
     def suggestions(self) -> pd.DataFrame:
         """Return all that was ever asked."""
@@ -397,3 +389,9 @@ class Labelling:
                     f"{len(left)} of this round have no label yet; label them, press Shift+Enter "
                     "to call them negative, or skip them"
                 )
+
+
+def _asked_by(choice: Mapping[str, Any], model: Model | None) -> dict[str, Any]:
+    """Return what `Session.suggest` and `preview` are called with."""
+    scores = model.scores if model else None
+    return {"k": choice["n"], "scores": scores, "rule": choice["rule"], "alpha": choice["alpha"]}

@@ -95,16 +95,23 @@ def open_labels(
     Raises
     ------
     DataError
-        If the store is of other features, or lies where locks do not work.
+        If the store is of other features or of another search, or lies where locks do not work.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     warning = refuse_without_locks(path.parent)
-    known = path.with_suffix(".vectors")
+    known = _vectors_of(path)
     same = bool(vectors) and known.exists() and known.read_text() == vectors
     labelling = Labelling(place, path, per_round, new_features or same, own_process)
     if vectors and not labelling.store.read_only:
         known.write_text(vectors)
     return labelling, warning
+
+
+def _vectors_of(path: Path) -> Path:
+    """Return the file that says what made the vectors of a store; no other store's."""
+    if path.suffix == ".sqlite":
+        return path.with_suffix(".vectors")
+    return path.with_name(f"{path.name}.vectors")
 
 
 def file_name_of(target: str) -> str:
