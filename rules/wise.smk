@@ -169,6 +169,7 @@ rule train_wise:
         mem_mb=growing(config["resources"]["train_mem_mb"]),
         runtime=config["resources"]["multitask_runtime_min"],
         gpu=min(1, config["gpus"]),
+        nodes=1,
     params:
         model=wise_model,
         settings=part_of(WiseNetworks, config["wise"]["networks"]),
