@@ -156,11 +156,11 @@ def training_seed(wildcards):
     return config["seed"] + int(wildcards.part)
 
 
-def survey_settings(wildcards):
+def survey_settings(wildcards, colours=False):
     """Return what a dataset's images are, `survey`, where that is not the usual."""
     dataset = config["datasets"][wildcards.dataset]
-    fetched = dataset["source"] == "legacysurvey"
-    return handed_survey(dataset["survey"], config["legacysurvey"]["layer"] if fetched else None)
+    layer = config["legacysurvey"]["layer"] if dataset["source"] == "legacysurvey" else None
+    return handed_survey(dataset["survey"], layer, colours)
 
 
 def cutouts_path(name):

@@ -12,7 +12,7 @@ from galaxy_lvm.core.config.survey import Crop, Splits
 def crop_settings(wildcards):
     """Return the config's section `crop` with what differs for a dataset."""
     own = config["datasets"][wildcards.dataset]["crop"]
-    return {**part_of(Crop, config["crop"]), **own, **survey_settings(wildcards)}
+    return {**part_of(Crop, config["crop"]), **own, **survey_settings(wildcards, colours=True)}
 
 
 def shard_settings(wildcards):

@@ -54,6 +54,14 @@ def test_the_usual_survey_is_what_it_was_and_changes_no_params():
     assert rest == {"margin": 1.2} and taken == Survey()
 
 
+def test_colours_are_no_matter_of_what_is_fetched_or_read():
+    own = {"layer": "sdss", "stretch": {"kind": "sqrt"}}
+    handed = handed_survey(own, colours=False)
+    assert handed == handed_survey({"layer": "sdss", "stretch": {}}, colours=False) != {}
+    assert handed != handed_survey(own)
+    assert handed_survey({"stretch": {"kind": "sqrt"}}, colours=False) == {}
+
+
 def test_a_layer_settles_what_its_images_are_and_keys_of_ones_own_come_first():
     sdss = survey_of(OwnSurvey(layer="sdss"))
     assert sdss.bands == ("g", "r", "i") and sdss.pixel_scale_arcsec == 0.396

@@ -55,3 +55,13 @@ def test_nothing_is_said_where_all_is_there(config, tmp_path):
             (tmp_path / path).parent.mkdir(parents=True)
             (tmp_path / path).touch()
     assert missing_data(config, tmp_path) == ""
+
+
+def test_bricks_that_are_not_on_disk_are_named_beside_their_table(tmp_path):
+    dataset = {"source": "bricks", "data_dir": "mine", "table": "t.csv", "bricks": "dr9/south"}
+    config = check_config({"run": "x", "datasets": {"galaxies": dataset}})
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "t.csv").touch()
+    assert "dr9/south/coadd: coadded bricks" in missing_data(config, tmp_path)
+    (tmp_path / "dr9" / "south" / "coadd").mkdir(parents=True)
+    assert missing_data(config, tmp_path) == ""

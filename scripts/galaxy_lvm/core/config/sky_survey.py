@@ -201,12 +201,25 @@ def pixels_key(survey: Survey) -> list[Any]:
     return [] if own == usual else [own]
 
 
-def handed_survey(own: Mapping[str, Any], layer: str | None = None) -> dict[str, Any]:
+def handed_survey(
+    own: Mapping[str, Any], layer: str | None = None, colours: bool = True
+) -> dict[str, Any]:
     """Return what a rule hands on of a dataset's survey, nothing where it is the usual one.
 
     So that runs from before, and all others, keep their params.
+
+    Parameters
+    ----------
+    own
+        The dataset's section `survey`.
+    layer
+        As for `survey_of`.
+    colours
+        False leaves the stretch out: rules that fetch or read fluxes do not depend on it.
     """
     survey = survey_of(OwnSurvey.model_validate(own), layer)
+    if not colours:
+        survey = survey.model_copy(update={"stretch": Stretch()})
     return {} if survey == Survey() else {"survey": survey.model_dump(mode="json")}
 
 
