@@ -69,9 +69,10 @@ def missing_data(config: Mapping[str, Any], directory: Path) -> str:
             keys = "path" if dataset["source"] == "ssl_legacysurvey" else "data_dir, table"
             what = _WHAT[dataset["source"]]
             lines.append(f"  {path}: {what} (datasets.{name}: {keys})")
-        bricks = Path(dataset["bricks"] or "", "coadd")
-        if dataset["source"] == "bricks" and not (directory / bricks).is_dir():
-            lines.append(f"  {bricks}: coadded bricks of a release (datasets.{name}: bricks)")
+        if dataset["source"] == "bricks":
+            bricks = Path(dataset["bricks"], "coadd")
+            if not (directory / bricks).is_dir():
+                lines.append(f"  {bricks}: coadded bricks of a release (datasets.{name}: bricks)")
     if not lines:
         return ""
     return (
