@@ -6,6 +6,7 @@
 localrules:
     plot_interfaces,
     plot_stellar_parameters,
+    plot_scaling,
     plot_alignment,
     plot_joint,
     plot_real,
@@ -88,6 +89,7 @@ localrules:
     lens_masks,
     summary,
     spectra,
+    scaling,
     align,
     joint,
     joint_real,
@@ -357,6 +359,12 @@ rule joint_real:
     """Redshifts of real galaxies from photometry, and stars from spectra with magnitudes."""
     input:
         JOINT_REAL,
+
+
+rule scaling:
+    """Errors of stellar parameters against the number of training stars: figure and table."""
+    input:
+        SCALING.values(),
 
 
 rule layers:

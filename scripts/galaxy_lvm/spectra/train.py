@@ -8,7 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from galaxy_lvm.core.config.spectra import Finetuning, Grid, SpectrumNoise, SpectrumPretraining
+from galaxy_lvm.core.config.spectra import (
+    Finetuning,
+    Grid,
+    SpectrumNoise,
+    SpectrumPretraining,
+    TransformerShape,
+)
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.spectra.simulate import simulate_stars
@@ -123,7 +129,7 @@ def pretrain(
 
 def finetune(
     stars: SplitStars,
-    pretrained: str | os.PathLike,
+    start: str | os.PathLike | TransformerShape,
     origin: str | os.PathLike,
     settings: Finetuning,
     member: int,
@@ -136,25 +142,30 @@ def finetune(
     ----------
     stars
         The three parts.
-    pretrained
-        Weights of `pretrain`, on the same grid.
+    start
+        Weights of `pretrain`, on the same grid; or a shape, to learn from scratch.
     origin
         Store that the stars are from; written anew, the training starts anew.
     settings
         Batch, updates, noise.
     member
-        Its number; all start from stage 1, each with its own order of stars and noise.
+        Its number; all start alike, each with its own order of stars and noise.
     seed
         The run's seed.
     files
         What to write, and where the unfinished lies.
     """
     job = TrainingJob(settings.optim, derive_seed(seed, "spectra", "finetune", member), files)
-    module = load_transformer(pretrained)
+    scratch = isinstance(start, TransformerShape)
+    n_pixels = stars.train.flux.shape[1]
+    module = (
+        SpectrumTransformer(architecture(start, n_pixels)) if scratch else load_transformer(start)
+    )
     # What real spectra vary in is not what the simulated ones do; labels are not looked at.
     module.whiten.fit(stars.train.flux, settings.added_noise * stars.train.error)
     settled = [settings.model_dump(), job.seed, stars.train.ids.tolist(), stars.train.label_names]
-    job.prepare(module, settled, [origin, pretrained])
+    settled += [start.model_dump()] if scratch else []
+    job.prepare(module, settled, [origin] if scratch else [origin, start])
     feed = StarFeed(stars.train, settings, job.seed, **job.place)
     job.run(feed.batch, f"training on {len(stars.train)} stars")
     card = {"finetune": settings.model_dump(), "seed": job.seed, "n_train": len(stars.train)}

@@ -137,6 +137,18 @@ class Finetuning(Section):
     optim: SpectrumOptim = part(SpectrumOptim)
 
 
+class Scaling(Section):
+    """Error against the number of training stars; made by the target scaling alone."""
+
+    n_stars: Annotated[tuple[Annotated[int, Field(ge=10)], ...], UNIQUE] = Field(
+        (100, 200, 400, 800, 1600),
+        min_length=4,
+        description="training stars, each number's among the next one's; a curve has three numbers",
+    )
+    steps: int = Field(600, ge=1, description="updates of each training, instead of finetune's")
+    n_resamples: int = Field(200, ge=20, description="of the test stars, for the intervals")
+
+
 class SpectrumMethods(SpectrumSplits, SpectrumLabels):
     """What the estimates depend on beside the spectra."""
 
@@ -160,6 +172,7 @@ class Spectra(SpectrumMethods):
     simulated: SimulatedSpectra = part(SimulatedSpectra)
     files: SpectrumFiles = part(SpectrumFiles)
     pretrain: SpectrumPretraining = part(SpectrumPretraining)
+    scaling: Scaling = part(Scaling)
 
     def contradictions(self) -> Iterator[Contradiction]:
         """Yield files that are asked for and not named, and splits that leave nothing."""
