@@ -164,7 +164,10 @@ class Wise(Section):
     files: WiseFiles = part(WiseFiles)
     splits: WiseSplits = part(WiseSplits)
     models: tuple[Network, ...] = Field(
-        (Network(model=COMPACT, name="compact"), Network(model="timm:mobilenetv3_small_100")),
+        (
+            Network(model=COMPACT, name="compact", learning_rates=(0.006,)),
+            Network(model="timm:mobilenetv3_small_100"),
+        ),
         min_length=1,
         description=(
             "networks, one a line; Zhao et al. name vgg16, googlenet, timm:resnet34, "
