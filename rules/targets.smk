@@ -95,6 +95,7 @@ localrules:
     joint_real,
     layers,
     wise,
+    multimodal,
 
 
 rule table1:
@@ -376,4 +377,14 @@ rule layers:
 rule wise:
     """Stars, galaxies and quasars in WISE: cutouts, colours, accuracies and verdicts."""
     input:
+        WISE.values(),
+
+
+rule multimodal:
+    """What stands beside the images: spectra, their alignment, images with spectra, layers, WISE."""
+    input:
+        SPECTRA.values(),
+        ALIGN.values(),
+        JOINT.values(),
+        LAYERS.values(),
         WISE.values(),
