@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from galaxy_lvm.cli.main import main
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.output import LOG, RECORD
+from galaxy_lvm.hitl import store_file
 from galaxy_lvm.hitl.pools import Pool
 from galaxy_lvm.hitl.session import Session
 from galaxy_lvm.hitl.store import LabelStore
@@ -121,18 +122,19 @@ def test_other_weights_under_the_widget_have_to_be_meant_and_can_be(widget, fold
     assert widget(encoder=other) == {"g0.png": "positive"}
 
 
-def test_a_store_that_may_not_be_written_is_shown_whatever_was_added(widget, page, folder):
-    widget(lambda w: w.label(["g0.png"]))
-    add(folder, "h.png")
-    copy = folder.parent / "copy.sqlite"
-    store = folder.parent / "galaxy-lvm-label" / "labels" / "ring.sqlite"
-    copy.write_bytes(store.read_bytes())
-    with LabelStore(copy, read_only=True) as other:
-        for n in (6, 7):
-            with_more = Pool([f"g{i}.png" for i in range(n)], np.eye(n, 8))
-            with Session(with_more, other, new_features=True) as session:
-                assert list(session.labels()["id"]) == ["g0.png"]
-    assert copy.read_bytes() == store.read_bytes()
+def test_a_store_that_may_not_be_written_is_shown_whatever_was_added(place, tmp_path, monkeypatch):
+    path = tmp_path / "labels.sqlite"
+    with Session(place.pool, path) as session:
+        session.label(["g0", "g5"], ["positive", "negative"])
+    before = path.read_bytes()
+    monkeypatch.setattr(store_file, "may_write", lambda file: False)
+    for ids in (["g0", "g1"], [f"g{i}" for i in range(7)]):
+        there = Pool(ids, np.eye(len(ids), 8))
+        page = Labelling(dataclasses.replace(place, pool=there), path, new_features=True)
+        for who in ("ann", "bob"):
+            assert page.state(who)["n_labelled"] == len({"g0", "g5"} & set(ids))
+        page.close()
+    assert path.read_bytes() == before
 
 
 def test_both_say_where_labels_lie_unsafely(widget, page, folder, monkeypatch):
@@ -229,3 +231,28 @@ def test_stores_of_one_name_with_other_endings_do_not_share_what_made_their_vect
     widget(lambda w: w.label(["g0.png"]), store=tmp_path / "labels.two", encoder=other)
     with pytest.raises(DataError, match="started with other features"):
         widget(store=tmp_path / "labels.one", encoder=other)
+
+
+def test_the_widget_reads_the_kind_of_files_that_is_asked_for_as_the_page(widget, folder):
+    (folder / "a.fits").touch()
+    with pytest.raises(DataError, match="Take one kind: 'image' or 'fits'"):
+        widget()
+    assert widget(lambda w: w.label(["g0.png"]), kind="image", cores=1) == {"g0.png": "positive"}
+
+
+def test_rounds_of_galaxies_that_came_meanwhile_are_not_shown(place, tmp_path):
+    """A page is open while a notebook goes on with the same file and more galaxies."""
+    page = Labelling(place, tmp_path / "labels.sqlite", new_features=True)
+    assert page.state("ann")["galaxies"] == []
+    more = Pool([f"g{i}" for i in range(9)], np.eye(9, 8, dtype=np.float32))
+    with Session(more, page.store, page.settings, "ann", new_features=True) as session:
+        asked = session.suggest(9, rule="random")
+        session.label(["g7"], ["positive"])
+    assert {"g6", "g7", "g8"} < set(asked)
+    state = page.state("ann")
+    assert [galaxy["id"] for galaxy in state["galaxies"]] == [n for n in asked if n < "g6"]
+    assert state["n_labelled"] == 0 and len(label_table(page)) == 1
+    with pytest.raises(DataError, match="not in the pool of 6"):
+        page.state("bob")
+    assert page.store.features() == more.fingerprint  # whoever comes takes nothing back
+    page.close()

@@ -145,9 +145,20 @@ def test_page_and_widget_go_on_with_the_same_labels(run, tmp_path, monkeypatch):
     again.close()
 
 
+def test_targets_of_a_config_are_known_to_the_widget(run, tmp_path):
+    config = tmp_path / "made.yaml"
+    where = "[{column: label, equals: spiral}]"
+    config.write_text(f"base: test\nrun: made\nhitl: {{targets: {{arms: {{where: {where}}}}}}}\n")
+    made = label_run(str(run), "arms", store=tmp_path / "a.sqlite", configfiles=[str(config)])
+    assert made.about["target"] == "arms" and made.labelling.place.truth.any()
+    made.close()
+
+
 def test_without_anywidget_it_says_what_to_install(run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "anywidget", None)
     monkeypatch.delitem(sys.modules, "galaxy_lvm.ui.widget", raising=False)
     with pytest.raises(ConfigError, match="the widget needs anywidget: `pip install"):
         notebook.label_place(open_run(str(run), "spiral"), tmp_path / "a.sqlite", None, None)
+    with pytest.raises(ConfigError, match="the widget needs anywidget: `pip install"):
+        notebook.label_folder(tmp_path / "images", "arcs", output=tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

@@ -48,7 +48,7 @@ def embed_folder(
     out
         Of `own_output`.
     kind
-        "rgb" or "fits" where there are both.
+        "image" (JPEG and PNG) or "fits", where a folder holds both.
     cores
         That read images; None for all.
 

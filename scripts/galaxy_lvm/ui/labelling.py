@@ -90,9 +90,11 @@ class Labelling:
 
     def _session(self, annotator: str) -> Session:
         if annotator not in self._sessions:
+            # Meant at the start: who comes later takes nothing back that others went on to.
+            meant = self._new_features and (self.store.read_only or not self._sessions)
             self._sessions[annotator] = Session(
-                self.pool, self.store, self.settings, annotator,
-                new_features=self._new_features, learner=self.learner,
+                self.pool, self.store, self.settings, annotator, new_features=meant,
+                learner=self.learner,
             )  # fmt: skip
         return self._sessions[annotator]
 
@@ -140,7 +142,8 @@ class Labelling:
         # Taking a round up renews its reservation, which nobody needs who cannot label.
         if self.store.read_only:
             return []
-        return self.store.take_up(annotator, RESERVED_MINUTES)
+        held = self.store.take_up(annotator, RESERVED_MINUTES)
+        return self.pool.ids_of(self.pool.known_rows(held))  # others may know more galaxies
 
     @staticmethod
     def _shown(
