@@ -1,5 +1,7 @@
 """Splits: stratified, stable, and copies of one galaxy on one side."""
 
+import io
+
 import cv2
 import h5py
 import numpy as np
@@ -211,3 +213,13 @@ def test_many_pictures_of_one_galaxy_stay_together():
     crops = np.clip(crops_of(1)[0] + noise, 0, 255).astype(np.uint8)
     groups = duplicate_groups(crops, np.full(12, 10.0), np.zeros(12), 3.0)
     assert len(set(groups)) == 1
+
+
+def test_without_room_for_thumbnails_it_says_where_it_looked(monkeypatch):
+    class FullDisk(io.BytesIO):
+        def write(self, content):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", FullDisk)
+    with pytest.raises(DataError, match="no place for the thumbnails of 12 crops .*TMPDIR"):
+        copies_by_pixels(np.zeros((12, 32, 32, 3), np.uint8), 10)

@@ -8,6 +8,8 @@ choose candidates, and fine detail, noise included, decides.
 """
 
 import logging
+import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 
@@ -17,6 +19,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from galaxy_lvm.core.errors import DataError, in_short
 from galaxy_lvm.survey.crop_store import CropStore
 
 log = logging.getLogger("galaxy_lvm.duplicates")
@@ -138,11 +141,11 @@ def copies_by_position(ra_deg: np.ndarray, dec_deg: np.ndarray, radius_arcsec: f
 
 def copies_by_pixels(crops: np.ndarray | CropStore, all_pairs_limit: int = 10_000) -> np.ndarray:
     """Return the pairs (n, 2) of rows whose crops show the same pixels."""
-    thumbnails, profiles = _thumbnails(crops)
     if len(crops) <= all_pairs_limit:
-        candidates = _candidates_of_all(thumbnails)
+        candidates = _candidates_of_all(_thumbnails(crops)[0])
     else:
-        candidates = _candidates_nearby(thumbnails, profiles)
+        with _KeptThumbnails(crops) as kept:
+            candidates = _candidates_nearby(kept)
     copies = [
         (i, j) for i, j, turn in candidates if _same_detail(crops[i], _turned(crops[j], turn))
     ]
@@ -221,6 +224,43 @@ def _thumbnails(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return detail[..., None], profiles
 
 
+class _KeptThumbnails:
+    """Thumbnails of any number of crops in a temporary file, in memory only while they are read."""
+
+    def __init__(self, crops: np.ndarray | CropStore) -> None:
+        self.count, profiles = len(crops), []
+        self._file = tempfile.TemporaryFile()
+        for start in range(0, self.count, _BLOCK):
+            detail, of_block = _thumbnails(crops[start : start + _BLOCK])
+            self._write(detail.tobytes())
+            profiles.append(of_block)
+        self.profiles = np.concatenate(profiles)
+
+    def _write(self, content: bytes) -> None:
+        try:
+            self._file.write(content)
+            self._file.flush()
+        except OSError as error:
+            raise DataError(
+                f"{tempfile.gettempdir()}: no place for the thumbnails of {self.count} crops "
+                f"({in_short(error)}); make room, or set TMPDIR to a folder with more"
+            ) from error
+
+    def __enter__(self) -> "_KeptThumbnails":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Return thumbnails (n, side, side, 1)."""
+        each, places = np.unique(rows, return_inverse=True)
+        side, file = _THUMBNAIL_SIDE_PIX, self._file.fileno()
+        # Read, not mapped: a map would hold the pages around each row as well.
+        parts = [os.pread(file, 4 * side**2, 4 * side**2 * row) for row in each.tolist()]
+        return np.frombuffer(b"".join(parts), np.float32).reshape(-1, side, side, 1)[places]
+
+
 def _candidates_of_all(thumbnails: np.ndarray) -> list[tuple[int, int, int]]:
     """Return (i, j, turn of j), i < j, of all pairs of thumbnails that look alike."""
     count = len(thumbnails)
@@ -243,16 +283,16 @@ def _candidates_of_all(thumbnails: np.ndarray) -> list[tuple[int, int, int]]:
     return candidates
 
 
-def _candidates_nearby(thumbnails: np.ndarray, profiles: np.ndarray) -> list[tuple[int, int, int]]:
+def _candidates_nearby(kept: _KeptThumbnails) -> list[tuple[int, int, int]]:
     """Return the same among each crop's nearest by ring colours, which no turn changes."""
-    pairs = _pairs_nearby(profiles)
-    flat = thumbnails.reshape(len(thumbnails), -1)
+    pairs = _pairs_nearby(kept.profiles)
     found = []
     for start in range(0, len(pairs), 8 * _BLOCK):
-        i, j = np.divmod(pairs[start : start + 8 * _BLOCK], len(profiles))
+        i, j = np.divmod(pairs[start : start + 8 * _BLOCK], kept.count)
+        first, second = kept.take(i).reshape(len(i), -1), kept.take(j)
         alike = np.stack(
             [
-                np.einsum("nd,nd->n", flat[i], _turned(thumbnails[j], turn).reshape(len(j), -1))
+                np.einsum("nd,nd->n", first, _turned(second, turn).reshape(len(j), -1))
                 for turn in range(8)
             ]
         )
@@ -275,7 +315,10 @@ def _pairs_nearby(profiles: np.ndarray) -> np.ndarray:
         own = start + np.arange(len(block))[:, None]
         low, high = np.minimum(near, own), np.maximum(near, own)
         codes.append((low * count + high)[low < high])
-    return np.unique(np.concatenate(codes))
+    pairs = np.concatenate(codes)
+    codes.clear()
+    pairs.sort()  # in place: of a million rows these are 300 MB
+    return pairs[np.diff(pairs, prepend=-1) > 0]
 
 
 def _same_detail(first: np.ndarray, second: np.ndarray) -> bool:
