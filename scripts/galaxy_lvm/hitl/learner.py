@@ -63,7 +63,7 @@ class Learner:
         self.pool, self.settings = pool, settings
         self.trainer = trainer or trainer_of(pool, settings, whitening)
         self._scores: np.ndarray | None = None
-        self._version, self._told = "", False
+        self._version, self._told = "", set[str]()
         self._lock = threading.RLock()
 
     def version_of(self, table: pd.DataFrame) -> str:
@@ -166,14 +166,19 @@ class Learner:
     def usable(self) -> np.ndarray:
         """Whether the features of each galaxy are finite (N,); read once."""
         usable = self.trainer.usable
-        if not self._told and not usable.all():
+        if not usable.all():
             lost = np.flatnonzero(~usable)
-            log.warning(
-                "%d of %d galaxies have features that are not finite and are left out, first %s",
-                len(lost), len(usable), self.pool.ids_of(lost[:3]),
-            )  # fmt: skip
-        self._told = True
+            self.tell(
+                f"{len(lost)} of {len(usable)} galaxies have features that are not finite and are "
+                f"left out, first {self.pool.ids_of(lost[:3])}"
+            )
         return usable
+
+    def tell(self, words: str) -> None:
+        """Warn once, whoever of those that share this says it again."""
+        if words not in self._told:
+            log.warning(words)
+        self._told.add(words)
 
 
 def trainer_of(

@@ -86,14 +86,18 @@ class Session:
         self._closed, self._owns_store = False, not isinstance(store, LabelStore)
         self._store = LabelStore.of(store, read_only)
         try:
-            self.settings = self._open(settings, new_features)
+            gone = self._gone()
+            self.settings = self._open(settings, new_features, gone)
         except BaseException:
             self.close()
             raise
         self.learner = learner or Learner(pool, self.settings, whitening)
+        if gone:
+            self.learner.tell(f"{self.store.path}: {gone}; they are left out until they are back")
 
-    def _open(self, settings: SessionSettings | None, new_features: bool) -> SessionSettings:
-        gone = self._gone()
+    def _open(
+        self, settings: SessionSettings | None, new_features: bool, gone: str
+    ) -> SessionSettings:
         if gone and not new_features and self.store.features() != self.pool.fingerprint:
             raise DataError(
                 f"{self.store.path}: {gone}. Open the galaxies that they belong to, or go on "
@@ -104,11 +108,6 @@ class Session:
         self.store.keep_settings(settings.kept())
         if not (new_features and self.store.read_only):  # which is looked at by any features
             self.store.keep_features(self.pool.fingerprint, self.annotator, new_features)
-        if gone:
-            log.warning(
-                "%s: %s; they are left out, and their labels stay in the store for when they are "
-                "back", self.store.path, gone,
-            )  # fmt: skip
         return settings
 
     def _gone(self) -> str:
