@@ -1,11 +1,13 @@
 """Accuracies of test sources by class and by W1, and whose are higher."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from galaxy_lvm.core.config.wise import WiseScores
+from galaxy_lvm.report.differences import Difference
 from galaxy_lvm.report.metrics import bootstrap_interval
 from galaxy_lvm.report.results import long_rows
 from galaxy_lvm.report.verdicts import Claim, difference, judge, verdict_table
@@ -135,9 +137,10 @@ def claims_table(
 
 def _compared(
     results: pd.DataFrame, predictions: pd.DataFrame, condition: str, pair: tuple[str, str]
-) -> object:
+) -> Difference | None:
     chosen = in_bin(predictions, condition)
     right = (chosen["label"] == chosen["predicted"]).astype(float)
     sources = chosen.assign(metric="accuracy", value=right)
     rows = results[results["condition"] == condition]
-    return difference(rows, sources, "accuracy", pair, FLOORS)
+    found = difference(rows, sources, "accuracy", pair, FLOORS)
+    return found and replace(found, how=found.how.replace("galaxies", "sources"))
