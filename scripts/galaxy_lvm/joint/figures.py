@@ -85,6 +85,7 @@ def _draw_search(axes: Axes, ranks: pd.DataFrame) -> None:
         axes.plot(at, share, color=style.COLOURS[colour], ls=dashes, lw=1, label=name)
     axes.set(xscale="log", ylim=(0, 1), xlabel="answers looked at", ylabel="share found",
              title="spectrum searched by image")  # fmt: skip
+    axes.title.set_size(7)
     axes.legend(loc="upper left", fontsize=5.5)
 
 
