@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from galaxy_lvm.report import style
 from galaxy_lvm.wise.scores import ALL, FLOORS, edges_of
@@ -35,22 +36,26 @@ def draw_wise(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
     names = {**_SHORT, **names}
     for sky, row in zip(skies, grid, strict=True):
         own = table[table["sky"] == sky]
-        _draw_magnitudes(row[0], own, looks, names)
+        _draw_magnitudes(row[0], own, looks)
         _draw_classes(row[1], own, looks)
         _draw_weights(row[2], own, looks)
         row[0].set_title(sky_text(sky))
-    grid[0, 0].legend(loc="lower left", fontsize=5.5)
+    shown = [m for m in looks if m in set(table["model"])]
+    lines = [
+        Line2D([], [], color=looks[m][0], ls=looks[m][1], label=names.get(m, m)) for m in shown
+    ]
+    fig.legend(handles=lines, loc="outside upper center", ncols=min(4, len(lines)), fontsize=6)
     return fig
 
 
-def _draw_magnitudes(axes: Axes, own: pd.DataFrame, looks: Mapping, names: Mapping) -> None:
+def _draw_magnitudes(axes: Axes, own: pd.DataFrame, looks: Mapping) -> None:
     for model, part in own[own["condition"] != ALL].groupby("model", sort=False):
         colour, dashes = looks[model]
         middle = [np.mean(edges_of(c)) for c in part["condition"]]
         lengths = style.bar_lengths(*(part[f"accuracy{end}"].to_numpy()
                                       for end in ("", "_low95", "_high95")))  # fmt: skip
         axes.errorbar(middle, part["accuracy"], lengths, color=colour, ls=dashes, marker="o", ms=2,
-                      lw=1, elinewidth=0.6, label=names.get(model, model))  # fmt: skip
+                      lw=1, elinewidth=0.6)  # fmt: skip
     axes.set(xlabel="measured W1 [mag, Vega]", ylabel="accuracy", ylim=(None, 1))
 
 
