@@ -188,7 +188,7 @@ def test_a_run_killed_again_and_again_ends_with_the_same_numbers(finished_run, t
     (tmp_path / "often.yaml").write_text(json.dumps({"pretrain": often, "multitask": often}))
     config = [str(ROOT / "config" / "test.yaml"), str(tmp_path / "often.yaml")]
     target = "results/test/metrics/multitask/multi_uniform_0.csv"
-    arguments = ["--configfile", *config, "--rerun-incomplete", "--", target]
+    arguments = ["--configfile", *config, "--rerun-incomplete", "--nolock", "--", target]
     for rule in ("simulate_survey", "pretrain_lvm", "train_multitask"):
         process = subprocess.Popen(
             command_line(tmp_path, *arguments), env=environment(), start_new_session=True,
@@ -204,7 +204,6 @@ def test_a_run_killed_again_and_again_ends_with_the_same_numbers(finished_run, t
         process.wait()
         assert may_be_killed(tmp_path, rule)  # a checkpoint is left: the training had not ended
         assert not (tmp_path / target).exists()
-        snakemake(tmp_path, "--configfile", *config, "--unlock")
     snakemake(tmp_path, *arguments)
     logs = (tmp_path / "logs" / "test" / "train_multitask").glob("**/*.log")
     assert any("continuing from step" in path.read_text() for path in logs)
