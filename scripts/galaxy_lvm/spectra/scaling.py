@@ -13,7 +13,7 @@ from galaxy_lvm.report.results import long_rows
 from galaxy_lvm.spectra.stars import SplitStars
 
 EXPERIMENT = "spectra_scaling"
-# Steeper than 1 / n nothing falls that learns from n independent stars.
+# What falls more steeply than 1 / n does so between the first points alone, on to its floor.
 _MOST_STEEP = 2.0
 _FLOOR_STARTS = (0.0, 0.5, 0.9)
 _FITTED = ("amplitude", "exponent", "floor")

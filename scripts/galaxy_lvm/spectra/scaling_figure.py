@@ -4,7 +4,9 @@ import html
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from galaxy_lvm.report import style
 from galaxy_lvm.report.tables import page_html
@@ -87,6 +89,7 @@ def draw_scaling(results: pd.DataFrame) -> Figure:
             _draw_model(axes, own[own["model"] == model], style.COLOURS[colour], MODEL_NAMES[model])
         axes.set(xscale="log", yscale="log", xlabel="training stars",
                  ylabel=f"mean absolute error [{UNITS[label]}]", title=NAMES[label])  # fmt: skip
+        _plain_ticks(axes, sorted({_number(c) for c in own["condition"] if c != "law"}))
     for axes in grid.flat[len(labels) :]:
         axes.set_visible(False)
     handles, names = grid.flat[0].get_legend_handles_labels()
@@ -94,7 +97,16 @@ def draw_scaling(results: pd.DataFrame) -> Figure:
     return fig
 
 
-def _draw_model(axes, own: pd.DataFrame, colour: str, name: str) -> None:  # noqa: ANN001
+def _plain_ticks(axes: Axes, n_stars: list[int]) -> None:
+    """Write numbers instead of powers of ten: an axis spans one or two of them."""
+    axes.set_xticks(n_stars, [str(n) for n in n_stars])
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_locator(NullLocator())
+
+
+def _draw_model(axes: Axes, own: pd.DataFrame, colour: str, name: str) -> None:
     wide = own.pivot(index="condition", columns="metric", values="value")
     points = wide[wide["mae"].notna()].copy()
     n_stars = np.array([_number(condition) for condition in points.index])
