@@ -8,14 +8,14 @@ from matplotlib.figure import Figure
 from galaxy_lvm.report import style
 from galaxy_lvm.wise.bands import BANDS
 
-CLASS_COLOURS = {"star": "blue", "galaxy": "red", "quasar": "green"}
+_SOURCE_COLOURS = {"star": "blue", "galaxy": "red", "quasar": "green"}
 _N_EACH = 4
 _MOST_POINTS = 1500
 
 
 def class_colour(name: str, number: int = 0) -> str:
     """Return the colour of a class; others than the three take those of the sequence."""
-    known = CLASS_COLOURS.get(name)
+    known = _SOURCE_COLOURS.get(name)
     return style.COLOURS[known] if known else style.SEQUENCE[number % len(style.SEQUENCE)]
 
 
