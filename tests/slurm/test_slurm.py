@@ -232,8 +232,6 @@ def long_run(cluster, first_run, alone, tmp_path_factory):
     training, met = Training(cluster, run), {}
     with Call(cluster, folder, *arguments) as call:
         met["ctrl-c"] = training.goes_on(call)
-        # It would end before a busy machine's Snakemake has seen the signal.
-        cluster.ask("scontrol", "suspend", met["ctrl-c"])
         os.kill(call.process.pid, signal.SIGINT)
         wait_until(lambda: not cluster.jobs(), "an empty queue behind Ctrl-C")
         met["ctrl-c state"] = cluster.about(met["ctrl-c"])["JobState"]

@@ -18,6 +18,7 @@ from galaxy_lvm.report.printed import (
     counted,
     numbers_html,
     printed_numbers,
+    reasons_told,
 )
 from galaxy_lvm.report.provenance import costs
 from galaxy_lvm.report.results import long_rows, write_results
@@ -56,7 +57,11 @@ def test_a_number_agrees_where_the_interval_reaches_it_up_to_its_rounding():
     assert [row.verdict for row in found] == words
     assert found[0].ours == pytest.approx(0.8567, abs=1e-4) and found[0].n_seeds == 3
     assert found[0].low95 < 0.854 < found[0].high95
-    assert counted(found).startswith("Of the 6 numbers that the paper prints: 3 not evaluated")
+    assert counted(found).startswith("Of the 6 numbers that the paper prints: 1 agrees, 1 differs")
+    assert counted(found[:1]).endswith(": 1 agrees, 0 differs.") and reasons_told(found) == ""
+    simulated = dict.fromkeys(PRINTED["item"], ["simulated galaxies", "lvm_tiny"])
+    others = printed_numbers(PRINTED, pd.DataFrame(rows), simulated)
+    assert reasons_told(others) == "Not comparable because of: simulated galaxies, lvm_tiny."
 
 
 def test_half_a_unit_of_the_last_printed_digit_is_open():

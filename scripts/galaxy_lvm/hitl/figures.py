@@ -116,7 +116,7 @@ def _head_sides(fig: Figure, n_prompts: int, n_right: int) -> None:
     """Head the two sides; the empty column between them separates them."""
     heads = {0: "Prompts"}
     if n_right:
-        heads[n_prompts + 1] = "Recommended (frames: green is right, red is wrong)"
+        heads[n_prompts + 1] = "Recommended (frames: green is right, orange is wrong)"
     for axes in fig.axes:
         axes.yaxis.label.set(rotation=0, ha="right", va="center")
     fig.draw_without_rendering()  # the layout is only known afterwards
@@ -238,12 +238,13 @@ def draw_alpha(results: pd.DataFrame) -> Figure:
     }  # fmt: skip
     fig, axes = style.figure(style.PAGE_WIDTH_INCH, 3.6, nrows=2, ncols=3, sharex=True)
     looks = zip(sorted(summary["model"].unique()), style.SEQUENCE, ("o", "s"), strict=False)
-    for lower, colour, marker in looks:
+    for number, (lower, colour, marker) in enumerate(looks):
+        aside = 0.015 * number  # where both readings asked for the same galaxies
         for axis, metric in zip(axes.ravel(), panels, strict=True):
             part = summary[(summary["model"] == lower) & (summary["metric"] == metric)]
             alpha = part["condition"].str.removeprefix("alpha=").astype(float)
-            half = (part["high95"] - part["mean"]).fillna(0)
-            axis.errorbar(alpha, part["mean"], yerr=half, color=colour, marker=marker,
+            size = style.bar_lengths(part["mean"], part["low95"], part["high95"])
+            axis.errorbar(alpha + aside, part["mean"], yerr=size, color=colour, marker=marker,
                           elinewidth=0.8, label=_LOWER_NAMES.get(lower, lower))  # fmt: skip
     for axis, name in zip(axes.ravel(), panels.values(), strict=True):
         _alpha_axis(axis, name)

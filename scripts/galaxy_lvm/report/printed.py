@@ -126,9 +126,17 @@ def as_records(rows: Iterable[Printed]) -> list[dict[str, Any]]:
 def counted(rows: Sequence[Printed]) -> str:
     """Return how many numbers have which verdict, in a sentence."""
     verdicts = pd.Series([row.verdict for row in rows]).value_counts()
+    # Of these two a reader wants to know also that there is none.
+    told = dict.fromkeys((AGREES, DIFFERS), 0) | verdicts.to_dict()
     return f"Of the {len(rows)} numbers that the paper prints: " + ", ".join(
-        f"{n} {word}" for word, n in verdicts.items()
+        f"{n} {word}" for word, n in told.items()
     ) + "."  # fmt: skip
+
+
+def reasons_told(rows: Iterable[Printed]) -> str:
+    """Return in a sentence why numbers of this run are no test of the paper's; "" where all are."""
+    reasons = dict.fromkeys(part for row in rows for part in row.why.split(", ") if part)
+    return f"Not comparable because of: {', '.join(reasons)}." if reasons else ""
 
 
 def footnotes(rows: Iterable[Printed]) -> dict[str, str]:
@@ -138,7 +146,17 @@ def footnotes(rows: Iterable[Printed]) -> dict[str, str]:
     return {why: letters[i % 26] * (1 + i // 26) for i, why in enumerate(reasons)}
 
 
-HEADER = ("item", "model", "condition", "metric", "paper", "run", "95 % interval", "over", "n")
+HEADER = (
+    "item",
+    "model",
+    "condition",
+    "metric",
+    "paper",
+    "run",
+    "95 % interval",
+    "over",
+    "trainings",
+)
 
 
 def cells(row: Printed) -> tuple[str, ...]:

@@ -16,12 +16,12 @@ from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.user_tables import read_user_table
 from galaxy_lvm.report.tables import page_html
 
-# Whose versions change numbers.
+# Whose versions change numbers or pictures.
 PACKAGES = (
     "torch", "torchvision", "timm", "accelerate", "numpy", "scipy", "scikit-learn", "scikit-image",
     "opencv-python-headless", "galsim", "lenstronomy", "pycocotools", "faiss-cpu", "h5py",
     "astropy",
-    "pandas", "snakemake",
+    "pandas", "matplotlib", "snakemake",
 )  # fmt: skip
 _UNKNOWN = "unknown"
 

@@ -114,12 +114,13 @@ def front_html(rows: "Sequence[Printed]", claims: "pd.DataFrame") -> str:
     claims
         Verdicts of all chapters (`verdict_table`).
     """
-    from galaxy_lvm.report.printed import counted, numbers_html
+    from galaxy_lvm.report.printed import counted, numbers_html, reasons_told
     from galaxy_lvm.report.verdicts import counted_claims, how_to_read, verdicts_table
 
     return (
         f"<style>{_FRONT_STYLE}</style>"
         f'<div class="front"><h2>Paper against run</h2><p><b>{html.escape(counted(rows))}</b> '
+        f"{html.escape(reasons_told(rows))} "
         "Agrees: the printed number lies in this run's 95 % interval, up to its rounding. Where "
         "galaxies, model or training set are not of the paper's kind, the difference is no test of "
         "the paper, and the verdict says so; the claims below compare models within this run.</p>"
