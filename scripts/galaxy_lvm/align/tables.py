@@ -1,11 +1,9 @@
 """Search, translation and anomalies by method, as a table and as a page."""
 
-import html
-
 import pandas as pd
 
 from galaxy_lvm.align.pairs import SIDE_NAMES
-from galaxy_lvm.report.tables import page_html
+from galaxy_lvm.report.tables import page_html, plain_table
 from galaxy_lvm.report.verdicts import verdicts_html
 
 MODEL_NAMES = {
@@ -66,9 +64,8 @@ def alignment_html(table: pd.DataFrame, claims: pd.DataFrame) -> str:
             _beside(row),
             f"{row['n_test']:.0f}",
         ]
-        lines.append("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in cells) + "</tr>")
+        lines.append(cells)
     heads = ("Pair", "Question", "Way", "Method", "Value", "Beside", "N test")
-    head = "".join(f"<th>{name}</th>" for name in heads)
     note = (
         "Test stars alone; in brackets the 95 % bootstrap interval over them. a is the first side "
         "of a pair, b the second. like noise: searched among stars with errors of about the same "
@@ -76,7 +73,7 @@ def alignment_html(table: pd.DataFrame, claims: pd.DataFrame) -> str:
         "[Fe/H], nothing else."
     )
     body = (
-        f"<p>{note}</p><table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+        f"<p>{note}</p>{plain_table(heads, lines)}"
         f"<h2>Are the networks above their floors?</h2>{verdicts_html(claims)}"
     )
     return page_html("Two kinds of spectra, aligned", body)

@@ -1,6 +1,5 @@
 """Estimates by view, as a table and as a page."""
 
-import html
 from collections.abc import Mapping
 
 import pandas as pd
@@ -8,7 +7,7 @@ import pandas as pd
 from galaxy_lvm.joint.claims import interval
 from galaxy_lvm.joint.estimate import skills
 from galaxy_lvm.joint.galaxies import CLASSES, TARGET_NAMES, UNITS
-from galaxy_lvm.report.tables import page_html
+from galaxy_lvm.report.tables import page_html, plain_table
 from galaxy_lvm.report.verdicts import verdicts_html
 
 MODEL_NAMES = {
@@ -93,29 +92,23 @@ def scores_html(
             f"{row['n_seeds']}",
             f"{row['n_test']}",
         ]  # fmt: skip
-        lines.append(_line(cells))
+        lines.append(cells)
     heads = ("Asked", "From", "R2, or accuracy", "Beside", "Repetitions", "N test")
-    head = "".join(f"<th>{name}</th>" for name in heads)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+    return plain_table(heads, lines)
 
 
 def _search_html(search: pd.DataFrame) -> str:
     keys = ["condition", "model"]
     wide = search.pivot_table(index=keys, columns="metric", values="value").reset_index()
     lines = [
-        _line([
+        [
             row["condition"].replace("a_to_b", "spectrum by image")
             .replace("b_to_a", "image by spectrum").replace("_", " "),
             row["model"],
             f"{row['recall10']:.3f} ({row['recall10_low95']:.3f} to {row['recall10_high95']:.3f})",
             f"{row['median_rank']:.0f} of {row['gallery_size']:.0f}",
-        ])
+        ]
         for row in wide.to_dict("records")
     ]  # fmt: skip
     heads = ("Way, gallery", "Method", "Among the first 10", "Median rank")
-    head = "".join(f"<th>{name}</th>" for name in heads)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-
-
-def _line(cells: list[str]) -> str:
-    return "<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in cells) + "</tr>"
+    return plain_table(heads, lines)

@@ -1,11 +1,9 @@
 """Rank that is enough, and what the singular values say, as a table and as a page."""
 
-import html
-
 import pandas as pd
 
 from galaxy_lvm.layers.figures import METHOD_NAMES
-from galaxy_lvm.report.tables import page_html
+from galaxy_lvm.report.tables import page_html, plain_table
 from galaxy_lvm.spectra.stars import NAMES
 
 _ABOUT = (
@@ -83,16 +81,9 @@ def layers_html(table: pd.DataFrame, results: pd.DataFrame, enough: float) -> st
     heads = ("Matrix", "Kind", "Rank", "Enough", "Effective rank", "Above the edge")
     body = (
         f"<p>{_ABOUT.format(100 * enough)}</p>"
-        + _table(("All matrices cut to", "Enough", "Numbers", "Skill there"), whole)
-        + f"<h2>One matrix at a time</h2><p>{_SPECTRA}</p>{_table(heads, single)}"
+        + plain_table(("All matrices cut to", "Enough", "Numbers", "Skill there"), whole)
+        + f"<h2>One matrix at a time</h2><p>{_SPECTRA}</p>{plain_table(heads, single)}"
         + "<h2>Leading directions in front of the head</h2><p>Spearman's correlation with the "
-        + f"labels of test stars.</p>{_table(('', *(NAMES[k] for k in labels)), seen)}"
+        + f"labels of test stars.</p>{plain_table(('', *(NAMES[k] for k in labels)), seen)}"
     )
     return page_html("What is written in the weights", body)
-
-
-def _table(heads: tuple[str, ...], rows: list[list[str]]) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)
-    lines = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -86,6 +86,14 @@ def page_html(title: str, body: str) -> str:
     )
 
 
+def plain_table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return texts as an HTML table, a line a row."""
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)
+    lines = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
 def aligned(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Return a Markdown table whose columns also line up on a terminal."""
     # A bar within a cell would begin another one.

@@ -1,7 +1,5 @@
 """Errors by the number of training stars with their laws: figure, table and page."""
 
-import html
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from galaxy_lvm.report import style
-from galaxy_lvm.report.tables import page_html
+from galaxy_lvm.report.tables import page_html, plain_table
 from galaxy_lvm.spectra.scaling import PowerLaw
 from galaxy_lvm.spectra.stars import NAMES, UNITS
 from galaxy_lvm.spectra.tables import MODEL_NAMES, digits
@@ -64,10 +62,9 @@ def scaling_html(table: pd.DataFrame) -> str:
         for name, decimals in (("exponent", 2), ("floor", n)):
             ends = f"{row[f'{name}_low95']:.{decimals}f} to {row[f'{name}_high95']:.{decimals}f}"
             cells.append(f"{row[name]:.{decimals}f} ({ends})")
-        lines.append("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in cells) + "</tr>")
-    head = "".join(f"<th>{name}</th>" for name in heads)
-    table_html = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-    return page_html("Error against the number of training stars", f"<p>{_NOTE}</p>{table_html}")
+        lines.append(cells)
+    body = f"<p>{_NOTE}</p>{plain_table(heads, lines)}"
+    return page_html("Error against the number of training stars", body)
 
 
 def draw_scaling(results: pd.DataFrame) -> Figure:

@@ -1,10 +1,8 @@
 """Stellar parameters by method, as a table and as a page."""
 
-import html
-
 import pandas as pd
 
-from galaxy_lvm.report.tables import page_html
+from galaxy_lvm.report.tables import page_html, plain_table
 from galaxy_lvm.report.verdicts import verdicts_html
 from galaxy_lvm.spectra.floors import FLOOR_NAMES
 from galaxy_lvm.spectra.stars import NAMES, UNITS
@@ -53,15 +51,12 @@ def parameters_html(table: pd.DataFrame, claims: pd.DataFrame) -> str:
             "" if pd.isna(covered) else f"{100 * covered:.0f} %",
             f"{row['condition'].removeprefix('train=')} / {row['n_test']:.0f}",
         ]
-        lines.append("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in cells) + "</tr>")
-    head = "".join(f"<th>{name}</th>" for name in heads)
+        lines.append(cells)
     note = (
         "Errors on test stars, none of whose spectra was learned from or chosen by; in brackets "
         "the 95 % bootstrap interval over them. Within 1 sigma: share of the stars whose error is "
         "below the method's own uncertainty; 68 % where it is right."
     )
-    body = (
-        f"<p>{note}</p><table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-    )
+    body = f"<p>{note}</p>{plain_table(heads, lines)}"
     verdicts = f"<h2>Is each method better than the one before?</h2>{verdicts_html(claims)}"
     return page_html("Stellar parameters from spectra", body + verdicts)

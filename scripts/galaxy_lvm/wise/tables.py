@@ -1,12 +1,11 @@
 """Accuracy by sky and method, as a table and as a page."""
 
-import html
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.report.tables import page_html
+from galaxy_lvm.report.tables import page_html, plain_table
 from galaxy_lvm.report.verdicts import verdicts_html
 from galaxy_lvm.wise.scores import ALL, FLOORS
 
@@ -96,8 +95,7 @@ def wise_html(
             *(_number(row.get(name)) for name in ("n_weights", "images_per_s")),
             f"{row['n_trainings']:.0f}",
         ]
-        lines.append("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in cells) + "</tr>")
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)
+        lines.append(cells)
     note = (
         "Shares of test sources whose class is right; in brackets the 95 % bootstrap interval over "
         "sources. The scatter of colours is assumed, and decides these numbers: rows of one sky "
@@ -105,10 +103,7 @@ def wise_html(
         "chosen on validation sources. Images/s: one forward pass of the encoder on the machine "
         "of this run."
     )
-    body = (
-        f"<p>{note}</p><table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-        f"<h2>Verdicts</h2>{verdicts_html(claims)}"
-    )
+    body = f"<p>{note}</p>{plain_table(heads, lines)}<h2>Verdicts</h2>{verdicts_html(claims)}"
     return page_html("Stars, galaxies and quasars in WISE", body)
 
 
