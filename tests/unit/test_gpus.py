@@ -78,7 +78,16 @@ def test_a_job_waits_until_enough_gpus_are_free(job, tmp_path):
     wait_until(lambda: is_locked(tmp_path / "queue.lock"))
     assert late.empty()  # one is free, and two are asked for
     end.set()
-    assert late.get(timeout=PATIENCE_S) in {"0,1", "3,0"}
+    assert late.get(timeout=PATIENCE_S) in {"0,1", "0,3"}
+
+
+def test_gpus_keep_the_machines_order_whenever_they_became_free(job, tmp_path):
+    """A job's ranks find the same devices in every run, whatever the other jobs did."""
+    with (tmp_path / "0.lock").open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        _, told, _ = job(4)
+        wait_until(lambda: is_locked(tmp_path / "3.lock"))
+    assert told.get(timeout=PATIENCE_S) == "0,1,2,3"
 
 
 def test_a_killed_job_leaves_its_gpus_to_the_next(job, tmp_path):

@@ -362,7 +362,7 @@ def test_two_searches_at_once_share_cutouts_and_leave_each_other_alone(
 
     def end(*processes):
         for process in processes:
-            process.join(60)
+            process.join(300)
             process.kill()
             assert process.exitcode == 0
 

@@ -82,7 +82,7 @@ def _take(
 ) -> list[str]:
     """Lock so many GPUs; `held` lets go of them."""
     locks.mkdir(mode=0o700, exist_ok=True)
-    names: list[str] = []
+    names: set[str] = set()
     told = False
     # One job at a time collects: two that wait for two GPUs each might hold one each for good.
     with (locks / "queue.lock").open("a") as queue:
@@ -91,9 +91,10 @@ def _take(
             for name in at_hand:
                 if name not in names and (file := _lock(locks, name)) is not None:
                     held.enter_context(file)
-                    names.append(name)
+                    names.add(name)
                 if len(names) == n_gpus:
-                    return names
+                    # In the machine's order: a rank's device does not hang on who let go first.
+                    return [name for name in at_hand if name in names]
             if not told:
                 log.info("waiting for GPUs: %d of %d are free (other jobs of yours: %s)",
                          len(names), n_gpus, locks)  # fmt: skip
