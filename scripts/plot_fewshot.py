@@ -30,7 +30,8 @@ def main(
     """
     names, labelled = display_names(models), Splits(splits)
     scores = few_shot_table(read_results(list(metrics)), list(names))
-    notes, chance = sizes_left_out(labelled, sizes), largest_class_share(labelled, "test")
+    n_test, chance = len(labelled.labelled("test")), largest_class_share(labelled, "test")
+    notes = [f"{n_test} test galaxies", *sizes_left_out(labelled, sizes)]
     save(draw_few_shot(scores, names, notes, chance), figure)
 
 

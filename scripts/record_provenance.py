@@ -9,7 +9,14 @@ from typing import Any
 import yaml
 from galaxy_lvm.core.logs import job_log, log
 from galaxy_lvm.core.state import atomic_path
-from galaxy_lvm.report.provenance import commit_of, costs, machine, provenance_html, versions
+from galaxy_lvm.report.provenance import (
+    clock,
+    commit_of,
+    costs,
+    machine,
+    provenance_html,
+    versions,
+)
 
 
 def main(
@@ -28,6 +35,7 @@ def main(
     data, config_yaml, page
         JSON, YAML and HTML to write.
     """
+    spent = costs(Path(run) / "benchmarks")
     text = yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=True, allow_unicode=True)
     facts = {
         "Run": {
@@ -35,11 +43,11 @@ def main(
             "seed": config["seed"],
             "commit": commit_of(source),
             "config (SHA-256)": hashlib.sha256(text.encode()).hexdigest(),
+            **clock(Path(run) / "benchmarks"),
         },
         "Machine that made this page": machine(),
         "Versions": versions(),
     }
-    spent = costs(Path(run) / "benchmarks")
     known = spent.astype(object).where(spent.notna(), None)  # JSON has no NaN
     record = {**facts, "costs": known.to_dict("records")}
     for path, content in (

@@ -1,6 +1,7 @@
 """The report's front page: every printed number with its verdict, what the run was made by."""
 
 import json
+import os
 
 import pandas as pd
 import pytest
@@ -20,7 +21,7 @@ from galaxy_lvm.report.printed import (
     printed_numbers,
     reasons_told,
 )
-from galaxy_lvm.report.provenance import costs
+from galaxy_lvm.report.provenance import clock, costs
 from galaxy_lvm.report.results import long_rows, write_results
 from galaxy_lvm.report.verdicts import counted_claims
 
@@ -130,7 +131,7 @@ def folder(tmp_path):
     write_results(tmp_path / "searches.csv", rows)
     verdicts = [
         ("<one> claim", "holds", "3", "+0.1"),
-        ("another", "these networks: lower", "1", ""),
+        ("another", "one training only: lower", "1", ""),
     ]
     names = ["claim", "verdict", "trainings", "detail"]
     pd.DataFrame(verdicts, columns=names).to_csv(tmp_path / "verdicts.csv", index=False)
@@ -176,6 +177,22 @@ def test_costs_are_those_of_all_jobs_of_a_rule(tmp_path):
     assert (train["rule"], train["jobs"], train["wall_s"]) == ("train", 2, 90)
     assert (train["cpu_s"], train["peak_mb"]) == (45, 1200)
     assert draw["rule"] == "draw" and pd.isna(draw["peak_mb"])
+
+
+def test_the_clock_runs_from_the_first_start_to_the_last_end(tmp_path):
+    """Two jobs side by side, and a pause behind them."""
+    for name, seconds, ended in (
+        ("a", 600, 1_000_000),
+        ("b", 300, 1_000_000),
+        ("c", 60, 1_003_000),
+    ):
+        benchmark(tmp_path / f"{name}.tsv", seconds, 1)
+        os.utime(tmp_path / f"{name}.tsv", (ended, ended))
+    assert clock(tmp_path) == {
+        "first job began": "1970-01-12 13:36 UTC",
+        "last job ended": "1970-01-12 14:36 UTC",
+        "by the clock": "60 minutes, pauses included",
+    }
 
 
 def test_what_is_no_benchmark_is_named(tmp_path):

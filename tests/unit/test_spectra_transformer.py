@@ -251,7 +251,7 @@ def test_tables_and_verdicts_follow_from_the_rows(estimated):
     claims = claims_table(predictions)
     assert len(claims) == 9 and claims["detail"].str.contains("paired by 133 stars").all()
     assert claims.loc[claims["claim"] == "Teff: neighbours above mean", "verdict"].item() == (
-        "these networks: higher"
+        "one training only: higher"
     )
     assert "Within 1 sigma" in (estimated / "table.html").read_text()
     assert (estimated / "figure.png").exists()

@@ -23,7 +23,6 @@ from galaxy_lvm.report.verdicts import (
     ONE_UNCLEAR,
     SHARE_MARGIN,
     UNCLEAR,
-    UNDERPOWERED,
     Claim,
     difference,
     how_to_read,
@@ -128,14 +127,14 @@ def test_at_or_above_holds_only_within_the_margin():
 def test_equality_is_never_concluded_from_a_wide_interval():
     wide = Difference(0.0, (Part(0.02, 9),), "", 10)
     narrow = Difference(0.001, (Part(0.002, 9),), "", 10)
-    assert judge(ONE, [wide])["verdict"] == UNDERPOWERED
+    assert judge(ONE, [wide])["verdict"] == UNCLEAR
     assert "could have seen 0.063" in judge(ONE, [wide])["detail"]  # 3.15 standard errors
     assert judge(ONE, [narrow])["verdict"] == NO_DIFFERENCE
     between = Difference(0.009, (Part(0.006, 99),), "", 100)
     assert judge(ONE, [between])["verdict"] == UNCLEAR
     for low_side in (wide, narrow, between):
         claim = Claim("a at or above b", "accuracy", (("a", "b"),), at_or_above=True)
-        expected = UNDERPOWERED if low_side is wide else NOT_LOWER
+        expected = UNCLEAR if low_side is wide else NOT_LOWER
         assert judge(claim, [low_side])["verdict"] == expected
 
 
@@ -257,13 +256,21 @@ def test_equal_sessions_are_said_to_be_equal_and_prove_nothing():
     assert "(equal, paired by 2 seeds)" in row["detail"] and row["verdict"] == UNCLEAR
 
 
+def test_an_interval_of_shares_ends_where_shares_do():
+    wide = Difference(0.1, (Part(0.3, 1),), "2 seeds", 2)
+    detail = judge(Claim("a above b", "aupr", (("a", "b"),)), [wide])["detail"]
+    assert detail == "a - b: +0.100 [-1.000, +1.000] (2 seeds; could have seen none)"
+    skill = judge(Claim("a above b", "skill", (("a", "b"),)), [wide])["detail"]
+    assert "[-3.7" in skill and "could have seen 4." in skill
+
+
 def test_a_single_session_has_no_interval():
     row = judge(ONE, [by_seed(pd.Series({1: 0.5}), pd.Series({1: 0.4, 2: 0.3}))])
     assert row["verdict"] == ONE_UNCLEAR
     assert row["detail"] == "a - b: +0.100 (one seed, no interval)"
 
 
-def test_twelve_comparisons_of_alpha_on_four_sessions_are_underpowered():
+def test_twelve_comparisons_of_alpha_on_four_sessions_tell_nothing():
     rng = np.random.default_rng(7)
     rows = []
     for lower in ("below", "uncertain"):
@@ -274,7 +281,7 @@ def test_twelve_comparisons_of_alpha_on_four_sessions_are_underpowered():
                 rows += long_rows("alpha", "spiral", lower, f"alpha={alpha}", seed, scores)
     table = claims_table(pd.DataFrame(rows), Sizes())
     alpha = table[table["claim"].str.startswith("alpha")]
-    assert len(alpha) == 12 and set(alpha["verdict"]) == {UNDERPOWERED}
+    assert len(alpha) == 12 and set(alpha["verdict"]) == {UNCLEAR}
     assert alpha["detail"].str.contains("12 comparisons at once; could have seen 0.").all()
     assert set(alpha["trainings"]) == {"4"}
 

@@ -1,5 +1,6 @@
 """What made a run: versions, commit, machine, and what every rule took."""
 
+import datetime
 import html
 import os
 import platform
@@ -112,6 +113,36 @@ def costs(benchmarks: str | os.PathLike) -> pd.DataFrame:
         peak_mb=("peak_mb", "max"),
     )  # fmt: skip
     return grouped.sort_values("wall_s", ascending=False).reset_index()
+
+
+def clock(benchmarks: str | os.PathLike) -> dict[str, str]:
+    """Return when a run's first job began and its last one ended, and the time between.
+
+    A benchmark file is written at a job's end. Where a run was interrupted or continued, the time
+    between holds the pauses.
+
+    Parameters
+    ----------
+    benchmarks
+        Folder of `costs`, with a file at least.
+
+    Returns
+    -------
+    dict
+        `first job began`, `last job ended` (UTC) and `by the clock` (minutes).
+    """
+    ends, starts = [], []
+    for path in Path(benchmarks).rglob("*.tsv"):
+        seconds = pd.to_numeric(read_user_table(path)["s"], errors="coerce").sum()
+        ends.append(path.stat().st_mtime)
+        starts.append(ends[-1] - seconds)
+    began, ended = min(starts), max(ends)
+    utc = [datetime.datetime.fromtimestamp(at, datetime.UTC) for at in (began, ended)]
+    return {
+        "first job began": f"{utc[0]:%Y-%m-%d %H:%M} UTC",
+        "last job ended": f"{utc[1]:%Y-%m-%d %H:%M} UTC",
+        "by the clock": f"{(ended - began) / 60:.0f} minutes, pauses included",
+    }
 
 
 def provenance_html(

@@ -19,24 +19,24 @@ from galaxy_lvm.report.tables import interval_of
 
 # Several trainings: a claim can hold.
 HOLDS, FAILS, UNCLEAR = "holds", "does not hold", "not distinguishable"
-UNDERPOWERED = "underpowered"
-# One training each: a verdict speaks of these networks, a second training may end otherwise.
-ONE_HIGHER, ONE_LOWER, ONE_UNCLEAR = (
-    f"these networks: {word}" for word in ("higher", "lower", UNCLEAR)
-)
+# A verdict speaks of these networks then: a second training may end otherwise.
+_SINGLE = "one training only: "
+ONE_HIGHER, ONE_LOWER, ONE_UNCLEAR = (_SINGLE + word for word in ("higher", "lower", UNCLEAR))
 NOT_EVALUATED = "not evaluated"
 
 VERDICT_COLUMNS = ("claim", "verdict", "trainings", "detail")
 
 # The smallest difference that matters: "at or above" allows to lie lower by less, "no difference"
-# means none beyond it, and a comparison that would miss it is underpowered. For shares of galaxies
-# two in a hundred, more than the 0.012 by which the paper's strategies differ in accuracy but what
-# a test split of some hundred galaxies can resolve; for PSNR 0.2 dB, 5 % of the squared error.
+# means none beyond it. For shares of galaxies two in a hundred, more than the 0.012 by which the
+# paper's strategies differ in accuracy but what a test split of some hundred galaxies can resolve;
+# for PSNR 0.2 dB, 5 % of the squared error.
 MARGINS = {"psnr": 0.2}
 SHARE_MARGIN = 0.02
+# Scores between 0 and 1: no difference is larger than 1, whatever Student's interval says.
+_BOUNDED = {"accuracy", "f1", "ap", "auc", "aupr", "purity", "completeness"}
 
 # What a comparison came to, the one that decides over a claim of several parts first.
-_BELOW, _MISSING, _UNDERPOWERED, _OPEN, _WITHIN, _ABOVE = range(6)
+_BELOW, _MISSING, _OPEN, _WITHIN, _ABOVE = range(5)
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,7 @@ def _outcome(claim: Claim, found: Difference | None) -> int:
         return _ABOVE
     if found.interval(claim.n_comparisons * len(claim.pairs))[1] < 0:
         return _BELOW
-    if max(-low, high) < margin:
-        return _WITHIN
-    return _UNDERPOWERED if found.detectable(claim.n_comparisons) > margin else _OPEN
+    return _WITHIN if max(-low, high) < margin else _OPEN
 
 
 def _word(claim: Claim, outcome: int, trainings: int) -> str:
@@ -136,11 +134,10 @@ def _word(claim: Claim, outcome: int, trainings: int) -> str:
         _BELOW: (FAILS, "lower"),
         _WITHIN: f"no difference beyond {size}",
         _OPEN: UNCLEAR,
-        _UNDERPOWERED: (UNDERPOWERED, UNCLEAR),
     }
     word = words[outcome]
     several, single = word if isinstance(word, tuple) else (word, word)
-    return several if trainings > 1 else f"these networks: {single}"
+    return several if trainings > 1 else _SINGLE + single
 
 
 def _describe(claim: Claim, a: str, b: str, found: Difference | None) -> str:
@@ -151,12 +148,14 @@ def _describe(claim: Claim, a: str, b: str, found: Difference | None) -> str:
     value, how = f"{found.value:+.{digits}f}{unit}", found.how
     if not math.isfinite(low):
         return f"{a} - {b}: {value} ({how})"
-    ends = f"[{low:+.{digits}f}, {high:+.{digits}f}]"
+    most = 1.0 if claim.metric in _BOUNDED else math.inf
+    ends = f"[{max(low, -most):+.{digits}f}, {min(high, most):+.{digits}f}]"
     if claim.n_comparisons > 1:
         how += f"; {claim.n_comparisons} comparisons at once"
     if low <= 0 <= high and low < high:
         seen = found.detectable(claim.n_comparisons)
-        how += f"; could have seen {seen:.{digits}f}{unit}"
+        size = f"{seen:.{digits}f}{unit}" if seen < most else "none"
+        how += f"; could have seen {size}"
     return f"{a} - {b}: {value} {ends} ({how})"
 
 
@@ -185,9 +184,9 @@ def how_to_read(claims: pd.DataFrame) -> str:
     parts.append("Pretraining was done once: what another would change is in no interval.")
     parts.append(
         f"Smallest difference that matters: {MARGINS['psnr']:g} dB of PSNR, {SHARE_MARGIN:g} of "
-        'other scores; "at or above" means not lower by more. Underpowered: such a difference '
-        'would have been missed more than one time in five; "could have seen" is the smallest one '
-        "that is found four times in five."
+        'other scores; "at or above" means not lower by more. Not distinguishable: neither higher '
+        'nor lower was shown, nor that they are equal; "could have seen" is the smallest '
+        "difference that is found four times in five, which more trainings make smaller."
     )
     return " ".join(parts)
 
