@@ -11,10 +11,11 @@ from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.report.results import write_results
 from galaxy_lvm.spectra.floors import floor_predictions
+from galaxy_lvm.spectra.network import LABELS
+from galaxy_lvm.spectra.networks import load_network
 from galaxy_lvm.spectra.scaling import first_stars, scaling_rows
 from galaxy_lvm.spectra.scores import score_rows
 from galaxy_lvm.spectra.stars import SplitStars, read_stars, split_stars
-from galaxy_lvm.spectra.transformer import LABELS, load_transformer
 from threadpoolctl import threadpool_limits
 
 MODELS = {"pretrained": "transformer", "scratch": "transformer_scratch"}
@@ -68,7 +69,7 @@ def _estimates(
     yield from (f for f in floor_predictions(stars, settings, seed) if f[0] != "mean")
     columns = [LABELS.index(name) for name in stars.train.label_names]
     for model, path in weights.items():
-        yield model, load_transformer(path).estimate(stars.test.flux)[0][:, columns]
+        yield model, load_network(path).estimate(stars.test.flux)[0][:, columns]
 
 
 if __name__ == "__main__":

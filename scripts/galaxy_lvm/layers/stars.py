@@ -12,17 +12,18 @@ from torch import nn
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.layers.decompose import EXPERIMENT, Score
 from galaxy_lvm.report.results import long_rows
+from galaxy_lvm.spectra.network import LABELS, SpectrumNetwork
+from galaxy_lvm.spectra.networks import build, load_network
 from galaxy_lvm.spectra.stars import SplitStars, Stars
-from galaxy_lvm.spectra.transformer import LABELS, SpectrumTransformer, load_transformer
 
 N_DIRECTIONS = 4
 
 
-def networks(weights: str | os.PathLike, seed: int) -> tuple[SpectrumTransformer, nn.Module]:
-    """Return a trained Transformer, and one of the same shape that has learned nothing."""
-    module = load_transformer(weights).eval()
+def networks(weights: str | os.PathLike, seed: int) -> tuple[SpectrumNetwork, nn.Module]:
+    """Return a trained network, and one of the same shape that has learned nothing."""
+    module = load_network(weights).eval()
     torch.manual_seed(derive_seed(seed, "layers", "untrained"))
-    return module, SpectrumTransformer(module.about).eval()
+    return module, build(module.about).eval()
 
 
 def skill_of(asked: Stars, train: Stars) -> Score:
@@ -45,7 +46,7 @@ def some_of(stars: Stars, n_stars: int, seed: int) -> Stars:
 
 @torch.no_grad()
 def latent_directions(
-    module: SpectrumTransformer, stars: SplitStars, seed: int
+    module: SpectrumNetwork, stars: SplitStars, seed: int
 ) -> tuple[pd.DataFrame, list[dict]]:
     """Return test stars along the leading directions of the vectors in front of the head.
 

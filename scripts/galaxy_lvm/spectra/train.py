@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -17,15 +18,10 @@ from galaxy_lvm.core.config.spectra import (
 )
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.spectra.network import LABELS
+from galaxy_lvm.spectra.networks import architecture, build, load_network, save_network
 from galaxy_lvm.spectra.simulate import simulate_stars
 from galaxy_lvm.spectra.stars import SplitStars, Stars, normalised
-from galaxy_lvm.spectra.transformer import (
-    LABELS,
-    SpectrumTransformer,
-    architecture,
-    load_transformer,
-    save_transformer,
-)
 from galaxy_lvm.training.feed import Sampler, local_share
 from galaxy_lvm.training.job import JobFiles, TrainingJob
 
@@ -58,7 +54,7 @@ class SimulatedFeed:
         self.n_stars = batch_size // world_size
 
     def batch(self, step: int, device: torch.device | str = "cpu") -> dict[str, Tensor]:
-        """Return the arguments of the Transformer's `forward`."""
+        """Return the arguments of the network's `forward`."""
         seed = derive_seed(self.seed, "stars", step, self.rank)
         flux, error, table = simulate_stars(self.n_stars, self.grid, self.noise, seed)
         flux, _ = normalised(flux, error)
@@ -79,7 +75,7 @@ class StarFeed:
         self.sampler = Sampler(len(stars), settings.batch_size, derive_seed(seed, "sampler"))
 
     def batch(self, step: int, device: torch.device | str = "cpu") -> dict[str, Tensor]:
-        """Return the arguments of the Transformer's `forward`."""
+        """Return the arguments of the network's `forward`."""
         rows = local_share(self.sampler.positions(step), self.rank, self.world_size)
         rng = np.random.default_rng(derive_seed(self.seed, "noise", step, self.rank))
         flux = self.stars.flux[rows]
@@ -117,14 +113,16 @@ def pretrain(
     job = TrainingJob(settings.optim, derive_seed(seed, "spectra", "pretrain"), files)
     flux, error, _ = simulate_stars(_N_SCALE, grid, noise, derive_seed(job.seed, "scale"))
     flux, error = normalised(flux, error)
-    module = SpectrumTransformer(architecture(settings.shape, flux.shape[1]))
+    about = architecture(settings.shape, flux.shape[1])
+    module = build(about)
     module.whiten.fit(flux, np.zeros_like(error))  # their noise is in them
-    job.prepare(module, [grid, noise.model_dump(), settings.model_dump(), job.seed], [])
+    settled = [grid, noise.model_dump(), settings.model_dump(), asdict(about), job.seed]
+    job.prepare(module, settled, [])
     feed = SimulatedFeed(grid, noise, settings.batch_size, job.seed, **job.place)
     log.info("pretraining on %d simulated stars", settings.optim.steps * settings.batch_size)
     job.run(feed.batch, "pretraining on simulated stars")
     card = {"grid": grid, "noise": noise.model_dump(), "pretrain": settings.model_dump()}
-    job.write(save_transformer, module, {**card, "seed": job.seed})
+    job.write(save_network, module, {**card, "seed": job.seed})
 
 
 def finetune(
@@ -158,9 +156,7 @@ def finetune(
     job = TrainingJob(settings.optim, derive_seed(seed, "spectra", "finetune", member), files)
     scratch = isinstance(start, TransformerShape)
     n_pixels = stars.train.flux.shape[1]
-    module = (
-        SpectrumTransformer(architecture(start, n_pixels)) if scratch else load_transformer(start)
-    )
+    module = build(architecture(start, n_pixels)) if scratch else load_network(start)
     # What real spectra vary in is not what the simulated ones do; labels are not looked at.
     module.whiten.fit(stars.train.flux, settings.added_noise * stars.train.error)
     settled = [settings.model_dump(), job.seed, stars.train.ids.tolist(), stars.train.label_names]
@@ -169,7 +165,7 @@ def finetune(
     feed = StarFeed(stars.train, settings, job.seed, **job.place)
     job.run(feed.batch, f"training on {len(stars.train)} stars")
     card = {"finetune": settings.model_dump(), "seed": job.seed, "n_train": len(stars.train)}
-    job.write(save_transformer, module, {**card, "member": member})
+    job.write(save_network, module, {**card, "member": member})
 
 
 def ensemble(
@@ -194,7 +190,7 @@ def ensemble(
     """
     names = stars.train.label_names
     columns = [LABELS.index(name) for name in names]
-    members = [load_transformer(path) for path in weights]
+    members = [load_network(path) for path in weights]
 
     def joint(part: Stars) -> tuple[np.ndarray, np.ndarray]:
         found = np.stack([module.estimate(part.flux) for module in members])[..., columns]

@@ -49,6 +49,9 @@ class AlignOptim(SpectrumOptim):
 
     steps: int = Field(800, ge=1, description="number of updates")
     learning_rate: float = Field(0.002, gt=0, le=1, description="peak of the cosine schedule")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto computes in bfloat16 where the device does"
+    )
 
 
 class AlignTraining(Section):

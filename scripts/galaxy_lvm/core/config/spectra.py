@@ -83,10 +83,43 @@ class SpectrumSplits(Section):
     test_share: float = Field(1 / 3, gt=0, lt=0.9, description="stars that the scores are of")
 
 
-class TransformerShape(Section):
-    """Sizes of the Transformer that reads spectra."""
+class LanguageModel(Section):
+    """A pretrained language model that reads the digits in place of the own Transformer."""
 
-    patch_pix: int = Field(7, ge=1, le=200, description="samples of one token")
+    path: str | None = Field(
+        None,
+        min_length=1,
+        description=(
+            "local folder with config.json, weights and tokenizer, as save_pretrained writes it; "
+            "needs pip install '.[language]'"
+        ),
+    )
+    lora_rank: int = Field(8, ge=1, le=1024, description="rank of the adapters (LoRA)")
+    lora_alpha: float = Field(16.0, gt=0, description="adapters count lora_alpha / lora_rank times")
+    lora_dropout: float = Field(0.0, ge=0, lt=1, description="share of their inputs left out")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the language model's own weights, which stay as they are"
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="less memory for a third more time; for models of many layers"
+    )
+
+
+class TransformerShape(Section):
+    """The network that reads spectra: tokens and sizes."""
+
+    tokens: Literal["patches", "digits"] = Field(
+        "patches",
+        description=(
+            "how numbers are read - continuous patches of samples, or their decimal digits as "
+            "words of a vocabulary"
+        ),
+    )
+    n_digits: int = Field(4, ge=1, le=6, description="digits of a number; tokens: digits only")
+    language_model: LanguageModel = part(LanguageModel)
+    patch_pix: int = Field(
+        14, ge=1, le=200, description="samples of one token; a language model reads their mean"
+    )
     width: int = Field(64, ge=8, description="numbers of a token, a multiple of n_heads")
     depth: int = Field(2, ge=1, le=24, description="layers")
     n_heads: int = Field(4, ge=1, description="heads of the self-attention")
@@ -104,16 +137,26 @@ class TransformerShape(Section):
     )
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """Yield heads that cannot share the width."""
+        """Yield heads that cannot share the width, and a language model without digits."""
         if self.width % self.n_heads:
             yield "width", f"{self.width} is no multiple of n_heads, {self.n_heads}"
+        if self.language_model.path is not None and self.tokens != "digits":
+            yield "tokens", f"{self.tokens!r}, but a language_model reads 'digits'"
 
 
 class SpectrumOptim(Optim):
     """How the weights of the spectra's Transformer are updated."""
 
-    steps: int = Field(600, ge=1, description="number of updates")
+    steps: int = Field(400, ge=1, description="number of updates")
+    learning_rate: float = Field(0.002, gt=0, le=1, description="peak of the cosine schedule")
     weight_decay: float = Field(0.01, ge=0, le=1, description="adamw only")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "float32",
+        description=(
+            "of the computation; auto is bfloat16 where the device has it, which takes twice as "
+            "long for a network as narrow as the default one on a CPU"
+        ),
+    )
 
 
 class SpectrumPretraining(Section):

@@ -1,0 +1,193 @@
+"""Spectra as text of digits, read by a language model with low-rank adapters (LoRA)."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.spectra.digits import BASE, decimal_digits
+from galaxy_lvm.spectra.network import SpectrumNetwork
+
+_KEY = "spectra.pretrain.shape.language_model.path"
+_SEPARATOR = ","
+
+
+@dataclass(frozen=True)
+class LanguageArchitecture:
+    """What a network around a language model is built of; its card holds it."""
+
+    n_pixels: int
+    n_components: int
+    path: str
+    """Folder of the language model and its tokenizer."""
+    base: str
+    """Hash of its description, and of its files' names and sizes."""
+    patch_pix: int
+    n_digits: int
+    lora_rank: int
+    lora_alpha: float
+    lora_dropout: float
+    precision: str
+    gradient_checkpointing: bool
+    width: int
+    dropout: float
+    token_width: int = 16
+
+
+class LanguageNetwork(SpectrumNetwork):
+    """A pretrained language model reads a spectrum's numbers, digit by digit; one head reads it.
+
+    Means of `patch_pix` samples of the whitened spectrum are written as decimal digits with commas
+    between, in the model's own vocabulary (after Lu et al. 2026). Behind every comma the head reads
+    the hidden state. The model's weights stay as they are and are saved nowhere: adapters of low
+    rank at its linear layers, and the head, are what is learned and kept.
+
+    Parameters
+    ----------
+    about
+        Sizes, and where the language model lies.
+
+    Raises
+    ------
+    DataError
+        If the packages or the folder are missing, the folder has changed since the card was
+        written, or its tokenizer has no word for a digit.
+    """
+
+    def __init__(self, about: LanguageArchitecture) -> None:
+        super().__init__(about.n_pixels, about.n_components)
+        self.about = about
+        if (found := base_of(about.path)) != about.base:
+            raise DataError(
+                f"{about.path}: another language model ({found}) than the one that was trained "
+                f"with ({about.base}); put that one back, or train anew"
+            )
+        n_numbers = math.ceil(about.n_pixels / about.patch_pix)
+        self.n_missing = n_numbers * about.patch_pix - about.n_pixels
+        self.register_buffer("words", _words(about.path), persistent=False)
+        self.model = _adapted(about)
+        n_hidden = self.model.config.hidden_size
+        self.narrow = nn.Sequential(
+            nn.LayerNorm(n_hidden), nn.Linear(n_hidden, about.token_width), nn.GELU()
+        )
+        self.add_head(n_numbers * about.token_width, about.width, about.dropout)
+        self._leave_the_base_out()
+
+    def _leave_the_base_out(self) -> None:
+        """Keep the language model's own weights out of what is saved, and of what is loaded."""
+        learned = {name for name, value in self.named_parameters() if value.requires_grad}
+        own = {name for name in self.state_dict() if name.startswith("model.")} - learned
+
+        def forget(module: nn.Module, state: dict, prefix: str, _: Any) -> None:
+            for name in own:
+                state.pop(prefix + name, None)
+
+        def allow(module: nn.Module, keys: Any) -> None:
+            keys.missing_keys[:] = [name for name in keys.missing_keys if name not in own]
+
+        self.register_state_dict_post_hook(forget)
+        self.register_load_state_dict_post_hook(allow)
+
+    def text(self, flux: Tensor) -> Tensor:
+        """Return the words (B, numbers x (n_digits + 1)) that spectra (B, L) are written in."""
+        size = self.about.patch_pix
+        inputs = functional.pad(self.whiten(flux), (0, self.n_missing)).unflatten(1, (-1, size))
+        digits = decimal_digits(inputs.mean(dim=2), self.about.n_digits)
+        return self.words[functional.pad(digits, (0, 1), value=BASE)].flatten(1)
+
+    def pooled(self, flux: Tensor) -> Tensor:
+        """Return a vector (B, numbers x token_width) for spectra (B, L); NaN counts as the mean."""
+        found = self.model(input_ids=self.text(flux), use_cache=False).last_hidden_state
+        behind = found[:, self.about.n_digits :: self.about.n_digits + 1]
+        return self.narrow(behind.float()).flatten(1)
+
+
+def base_of(path: str) -> str:
+    """Return what tells a folder's language model from others, without reading its weights.
+
+    Raises
+    ------
+    DataError
+        If there is no such folder, or it holds no language model.
+    """
+    folder = Path(path)
+    if not (folder / "config.json").is_file():
+        what = "no config.json in it" if folder.is_dir() else "no such folder"
+        raise DataError(
+            f"{path}: {what}; {_KEY} names a folder as `save_pretrained` of transformers writes "
+            "it, with config.json, weights and tokenizer. Nothing is downloaded"
+        )
+    told = hashlib.sha256((folder / "config.json").read_bytes())
+    weights = [p for p in folder.iterdir() if p.suffix in (".safetensors", ".bin")]
+    for file in sorted(weights):
+        told.update(f"{file.name} {file.stat().st_size}\n".encode())
+    return told.hexdigest()[:16]
+
+
+def _packages() -> tuple[ModuleType, ModuleType]:
+    """Return peft and transformers, which only language models need.
+
+    Raises
+    ------
+    DataError
+        If one is not installed.
+    """
+    try:
+        import peft
+        import transformers
+    except ModuleNotFoundError as error:
+        raise DataError(
+            f"{_KEY} needs the package {error.name}; in the project's folder: "
+            "pip install '.[language]'"
+        ) from error
+    return peft, transformers
+
+
+def _words(path: str) -> Tensor:
+    """Return the tokenizer's numbers of the ten digits and the comma (11,)."""
+    _, transformers = _packages()
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: no readable tokenizer ({error}); see {_KEY}") from error
+    wanted = [*map(str, range(BASE)), _SEPARATOR]
+    words = tokenizer.convert_tokens_to_ids(wanted)
+    lacking = [
+        text
+        for text, word in zip(wanted, words, strict=True)
+        if word is None or word == tokenizer.unk_token_id
+    ]
+    if lacking:
+        raise DataError(
+            f"{path}: the tokenizer has no word for {' '.join(lacking)}; {_KEY} needs a language "
+            "model with the ten digits and the comma in its vocabulary"
+        )
+    return torch.tensor(words)
+
+
+def _adapted(about: LanguageArchitecture) -> nn.Module:
+    """Return the language model with adapters, everything but these fixed."""
+    peft, transformers = _packages()
+    try:
+        model = transformers.AutoModel.from_pretrained(
+            about.path, local_files_only=True, dtype=getattr(torch, about.precision)
+        )
+    except (OSError, ValueError) as error:
+        raise DataError(f"{about.path}: no readable language model ({error})") from error
+    if about.gradient_checkpointing:
+        model.gradient_checkpointing_enable()
+        model.enable_input_require_grads()  # else nothing flows back through the first layer
+    settings = peft.LoraConfig(
+        r=about.lora_rank,
+        lora_alpha=about.lora_alpha,
+        lora_dropout=about.lora_dropout,
+        target_modules="all-linear",
+    )
+    return peft.get_peft_model(model, settings)

@@ -1,0 +1,65 @@
+"""The networks that read spectra: built by the config, saved and loaded by their cards."""
+
+import os
+from dataclasses import asdict
+
+from galaxy_lvm.core.cards import read_card
+from galaxy_lvm.core.config.spectra import TransformerShape
+from galaxy_lvm.lvm.weights import load_into, save_weights, shape_from_card
+from galaxy_lvm.spectra.language import LanguageArchitecture, LanguageNetwork, base_of
+from galaxy_lvm.spectra.network import LABELS, SpectrumNetwork
+from galaxy_lvm.spectra.transformer import Architecture, SpectrumTransformer
+
+# What a card calls the network -> what it is built of, and the network.
+_KINDS = {
+    "spectrum_transformer": (Architecture, SpectrumTransformer),
+    "spectrum_language_model": (LanguageArchitecture, LanguageNetwork),
+}
+
+
+def architecture(shape: TransformerShape, n_pixels: int) -> Architecture | LanguageArchitecture:
+    """Return the architecture for spectra of `n_pixels`.
+
+    Raises
+    ------
+    DataError
+        If a language model is named, and its folder holds none.
+    """
+    given = shape.model_dump(exclude={"language_model"})
+    if (path := shape.language_model.path) is None:
+        return Architecture(n_pixels, **given)
+    shared = ("patch_pix", "n_components", "n_digits", "width", "dropout")
+    return LanguageArchitecture(
+        n_pixels=n_pixels,
+        base=base_of(path),
+        **{name: given[name] for name in shared},
+        **shape.language_model.model_dump(),
+    )
+
+
+def build(about: Architecture | LanguageArchitecture) -> SpectrumNetwork:
+    """Return a network that has learned nothing; a language model has learned its language."""
+    kinds = dict(_KINDS.values())
+    return kinds[type(about)](about)
+
+
+def save_network(path: str | os.PathLike, module: SpectrumNetwork, card: dict) -> None:
+    """Write the weights and their card; of a language model the adapters and the head alone."""
+    kind = next(name for name, (_, network) in _KINDS.items() if isinstance(module, network))
+    about = {"architecture": asdict(module.about), "labels": LABELS}
+    save_weights(path, module, {"kind": kind, **about, **card})
+
+
+def load_network(path: str | os.PathLike) -> SpectrumNetwork:
+    """Read weights of `save_network`.
+
+    Raises
+    ------
+    DataError
+        If the file, its card or its language model is missing, damaged or of another version.
+    """
+    card = read_card(path)
+    described, network = _KINDS[card["kind"]]
+    module = network(shape_from_card(path, described, card["architecture"]))
+    load_into(module, path)
+    return module
