@@ -46,6 +46,7 @@ rule all:
         FIGURES.values(),
         LENSES.values(),
         EXTENSIONS.values(),
+        [CHAPTERS[name] for name in config["beside"]],
         f"{RUN}/tables/summary.md",
         f"{RUN}/tables/summary.json",
         f"{RUN}/tables/provenance.html",

@@ -95,7 +95,19 @@ localrules:
     joint_real,
     layers,
     wise,
+    wise_sources,
     multimodal,
+
+
+# Chapters beside the images, by their targets; config["beside"] names those that every run of `all` makes.
+CHAPTERS = {
+    "spectra": list(SPECTRA.values()),
+    "align": list(ALIGN.values()),
+    "joint": list(JOINT.values()),
+    "layers": list(LAYERS.values()),
+    "wise_sources": WISE["wise_sources"],
+    "wise": list(WISE.values()),
+}
 
 
 rule table1:
@@ -380,11 +392,13 @@ rule wise:
         WISE.values(),
 
 
+rule wise_sources:
+    """Cutouts and measured colours of sources in WISE."""
+    input:
+        WISE["wise_sources"],
+
+
 rule multimodal:
     """What stands beside the images: spectra, their alignment, images with spectra, layers, WISE."""
     input:
-        SPECTRA.values(),
-        ALIGN.values(),
-        JOINT.values(),
-        LAYERS.values(),
-        WISE.values(),
+        CHAPTERS.values(),

@@ -210,7 +210,7 @@ class NetworkTrainer:
         settings = self.settings
         torch.manual_seed(seed)
         encoder = build_encoder(self.spec, settings.view_side_pix, self.lvm_path)
-        return Classifier(
+        module = Classifier(
             encoder,
             feature_dim(encoder, settings.view_side_pix),
             self.n_classes,
@@ -218,6 +218,7 @@ class NetworkTrainer:
             self.spec.pretrained,
             settings.label_smoothing,
         )
+        return module.to(memory_format=torch.channels_last) if settings.channels_last else module
 
     def _start_head(
         self, module: Classifier, crops: dict[str, CropImages], train: Galaxies, val: Galaxies

@@ -20,6 +20,9 @@ class NetworkProtocol(Section):
     view_side_pix: int = Field(description="side of the images that a network sees")
     n_orientations: int = Field(description="orientations of a test galaxy that are averaged")
     zooms: tuple[float, ...] = Field((1.0,), description="magnifications that are averaged too")
+    channels_last: bool = Field(
+        False, description="keep the channels of a pixel side by side in memory"
+    )
     label_smoothing: float = Field(0.0, description="share of a label spread over all classes")
     finetune_head_factor: float = Field(
         description="learning rate of a new layer on a pretrained encoder, in the encoder's"

@@ -1,7 +1,7 @@
 """The whole config of a run, and keys of different sections that do not go together."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -31,6 +31,9 @@ from galaxy_lvm.core.config.tasks import (
 )
 from galaxy_lvm.core.config.training import Lvm, Pretrain
 from galaxy_lvm.core.config.wise import Wise
+
+# Chapters of their own targets that a run may ask for beside the images; rules/targets.smk has their files.
+Chapter = Literal["spectra", "align", "joint", "layers", "wise_sources", "wise"]
 
 
 class RunConfig(Section):
@@ -71,6 +74,13 @@ class RunConfig(Section):
         ),
     )
     datasets: dict[Name, Dataset] = Field(min_length=1, description="datasets by name")
+    beside: Annotated[tuple[Chapter, ...], UNIQUE] = Field(
+        (),
+        description=(
+            "targets beside the images that the default ones, and so the report, have too; all of "
+            "them are the target multimodal"
+        ),
+    )
     mock: Mock = part(Mock)
     folder: Folder = part(Folder)
     legacysurvey: Service = part(Service)
