@@ -4,7 +4,7 @@ Inputs: the stars of the chapter spectra.
 Outputs: spectra/pairs_*.h5, models/align/*.safetensors, metrics and predictions of search_* and translation_*, figure and table
 alignment.
 Steps, for each of align.experiments: pair_spectra, align_modalities, then search_across and translate_spectra; plot_alignment.
-Nothing of it is part of the default targets; `snakemake --cores 2 align` makes all.
+`snakemake --cores 2 align` makes all; the default targets do where the key `beside` names it.
 """
 
 from galaxy_lvm.core.config.align import AlignTraining, Binaries, Pairing

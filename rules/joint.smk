@@ -5,7 +5,7 @@ Outputs: data/{dataset}/cutouts.h5 and spectra.h5 of datasets of source populati
 metrics and predictions of search_galaxies and joint, figure and table joint.
 Steps: simulate_populations, simulate_galaxy_spectra, crop_cutouts, extract_features, pair_galaxies,
 align_modalities, search_across, estimate_galaxies, plot_joint.
-Nothing of it is part of the default targets; `snakemake --cores 2 joint` makes all. The target joint_real does the same
+`snakemake --cores 2 joint` makes all; the default targets do where the key `beside` names it. The target joint_real does the same
 with real photometry and redshifts, and with stars (estimate_real, plot_real).
 """
 

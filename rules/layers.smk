@@ -2,7 +2,7 @@
 
 Inputs: the first member of the spectra's ensemble, and its stars.
 Outputs: metrics/layers.csv, predictions/layers_*.parquet, figure and table layers.
-Steps: decompose_layers, plot_layers. Nothing of it is part of the default targets; `snakemake --cores 2 layers` makes all.
+Steps: decompose_layers, plot_layers. `snakemake --cores 2 layers` makes all; the default targets do where the key `beside` names it.
 """
 
 from galaxy_lvm.core.config.layers import Layers

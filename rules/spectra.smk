@@ -5,7 +5,7 @@ Outputs: spectra/*_stars.h5, models/spectra/*.safetensors, metrics/spectra.csv, 
 stellar_parameters.
 Steps: simulate_spectra or import_spectra, pretrain_spectra, finetune_spectra (one job a member of
 the ensemble), estimate_stellar_parameters, plot_stellar_parameters.
-Nothing of it is part of the default targets; `snakemake --cores 2 spectra` makes all.
+`snakemake --cores 2 spectra` makes all; the default targets do where the key `beside` names it.
 """
 
 from galaxy_lvm.core.config.spectra import (

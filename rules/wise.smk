@@ -5,7 +5,7 @@ Outputs: data/wise_*/ (cutouts, crops, photometry, splits), metrics/wise_*.csv, 
 wise, table wise with its verdicts.
 Steps, for each simulated sky (named by its scatter of colours) or the files: simulate_wise or import_wise, measure_wise,
 train_wise (one job a network and training), evaluate_wise; plot_wise_sources, plot_wise.
-Nothing of it is part of the default targets; `snakemake --cores 2 wise` makes all.
+`snakemake --cores 2 wise` makes all; the default targets do where the key `beside` names it.
 """
 
 from galaxy_lvm.core.config.wise import (

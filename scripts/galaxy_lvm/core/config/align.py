@@ -82,7 +82,7 @@ class Binaries(Section):
 
 
 class Align(AlignTraining):
-    """Two kinds of spectra of a star in one space; made by the target align alone."""
+    """Two kinds of spectra of a star in one space; target align."""
 
     experiments: Annotated[tuple[Experiment, ...], UNIQUE] = Field(
         ("ends", "twins"),

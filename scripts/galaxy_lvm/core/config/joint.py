@@ -117,7 +117,7 @@ class RealCatalogues(Section):
 
 
 class Joint(JointEstimates):
-    """Images and spectra of the same galaxies together; made by the target joint alone."""
+    """Images and spectra of the same galaxies together; target joint."""
 
     dataset: str = Field(
         "populations", description="dataset of source populations that the target is about"

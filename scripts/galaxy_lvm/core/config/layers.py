@@ -8,7 +8,7 @@ from galaxy_lvm.core.config.base import UNIQUE, Section
 
 
 class Layers(Section):
-    """What is written in the weights of the spectra's Transformer; made by target layers alone."""
+    """What is written in the weights of the spectra's Transformer; target layers."""
 
     kept_shares: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], UNIQUE] = Field(
         (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0),

@@ -32,7 +32,7 @@ from galaxy_lvm.core.config.tasks import (
 from galaxy_lvm.core.config.training import Lvm, Pretrain
 from galaxy_lvm.core.config.wise import Wise
 
-# Chapters of their own targets that a run may ask for beside the images; rules/targets.smk has their files.
+# Targets beside the images that a run may ask for; rules/targets.smk has their files.
 Chapter = Literal["spectra", "align", "joint", "layers", "wise_sources", "wise"]
 
 

@@ -199,7 +199,7 @@ class SpectrumMethods(SpectrumSplits, SpectrumLabels):
 
 
 class Spectra(SpectrumMethods):
-    """Stellar parameters from spectra (after Lu et al. 2026); made by the target spectra alone."""
+    """Stellar parameters from spectra (after Lu et al. 2026); target spectra."""
 
     source: Literal["simulated", "files"] = Field(
         "simulated",

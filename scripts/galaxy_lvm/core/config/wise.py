@@ -149,7 +149,7 @@ class WiseScores(Section):
 
 
 class Wise(Section):
-    """Stars, galaxies, quasars in WISE (after Zhao et al. 2023); made by the target wise alone."""
+    """Stars, galaxies, quasars in WISE (after Zhao et al. 2023); target wise."""
 
     source: Literal["simulated", "files"] = Field(
         "simulated", description="simulated sources, or cutouts of the user's tiles"
