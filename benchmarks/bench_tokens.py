@@ -25,7 +25,6 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from galaxy_lvm.core.config import load_config, section  # noqa: E402
 from galaxy_lvm.core.config.spectra import Finetuning, Spectra, TransformerShape  # noqa: E402
 from galaxy_lvm.lvm.weights import git_commit  # noqa: E402
-from galaxy_lvm.spectra.network import LABELS  # noqa: E402
 from galaxy_lvm.spectra.networks import architecture, build, load_network  # noqa: E402
 from galaxy_lvm.spectra.scores import mean_interval  # noqa: E402
 from galaxy_lvm.spectra.stars import SplitStars, Stars, read_stars, split_stars  # noqa: E402
@@ -80,7 +79,6 @@ def trained_errors(
     settings: Finetuning,
 ) -> dict[str, np.ndarray]:
     """Return the absolute errors (seeds, n, k) of validation and test stars."""
-    columns = [LABELS.index(label) for label in stars.train.label_names]
     found: dict[str, list[np.ndarray]] = {"val": [], "test": []}
     for seed in range(1, given.seeds + 1):
         weights = given.work / f"{name}_{seed}.safetensors"
@@ -90,7 +88,8 @@ def trained_errors(
         module = load_network(weights)
         for split, errors in found.items():
             part = getattr(stars, split)
-            errors.append(np.abs(module.estimate(part.flux)[0][:, columns] - part.labels))
+            found_labels = module.estimate(part.flux)[0][:, module.columns(part.label_names)]
+            errors.append(np.abs(found_labels - part.labels))
     return {split: np.array(errors) for split, errors in found.items()}
 
 

@@ -11,7 +11,6 @@ from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.report.results import write_results
 from galaxy_lvm.spectra.floors import floor_predictions
-from galaxy_lvm.spectra.network import LABELS
 from galaxy_lvm.spectra.networks import load_network
 from galaxy_lvm.spectra.scaling import first_stars, scaling_rows
 from galaxy_lvm.spectra.scores import score_rows
@@ -67,9 +66,10 @@ def _estimates(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield name and predictions (n_test, k) of the floors but the mean, and of the networks."""
     yield from (f for f in floor_predictions(stars, settings, seed) if f[0] != "mean")
-    columns = [LABELS.index(name) for name in stars.train.label_names]
     for model, path in weights.items():
-        yield model, load_network(path).estimate(stars.test.flux)[0][:, columns]
+        module = load_network(path)
+        columns = module.columns(stars.train.label_names)
+        yield model, module.estimate(stars.test.flux)[0][:, columns]
 
 
 if __name__ == "__main__":

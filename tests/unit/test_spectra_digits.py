@@ -16,7 +16,7 @@ from galaxy_lvm.core.config.spectra import (
 )
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.spectra.digits import DigitTokens, decimal_digits
-from galaxy_lvm.spectra.network import LABELS
+from galaxy_lvm.spectra.labels import BASIC
 from galaxy_lvm.spectra.networks import architecture, build, load_network
 from galaxy_lvm.spectra.simulate import write_simulated
 from galaxy_lvm.spectra.stars import read_stars, split_stars
@@ -77,7 +77,7 @@ def optim(steps, **given):
 def stars(tmp_path_factory):
     path = tmp_path_factory.mktemp("digits") / "stars.h5"
     write_simulated(path, NOISE.n_stars, "xp", NOISE, 1, "stars")
-    return path, split_stars(read_stars(path, LABELS), SpectrumSplits(), 1)
+    return path, split_stars(read_stars(path, BASIC), SpectrumSplits(), 1)
 
 
 def files(folder):

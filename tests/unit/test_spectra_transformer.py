@@ -18,7 +18,7 @@ from galaxy_lvm.core.config.spectra import (
 from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.report.results import read_results
 from galaxy_lvm.spectra.claims import claims_table
-from galaxy_lvm.spectra.network import LABELS
+from galaxy_lvm.spectra.labels import BASIC
 from galaxy_lvm.spectra.networks import architecture, build, load_network
 from galaxy_lvm.spectra.stars import SplitStars, read_stars, split_stars
 from galaxy_lvm.spectra.train import (
@@ -159,7 +159,7 @@ def test_simulated_stars_of_a_step_depend_on_the_step_alone():
     assert torch.equal(first["flux"], again["flux"]) and not torch.equal(
         first["flux"], other["flux"]
     )
-    assert torch.isnan(first["labels"][:, LABELS.index("alpha_m")]).all()
+    assert torch.isnan(first["labels"][:, BASIC.index("alpha_m")]).all()
     values = np.array([[4000.0, 0.1]])
     assert all_labels(("teff", "alpha_m"), values)[0] == pytest.approx(
         [4000, np.nan, np.nan, 0.1], nan_ok=True

@@ -9,8 +9,8 @@ from galaxy_lvm.joint.tables import scores_html
 from galaxy_lvm.report import style
 from galaxy_lvm.report.tables import page_html
 from galaxy_lvm.report.verdicts import verdicts_html
-from galaxy_lvm.spectra.stars import NAMES as LABEL_NAMES
-from galaxy_lvm.spectra.stars import UNITS as LABEL_UNITS
+from galaxy_lvm.spectra.labels import NAMES as LABEL_NAMES
+from galaxy_lvm.spectra.labels import UNITS as LABEL_UNITS
 
 TARGET_NAMES = {"redshift": "redshift", **LABEL_NAMES}
 UNITS = {"redshift": "", **LABEL_UNITS}

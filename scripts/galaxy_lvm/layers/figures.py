@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from galaxy_lvm.report import style
-from galaxy_lvm.spectra.stars import NAMES, UNITS
+from galaxy_lvm.spectra.labels import NAMES, UNITS
 
 METHOD_NAMES = {
     "svd": "leading directions (SVD)",

@@ -12,7 +12,7 @@ from torch import nn
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.layers.decompose import EXPERIMENT, Score
 from galaxy_lvm.report.results import long_rows
-from galaxy_lvm.spectra.network import LABELS, SpectrumNetwork
+from galaxy_lvm.spectra.network import SpectrumNetwork
 from galaxy_lvm.spectra.networks import build, load_network
 from galaxy_lvm.spectra.stars import SplitStars, Stars
 
@@ -28,11 +28,10 @@ def networks(weights: str | os.PathLike, seed: int) -> tuple[SpectrumNetwork, nn
 
 def skill_of(asked: Stars, train: Stars) -> Score:
     """Return the score: 1 minus the mean absolute error over that of the training labels' mean."""
-    columns = [LABELS.index(name) for name in asked.label_names]
     usual = np.abs(asked.labels - train.labels.mean(axis=0)).mean(axis=0)
 
     def score(module: nn.Module) -> float:
-        predicted = module.estimate(asked.flux)[0][:, columns]
+        predicted = module.estimate(asked.flux)[0][:, module.columns(asked.label_names)]
         return float(np.mean(1 - np.abs(predicted - asked.labels).mean(axis=0) / usual))
 
     return score

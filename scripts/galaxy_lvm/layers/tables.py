@@ -4,7 +4,7 @@ import pandas as pd
 
 from galaxy_lvm.layers.figures import METHOD_NAMES
 from galaxy_lvm.report.tables import page_html, plain_table
-from galaxy_lvm.spectra.stars import NAMES
+from galaxy_lvm.spectra.labels import NAMES
 
 _ABOUT = (
     "This tests consequences of the theorem of Ng Shyh-Chang et al. (2023) on one network and "

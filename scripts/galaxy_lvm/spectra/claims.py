@@ -7,7 +7,7 @@ import pandas as pd
 
 from galaxy_lvm.report.differences import Difference, by_galaxy
 from galaxy_lvm.report.verdicts import Claim, judge, verdict_table
-from galaxy_lvm.spectra.stars import NAMES
+from galaxy_lvm.spectra.labels import NAMES
 
 # Each is asked to be better than the one in front of it.
 LADDER = ("mean", "neighbours", "quadratic", "transformer")

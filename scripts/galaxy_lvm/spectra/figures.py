@@ -6,11 +6,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from galaxy_lvm.report import style
-from galaxy_lvm.spectra.stars import NAMES, UNITS
+from galaxy_lvm.spectra.labels import NAMES, UNITS
 from galaxy_lvm.spectra.tables import MODEL_NAMES, digits
 
 _COLUMNS = 3
 _MOST_POINTS = 4000
+# More names than these do not fit below a panel side by side.
+_MOST_UPRIGHT = 5
 _SHORT = {"mean": "mean", "ridge": "ridge", "neighbours": "neighbours", "quadratic": "quadratic",
           "transformer": "Transformer", "transformer_scratch": "from scratch"}  # fmt: skip
 _COLOURS = dict(zip(MODEL_NAMES, [style.COLOURS["grey"], *style.SEQUENCE], strict=False))
@@ -74,7 +76,9 @@ def _draw_errors(axes: Axes, table: pd.DataFrame, labels: list[str], models: lis
         axes.bar(place, value, width, yerr=np.abs(ends - value), color=_COLOURS[name],
                  label=_SHORT[name], error_kw={"elinewidth": 0.7})  # fmt: skip
     axes.axhline(1, color=_COLOURS["mean"], lw=0.9, ls="--")
-    axes.set_xticks(np.arange(len(labels)), [NAMES[name] for name in labels], fontsize=6)
+    turned = 90 if len(labels) > _MOST_UPRIGHT else 0
+    names = [NAMES[name] for name in labels]
+    axes.set_xticks(np.arange(len(labels)), names, fontsize=6, rotation=turned)
     axes.set(title="Error over that of the mean", ylim=(0, 1.4))
     axes.grid(axis="x", visible=False)
     axes.legend(fontsize=5.5, ncols=2, loc="upper left")

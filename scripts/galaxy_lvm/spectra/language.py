@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.spectra.digits import BASE, decimal_digits
+from galaxy_lvm.spectra.labels import BASIC
 from galaxy_lvm.spectra.network import SpectrumNetwork
 
 _KEY = "spectra.pretrain.shape.language_model.path"
@@ -39,6 +40,7 @@ class LanguageArchitecture:
     width: int
     dropout: float
     token_width: int = 16
+    labels: tuple[str, ...] = BASIC
 
 
 class LanguageNetwork(SpectrumNetwork):
@@ -62,7 +64,7 @@ class LanguageNetwork(SpectrumNetwork):
     """
 
     def __init__(self, about: LanguageArchitecture) -> None:
-        super().__init__(about.n_pixels, about.n_components)
+        super().__init__(about.n_pixels, about.n_components, about.labels)
         self.about = about
         if (found := base_of(about.path)) != about.base:
             raise DataError(

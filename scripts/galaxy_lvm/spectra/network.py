@@ -1,20 +1,16 @@
 """What every network that reads spectra shares: whitened input, one head, its likelihood."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from galaxy_lvm.spectra.labels import LABELS
 from galaxy_lvm.spectra.whitening import Whitening
 
-# Centre and width of what the head predicts: about those of stars of types F to M, fixed, so that
-# one head serves simulated and real stars. Not fitted to any sample.
-LABEL_SCALE = {
-    "teff": (4900.0, 1000.0),
-    "logg": (2.7, 1.3),
-    "fe_h": (-0.5, 0.6),
-    "alpha_m": (0.1, 0.15),
-}
-LABELS = tuple(LABEL_SCALE)
 # Standard deviations in units of the widths: a likelihood without limits runs off to either side.
 _LOG_SIGMA = (-5.0, 2.0)
 
@@ -30,12 +26,25 @@ class SpectrumNetwork(nn.Module):
         Samples L of a spectrum.
     n_components
         Components that are brought to equal size; see `Whitening`.
+    labels
+        Names of the k labels.
+
+    Attributes
+    ----------
+    about
+        What a subclass is built of, a frozen dataclass with `labels`; its card holds it.
     """
 
-    def __init__(self, n_pixels: int, n_components: int) -> None:
+    about: Any
+
+    def __init__(self, n_pixels: int, n_components: int, labels: Sequence[str]) -> None:
         super().__init__()
         self.whiten = Whitening(n_pixels, n_components)
-        scale = torch.tensor(list(LABEL_SCALE.values()), dtype=torch.float32)
+        self._set_labels(labels)
+
+    def _set_labels(self, names: Sequence[str]) -> None:
+        self.labels = tuple(names)
+        scale = torch.tensor([[LABELS[name].centre, LABELS[name].width] for name in names])
         self.register_buffer("label_centre", scale[:, 0].clone())
         self.register_buffer("label_width", scale[:, 1].clone())
 
@@ -45,20 +54,39 @@ class SpectrumNetwork(nn.Module):
             nn.Linear(n_in, 2 * width),
             nn.GELU(),
             nn.Dropout(dropout),
-            nn.Linear(2 * width, 2 * len(LABELS)),
+            nn.Linear(2 * width, 2 * len(self.labels)),
         )
+
+    @torch.no_grad()
+    def add_labels(self, names: Sequence[str]) -> None:
+        """Widen the head to labels that it lacks; what it has learned of others stays."""
+        labels = tuple(dict.fromkeys((*self.labels, *names)))
+        old, n_old, n_new = self.head[-1], len(self.labels), len(labels)
+        if n_old == n_new:
+            return
+        wider = nn.Linear(old.in_features, 2 * n_new)
+        for kept, fresh in ((old.weight, wider.weight), (old.bias, wider.bias)):
+            # All means come first, then all logarithms of standard deviations.
+            fresh[:n_old], fresh[n_new : n_new + n_old] = kept[:n_old], kept[n_old:]
+        self.head[-1] = wider
+        self._set_labels(labels)
+        self.about = replace(self.about, labels=labels)
+
+    def columns(self, names: Sequence[str]) -> list[int]:
+        """Return where labels stand among those of the head."""
+        return [self.labels.index(name) for name in names]
 
     def pooled(self, flux: Tensor) -> Tensor:
         """Return a vector (B, D) for spectra (B, L); NaN counts as the mean."""
         raise NotImplementedError
 
     def scaled(self, flux: Tensor) -> tuple[Tensor, Tensor]:
-        """Return means and logarithms of standard deviations (B, 4), in units of `LABEL_SCALE`."""
+        """Return means and logarithms of standard deviations (B, k), in units of the widths."""
         mean, log_sigma = self.head(self.pooled(flux)).float().chunk(2, dim=1)
         return mean, log_sigma.clamp(*_LOG_SIGMA)
 
     def forward(self, flux: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Return the Gaussian negative log likelihood of labels (B, 4); NaN ones do not count."""
+        """Return the Gaussian negative log likelihood of labels (B, k); NaN ones do not count."""
         mean, log_sigma = self.scaled(flux)
         targets = (labels - self.label_centre) / self.label_width
         known = torch.isfinite(targets)
@@ -72,7 +100,7 @@ class SpectrumNetwork(nn.Module):
 
     @torch.no_grad()
     def estimate(self, flux: np.ndarray, batch_size: int = 1024) -> tuple[np.ndarray, np.ndarray]:
-        """Return labels and standard deviations (n, 4) of spectra (n, L), in K and dex."""
+        """Return labels and standard deviations (n, k) of spectra (n, L), in K and dex."""
         self.eval()
         device = self.label_width.device
         parts = [

@@ -1,13 +1,15 @@
 """The networks that read spectra: built by the config, saved and loaded by their cards."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from galaxy_lvm.core.cards import read_card
 from galaxy_lvm.core.config.spectra import TransformerShape
 from galaxy_lvm.lvm.weights import load_into, save_weights, shape_from_card
+from galaxy_lvm.spectra.labels import BASIC
 from galaxy_lvm.spectra.language import LanguageArchitecture, LanguageNetwork, base_of
-from galaxy_lvm.spectra.network import LABELS, SpectrumNetwork
+from galaxy_lvm.spectra.network import SpectrumNetwork
 from galaxy_lvm.spectra.transformer import Architecture, SpectrumTransformer
 
 # What a card calls the network -> what it is built of, and the network.
@@ -17,8 +19,10 @@ _KINDS = {
 }
 
 
-def architecture(shape: TransformerShape, n_pixels: int) -> Architecture | LanguageArchitecture:
-    """Return the architecture for spectra of `n_pixels`.
+def architecture(
+    shape: TransformerShape, n_pixels: int, labels: Sequence[str] = BASIC
+) -> Architecture | LanguageArchitecture:
+    """Return the architecture for spectra of `n_pixels`; its head has at least the basic labels.
 
     Raises
     ------
@@ -26,9 +30,10 @@ def architecture(shape: TransformerShape, n_pixels: int) -> Architecture | Langu
         If a language model is named, and its folder holds none.
     """
     given = shape.model_dump(exclude={"language_model"})
+    given["labels"] = tuple(dict.fromkeys((*BASIC, *labels)))
     if (path := shape.language_model.path) is None:
-        return Architecture(n_pixels, **given)
-    shared = ("patch_pix", "n_components", "n_digits", "width", "dropout")
+        return Architecture(n_pixels=n_pixels, **given)
+    shared = ("patch_pix", "n_components", "n_digits", "width", "dropout", "labels")
     return LanguageArchitecture(
         n_pixels=n_pixels,
         base=base_of(path),
@@ -46,7 +51,7 @@ def build(about: Architecture | LanguageArchitecture) -> SpectrumNetwork:
 def save_network(path: str | os.PathLike, module: SpectrumNetwork, card: dict) -> None:
     """Write the weights and their card; of a language model the adapters and the head alone."""
     kind = next(name for name, (_, network) in _KINDS.items() if isinstance(module, network))
-    about = {"architecture": asdict(module.about), "labels": LABELS}
+    about = {"architecture": asdict(module.about), "labels": module.labels}
     save_weights(path, module, {"kind": kind, **about, **card})
 
 

@@ -8,8 +8,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from galaxy_lvm.report import style
 from galaxy_lvm.report.tables import page_html, plain_table
+from galaxy_lvm.spectra.labels import NAMES, UNITS
 from galaxy_lvm.spectra.scaling import PowerLaw
-from galaxy_lvm.spectra.stars import NAMES, UNITS
 from galaxy_lvm.spectra.tables import MODEL_NAMES, digits
 
 _COLOURS = {

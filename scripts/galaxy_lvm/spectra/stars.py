@@ -11,12 +11,11 @@ import pandas as pd
 from galaxy_lvm.core.config.spectra import SpectrumSplits
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log
+from galaxy_lvm.spectra.labels import LABELS
 from galaxy_lvm.spectra.store import SpectrumStore
 
 SPLITS = ("train", "val", "test")
 MIN_STARS = {"train": 10, "val": 3, "test": 5}
-UNITS = {"teff": "K", "logg": "dex", "fe_h": "dex", "alpha_m": "dex"}
-NAMES = {"teff": "Teff", "logg": "log g", "fe_h": "[Fe/H]", "alpha_m": "[alpha/M]"}
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,8 @@ def read_stars(path: str | os.PathLike, labels: Sequence[str]) -> Stars:
     path
         Store of spectra.
     labels
-        Wanted columns of its catalogue; one that it lacks is left out with a note.
+        Wanted columns of its catalogue; one that it lacks is left out with a note. Values beyond
+        a label's range count as missing.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def read_stars(path: str | os.PathLike, labels: Sequence[str]) -> Stars:
             f"{path}: none of the labels {', '.join(labels)} is a column of numbers of the "
             f"catalogue {sorted(table)}; join them to the spectra's table"
         )
-    values = table[list(kept)].to_numpy(dtype=float)
+    values = np.stack([_within_range(path, name, table[name]) for name in kept], axis=1)
     usable = np.isfinite(values).all(axis=1) & np.isfinite(flux).any(axis=1)
     if not usable.any():
         raise DataError(f"{path}: no star has all of the labels {', '.join(kept)}")
@@ -101,6 +101,17 @@ def read_stars(path: str | os.PathLike, labels: Sequence[str]) -> Stars:
                     path, np.sum(~usable), len(usable))  # fmt: skip
     ids = table["id"].to_numpy(object)
     return Stars(ids, flux, error, values, kept, wavelength).take(usable)
+
+
+def _within_range(path: str | os.PathLike, name: str, column: pd.Series) -> np.ndarray:
+    """Return a column of labels, NaN where it holds no star's value."""
+    values, label = column.to_numpy(dtype=float), LABELS[name]
+    wrong = np.isfinite(values) & ((values < label.lowest) | (values > label.highest))
+    if wrong.any():
+        log.warning("%s: %s of %d spectra is beyond %g to %g %s, the first %g; counts as missing",
+                    path, name, wrong.sum(), label.lowest, label.highest, label.unit,
+                    values[wrong][0])  # fmt: skip
+    return np.where(wrong, np.nan, values)
 
 
 def split_of(ids: Sequence[str], settings: SpectrumSplits, seed: int) -> np.ndarray:

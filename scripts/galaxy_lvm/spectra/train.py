@@ -18,7 +18,7 @@ from galaxy_lvm.core.config.spectra import (
 )
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.spectra.network import LABELS
+from galaxy_lvm.spectra.labels import BASIC
 from galaxy_lvm.spectra.networks import architecture, build, load_network, save_network
 from galaxy_lvm.spectra.simulate import simulate_stars
 from galaxy_lvm.spectra.stars import SplitStars, Stars, normalised
@@ -30,11 +30,13 @@ _N_SCALE = 2000
 _WITHIN_SIGMA = 0.6827
 
 
-def all_labels(names: Sequence[str], values: np.ndarray) -> np.ndarray:
-    """Return labels (n, 4) in the head's order, NaN where there is none."""
-    found = np.full((len(values), len(LABELS)), np.nan)
+def all_labels(
+    names: Sequence[str], values: np.ndarray, wanted: Sequence[str] = BASIC
+) -> np.ndarray:
+    """Return labels (n, k) in the order that a head wants them, NaN where there is none."""
+    found = np.full((len(values), len(wanted)), np.nan)
     for column, name in enumerate(names):
-        found[:, LABELS.index(name)] = values[:, column]
+        found[:, wanted.index(name)] = values[:, column]
     return found
 
 
@@ -58,7 +60,7 @@ class SimulatedFeed:
         seed = derive_seed(self.seed, "stars", step, self.rank)
         flux, error, table = simulate_stars(self.n_stars, self.grid, self.noise, seed)
         flux, _ = normalised(flux, error)
-        names = [name for name in LABELS if name in table]
+        names = [name for name in BASIC if name in table]
         labels = all_labels(names, table[names].to_numpy())
         return _tensors(flux, labels, device)
 
@@ -67,11 +69,17 @@ class StarFeed:
     """Shuffled epochs of given stars, each with new noise as large as a share of its errors."""
 
     def __init__(
-        self, stars: Stars, settings: Finetuning, seed: int, rank: int, world_size: int
+        self,
+        stars: Stars,
+        settings: Finetuning,
+        seed: int,
+        rank: int,
+        world_size: int,
+        wanted: Sequence[str] = BASIC,
     ) -> None:
         self.stars, self.settings, self.seed = stars, settings, seed
         self.rank, self.world_size = rank, world_size
-        self.labels = all_labels(stars.label_names, stars.labels)
+        self.labels = all_labels(stars.label_names, stars.labels, wanted)
         self.sampler = Sampler(len(stars), settings.batch_size, derive_seed(seed, "sampler"))
 
     def batch(self, step: int, device: torch.device | str = "cpu") -> dict[str, Tensor]:
@@ -156,13 +164,15 @@ def finetune(
     job = TrainingJob(settings.optim, derive_seed(seed, "spectra", "finetune", member), files)
     scratch = isinstance(start, TransformerShape)
     n_pixels = stars.train.flux.shape[1]
-    module = build(architecture(start, n_pixels)) if scratch else load_network(start)
+    names = stars.train.label_names
+    module = build(architecture(start, n_pixels, names)) if scratch else load_network(start)
+    module.add_labels(names)
     # What real spectra vary in is not what the simulated ones do; labels are not looked at.
     module.whiten.fit(stars.train.flux, settings.added_noise * stars.train.error)
-    settled = [settings.model_dump(), job.seed, stars.train.ids.tolist(), stars.train.label_names]
+    settled = [settings.model_dump(), job.seed, stars.train.ids.tolist(), names]
     settled += [start.model_dump()] if scratch else []
     job.prepare(module, settled, [origin] if scratch else [origin, start])
-    feed = StarFeed(stars.train, settings, job.seed, **job.place)
+    feed = StarFeed(stars.train, settings, job.seed, **job.place, wanted=module.labels)
     job.run(feed.batch, f"training on {len(stars.train)} stars")
     card = {"finetune": settings.model_dump(), "seed": job.seed, "n_train": len(stars.train)}
     job.write(save_network, module, {**card, "member": member})
@@ -189,11 +199,10 @@ def ensemble(
         Labels and standard deviations (n_test, k), in K and dex.
     """
     names = stars.train.label_names
-    columns = [LABELS.index(name) for name in names]
     members = [load_network(path) for path in weights]
 
     def joint(part: Stars) -> tuple[np.ndarray, np.ndarray]:
-        found = np.stack([module.estimate(part.flux) for module in members])[..., columns]
+        found = np.stack([np.array(m.estimate(part.flux))[..., m.columns(names)] for m in members])
         variance = np.square(found[:, 1]).mean(axis=0) + found[:, 0].var(axis=0)
         return found[:, 0].mean(axis=0), np.sqrt(variance)
 

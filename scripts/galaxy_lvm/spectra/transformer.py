@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from galaxy_lvm.spectra.digits import DigitTokens
+from galaxy_lvm.spectra.labels import BASIC
 from galaxy_lvm.spectra.network import SpectrumNetwork
 
 
@@ -25,6 +26,7 @@ class Architecture:
     token_width: int = 16
     tokens: str = "patches"
     n_digits: int = 0
+    labels: tuple[str, ...] = BASIC
 
 
 class SpectrumTransformer(SpectrumNetwork):
@@ -41,7 +43,7 @@ class SpectrumTransformer(SpectrumNetwork):
     """
 
     def __init__(self, about: Architecture) -> None:
-        super().__init__(about.n_pixels, about.n_components)
+        super().__init__(about.n_pixels, about.n_components, about.labels)
         self.about = about
         n_tokens = math.ceil(about.n_pixels / about.patch_pix)
         self.n_missing = n_tokens * about.patch_pix - about.n_pixels

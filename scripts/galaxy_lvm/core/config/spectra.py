@@ -9,6 +9,11 @@ from galaxy_lvm.core.config.base import UNIQUE, Contradiction, Section, order, p
 from galaxy_lvm.core.config.training import Optim
 
 Grid = Literal["xp", "lamost"]
+SpectrumLabel = Literal[
+    "teff", "logg", "fe_h", "alpha_m",
+    "c_fe", "n_fe", "o_fe", "na_fe", "mg_fe", "al_fe", "si_fe", "p_fe", "s_fe", "k_fe", "ca_fe",
+    "ti_fe", "v_fe", "cr_fe", "mn_fe", "co_fe", "ni_fe", "cu_fe", "ce_fe", "nd_fe",
+]  # fmt: skip
 
 
 class SpectrumNoise(Section):
@@ -65,10 +70,13 @@ class SpectrumFiles(Section):
 class SpectrumLabels(Section):
     """What is estimated."""
 
-    labels: Annotated[tuple[Literal["teff", "logg", "fe_h", "alpha_m"], ...], UNIQUE] = Field(
+    labels: Annotated[tuple[SpectrumLabel, ...], UNIQUE] = Field(
         ("teff", "logg", "fe_h", "alpha_m"),
         min_length=1,
-        description="columns of the catalogue; one that it lacks is left out with a note",
+        description=(
+            "columns of the catalogue, teff in K, all others in dex, also 20 abundances from c_fe "
+            "to nd_fe; one that it lacks is left out with a note"
+        ),
     )
     n_neighbours: int = Field(10, ge=1, description="neighbours of the floor that averages them")
     n_components: int = Field(

@@ -1,0 +1,185 @@
+"""Real LAMOST spectra asked of networks that know simulated ones alone: order and repeats.
+
+python benchmarks/bench_lamost.py FOLDER GROUPS.csv --work FOLDER: FOLDER holds low-resolution FITS
+files (DR8), GROUPS.csv has `combined_file` and `GroupID`, which joins the spectra of a star. The
+stars have no labels: what is measured is how Teff follows their subclass (rank correlation), and
+how far spectra of one star differ (1.4826 times the median absolute difference of its pairs over
+the root of 2). Simulated and real spectra are divided by the same running mean over 50 Angstrom (as
+Ho et al. 2017), real ones brought to rest by the header's redshift; simulated ones are moved by 10
+km/s, at random, for what that leaves. The Transformer's number of components is chosen on simulated
+validation stars; the real ones choose nothing. WORK keeps what is trained.
+Writes benchmarks/results/spectra_lamost.json.
+"""
+
+import argparse
+import json
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import torch
+from scipy import stats
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from galaxy_lvm.core.config.spectra import (  # noqa: E402
+    Finetuning,
+    SpectrumFiles,
+    SpectrumMethods,
+    SpectrumNoise,
+    SpectrumOptim,
+    TransformerShape,
+)
+from galaxy_lvm.lvm.weights import git_commit  # noqa: E402
+from galaxy_lvm.spectra.emulator import LABELS as SIMULATED  # noqa: E402
+from galaxy_lvm.spectra.emulator import emulator  # noqa: E402
+from galaxy_lvm.spectra.floors import floor_predictions  # noqa: E402
+from galaxy_lvm.spectra.importing import import_spectra  # noqa: E402
+from galaxy_lvm.spectra.networks import load_network  # noqa: E402
+from galaxy_lvm.spectra.simulate import draw_labels  # noqa: E402
+from galaxy_lvm.spectra.stars import SplitStars, Stars  # noqa: E402
+from galaxy_lvm.spectra.train import finetune  # noqa: E402
+from galaxy_lvm.training.job import JobFiles  # noqa: E402
+
+RESULTS = Path(__file__).parent / "results" / "spectra_lamost.json"
+SCALE_ANGSTROM = 50.0
+LEFT_KM_S = 10.0
+LIGHT_KM_S = 299792.458
+N_TRAIN, N_VAL = 6000, 1000
+COMPONENTS = (20, 60)
+SHAPE = TransformerShape(patch_pix=34)
+TRAINING = Finetuning(optim=SpectrumOptim(steps=800))
+FLOORS = ("ridge", "quadratic")
+
+
+def over_continuum(
+    wavelength: np.ndarray, flux: np.ndarray, error: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return fluxes and errors (n, L) over a running mean, weighted by distance and by errors."""
+    near = np.exp(-(((wavelength[:, None] - wavelength) / SCALE_ANGSTROM) ** 2))
+    weight = np.nan_to_num(1 / error**2)
+    weight[~np.isfinite(flux)] = 0
+    mean = (np.nan_to_num(flux) * weight) @ near / np.maximum(weight @ near, 1e-300)
+    mean = np.where(mean > 0, mean, np.nan)
+    return (flux / mean).astype(np.float32), (error / mean).astype(np.float32)
+
+
+def moved(wavelength: np.ndarray, values: np.ndarray, velocity_km_s: np.ndarray) -> np.ndarray:
+    """Return rows (n, L) whose light came from stars that receded so fast, brought to rest."""
+    seen = wavelength * (1 + velocity_km_s[:, None] / LIGHT_KM_S)
+    return np.array([np.interp(at, wavelength, row) for at, row in zip(seen, values, strict=True)])
+
+
+def simulated(n_stars: int, seed: int, noisy: bool) -> Stars:
+    """Return simulated stars; a training adds the noise of stars that are not noisy by itself."""
+    rng, noise = np.random.default_rng(seed), SpectrumNoise(snr_min=20, snr_max=280)
+    make = emulator("lamost")
+    labels = draw_labels(n_stars, "lamost", rng)
+    snr = np.exp(rng.uniform(np.log(noise.snr_min), np.log(noise.snr_max), n_stars))
+    flux = moved(make.wavelength, make(labels), LEFT_KM_S * rng.standard_normal(n_stars))
+    error = np.repeat(1 / snr[:, None], flux.shape[1], axis=1)
+    if noisy:
+        flux = flux + error * rng.standard_normal(flux.shape)
+    flux, error = over_continuum(make.wavelength, flux, error)
+    ids = np.array([f"star_{seed}_{k}" for k in range(n_stars)], object)
+    return Stars(ids, flux, error, labels, SIMULATED, make.wavelength)
+
+
+def observed(folder: Path, groups: Path, work: Path) -> tuple[Stars, pd.DataFrame]:
+    """Return the real spectra, without labels, and their table with the star's number."""
+    store = work / "observed.h5"
+    import_spectra(folder, "lamost", SpectrumFiles(id_column="file"), store)
+    with h5py.File(store) as kept:
+        flux, error = kept["flux"][()], kept["error"][()]
+        wavelength = kept["wavelength"][()]
+        table = pd.DataFrame({n: kept[n].asstr()[()] for n in ("file", "subclass")})
+        table = table.assign(z=kept["z"][()], snr=kept["snrg"][()])
+    known = pd.read_csv(groups)
+    known = known.assign(file=known["combined_file"].map(lambda name: Path(name).name))
+    table["star"] = table["file"].map(known.set_index("file")["GroupID"]).to_numpy()
+    velocity = table["z"].to_numpy() * LIGHT_KM_S
+    flux, error = (moved(wavelength, part, velocity) for part in (flux, error))
+    flux, error = over_continuum(wavelength, flux, error)
+    unknown = np.full((len(flux), len(SIMULATED)), np.nan)
+    return Stars(table["file"].to_numpy(object), flux, error, unknown, SIMULATED, wavelength), table
+
+
+def asked(found: np.ndarray, table: pd.DataFrame) -> dict:
+    """Return the order with subclass and the scatter between repeats of predictions (n, 3)."""
+    number = table["subclass"].map(lambda text: 10 * "OBAFGKM".index(text[0]) + int(text[1]))
+    order = stats.spearmanr(number, found[:, 0])
+    pairs = [
+        pair for rows in table.groupby("star").indices.values() for pair in combinations(rows, 2)
+    ]
+    first, second = np.array(pairs).T
+    apart = np.abs(found[first] - found[second]) / 2**0.5
+    means = pd.Series(found[:, 0]).groupby(table["subclass"].str[0]).agg(["mean", "size"])
+    return {
+        "rank_correlation_of_teff_with_subclass": round(float(order.statistic), 3),
+        "n_pairs": len(pairs),
+        "repeats": dict(
+            zip(SIMULATED, np.median(1.4826 * apart, axis=0).round(4).tolist(), strict=True)
+        ),
+        "repeats_rms": dict(
+            zip(SIMULATED, np.sqrt((apart**2).mean(axis=0)).round(4).tolist(), strict=True)
+        ),
+        "mean_teff_by_class": {k: round(v) for k, v in means["mean"].items()},
+        "outside_of_the_grid": int(np.sum((found[:, 0] < 3500) | (found[:, 0] > 8000))),
+    }
+
+
+def transformers(stars: SplitStars, origin: Path, work: Path) -> tuple[Path, dict]:
+    """Return the weights that are best on simulated validation stars, and all of their errors."""
+    errors, scale = {}, stars.train.labels.std(axis=0)
+    for n_components in COMPONENTS:
+        weights = work / f"components_{n_components}.safetensors"
+        if not weights.exists():
+            shape = SHAPE.model_copy(update={"n_components": n_components})
+            files = JobFiles(work / "state", 1, weights, weights.with_suffix(".csv"))
+            finetune(stars, shape, origin, TRAINING, 0, 1, files)
+        found = load_network(weights).estimate(stars.val.flux)[0][:, : len(SIMULATED)]
+        errors[n_components] = np.abs(found - stars.val.labels).mean(axis=0)
+    best = min(errors, key=lambda n: (errors[n] / scale).mean())
+    told = {f"{n} components": e.round(4).tolist() for n, e in errors.items()}
+    return work / f"components_{best}.safetensors", {"chosen": best, "simulated_val_mae": told}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("groups", nargs="?", type=Path)
+    parser.add_argument("--work", type=Path)
+    given = parser.parse_args()
+    if given.groups is None or given.work is None:
+        print("not run: needs FOLDER, GROUPS.csv and --work; the project contains no real spectra")
+        return
+    torch.set_num_threads(1)
+    given.work.mkdir(parents=True, exist_ok=True)
+    real, table = observed(given.folder, given.groups, given.work)
+    train, val = simulated(N_TRAIN, 1, noisy=False), simulated(N_VAL, 2, noisy=True)
+    stars = SplitStars(train, val, val)
+    origin = given.work / "observed.h5"
+    weights, chosen = transformers(stars, origin, given.work)
+    columns = slice(0, len(SIMULATED))
+    result: dict = {"commit": git_commit(), "n_spectra": len(real), "transformer": chosen}
+    result["n_stars_with_repeats"] = int((table["star"].value_counts() > 1).sum())
+    result["transformer"] |= asked(load_network(weights).estimate(real.flux)[0][:, columns], table)
+    # Floors learn from spectra with the noise in them.
+    noisy = simulated(N_TRAIN, 3, noisy=True)
+    of_val, of_real = (
+        dict(floor_predictions(SplitStars(noisy, val, test), SpectrumMethods(), 1))
+        for test in (val, real)
+    )
+    for floor in FLOORS:
+        errors = np.abs(of_val[floor] - val.labels).mean(axis=0).round(4).tolist()
+        result[floor] = {"simulated_val_mae": errors, **asked(of_real[floor], table)}
+    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
