@@ -34,6 +34,7 @@ from galaxy_lvm.core.config.spectra import (  # noqa: E402
     SpectrumOptim,
     TransformerShape,
 )
+from galaxy_lvm.core.tables import load_table  # noqa: E402
 from galaxy_lvm.lvm.weights import git_commit  # noqa: E402
 from galaxy_lvm.spectra.emulator import LABELS as SIMULATED  # noqa: E402
 from galaxy_lvm.spectra.emulator import emulator  # noqa: E402
@@ -98,7 +99,7 @@ def observed(folder: Path, groups: Path, work: Path) -> tuple[Stars, pd.DataFram
         wavelength = kept["wavelength"][()]
         table = pd.DataFrame({n: kept[n].asstr()[()] for n in ("file", "subclass")})
         table = table.assign(z=kept["z"][()], snr=kept["snrg"][()])
-    known = pd.read_csv(groups)
+    known = load_table(groups, numbers=("GroupID",))
     known = known.assign(file=known["combined_file"].map(lambda name: Path(name).name))
     table["star"] = table["file"].map(known.set_index("file")["GroupID"]).to_numpy()
     velocity = table["z"].to_numpy() * LIGHT_KM_S
