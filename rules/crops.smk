@@ -71,6 +71,7 @@ rule crop_cutouts:
         f"{RUN}/benchmarks/crop_cutouts/{{dataset}}.tsv"
     wildcard_constraints:
         dataset=sharded(False),
+    priority: 20  # much waits for it
     conda:
         CPU_ENV
     threads: 1
@@ -156,6 +157,7 @@ rule make_splits:
         f"{LOGS}/make_splits/{{dataset}}.log",
     benchmark:
         f"{RUN}/benchmarks/make_splits/{{dataset}}.tsv"
+    priority: 20  # much waits for it
     conda:
         CPU_ENV
     threads: 1
@@ -197,6 +199,7 @@ rule plot_survey:
         f"{LOGS}/plot_survey/{{dataset}}.log",
     benchmark:
         f"{RUN}/benchmarks/plot_survey/{{dataset}}.tsv"
+    priority: 20  # the first pictures
     conda:
         CPU_ENV
     threads: 1

@@ -106,6 +106,7 @@ rule simulate_survey:
         f"{RUN}/benchmarks/simulate_survey/{{dataset}}.tsv"
     wildcard_constraints:
         dataset=datasets_from("mock"),
+    priority: 30  # all else waits, and beside a job of one core it would wait itself
     conda:
         CPU_ENV
     threads: config["resources"]["data_threads"]

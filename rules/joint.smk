@@ -63,6 +63,7 @@ rule simulate_populations:
         f"{RUN}/benchmarks/simulate_populations/{{dataset}}.tsv"
     wildcard_constraints:
         dataset=datasets_from("populations"),
+    priority: 25  # as simulate_survey
     conda:
         CPU_ENV
     threads: config["resources"]["data_threads"]

@@ -62,6 +62,7 @@ if config["lenses"]["fields"]["source"] == "mock":
             f"{LOGS}/simulate_fields.log",
         benchmark:
             f"{RUN}/benchmarks/simulate_fields.tsv"
+        priority: 25  # as simulate_survey
         conda:
             CPU_ENV
         threads: config["resources"]["data_threads"]

@@ -231,6 +231,7 @@ rule plot_reconstruction:
         crops=f"{TASKS_DATA}/crops.h5",
         splits=f"{TASKS_DATA}/splits.parquet",
         weights=f"{RUN}/models/multitask/multi_active_0.safetensors",
+        baselines=f"{RUN}/metrics/baselines.csv",
     output:
         figure=f"{RUN}/figures/fig04_reconstruction.pdf",
         figure_png=report(
@@ -258,7 +259,7 @@ rule plot_reconstruction:
         runtime=20,
     params:
         seed=config["seed"],
-        baselines=config["baselines"],
+        n_image_val=config["baselines"]["n_image_val"],
         code=code_of("plot_reconstruction"),
     script:
         "../scripts/plot_reconstruction.py"

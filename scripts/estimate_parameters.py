@@ -55,7 +55,7 @@ def main(
     values = FeatureStore.open(features).take(table["id"])
     rows, predicted = [], []
     with threadpool_limits(threads):
-        inputs = Inputs(values, catalogue["box_side_pix"].to_numpy(), split == "train")
+        inputs = Inputs(values, catalogue["box_side_pix"].to_numpy(), split == "train", seed)
         for parameter in progress(parameters, desc="parameters", unit="columns"):
             target, reason = usable_values(parameter, catalogue, split)
             if target is None:

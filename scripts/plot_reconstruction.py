@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from galaxy_lvm.core.config import section
-from galaxy_lvm.core.config.tasks import Baselines, MultitaskRun
+from galaxy_lvm.core.config.tasks import MultitaskRun
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.core.logs import job_log
+from galaxy_lvm.multitask.baselines import chosen_for_lucy
 from galaxy_lvm.multitask.examples import (
     GALAXIES_PER_PATCH_SIZE,
     masked_examples,
@@ -16,6 +16,7 @@ from galaxy_lvm.multitask.examples import (
 from galaxy_lvm.multitask.reconstruction_figure import draw_reconstruction, draw_restoration
 from galaxy_lvm.multitask.tasks import as_float, image_galaxies
 from galaxy_lvm.multitask.train import load_multitask
+from galaxy_lvm.report.results import read_results
 from galaxy_lvm.report.style import SHEET_DPI, save
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.splits_table import Splits
@@ -27,9 +28,10 @@ def main(
     crops: str,
     splits: str,
     weights: str,
+    baselines: str,
     figure: str,
     restoration_figure: str,
-    baselines: Baselines,
+    n_image_val: int,
     seed: int = 1,
     threads: int = 1,
     shares: Sequence[float] = HIDDEN_SHARES,
@@ -43,10 +45,12 @@ def main(
         Labelled dataset.
     weights
         Weights of a trained strategy.
+    baselines
+        Long table of the classical methods, with what Richardson-Lucy was tuned to.
     figure, restoration_figure
         Figures to write, ending in .pdf.
-    baselines
-        What Richardson-Lucy may choose from.
+    n_image_val
+        Validation galaxies that it was tuned on.
     seed, threads
         The run's seed; CPU threads.
     shares
@@ -66,10 +70,11 @@ def main(
     texts = table.label_texts(chosen)
     with CropStore(crops) as store:
         images = store.of(chosen)
-        val = store.of(image_galaxies(table, "val", baselines.n_image_val, settings.seed))
+        val = store.of(image_galaxies(table, "val", n_image_val, seed))
     examples = masked_examples(model, settings, as_float(images), texts, shares, seed)
     save(draw_reconstruction(examples), figure, png_dpi=SHEET_DPI)
-    restored = restored_examples(model, settings, images[:n_restored], texts, val, baselines, seed)
+    chosen = chosen_for_lucy(read_results(baselines))
+    restored = restored_examples(model, settings, images[:n_restored], texts, val, chosen, seed)
     save(draw_restoration(restored), restoration_figure)
 
 
@@ -79,9 +84,10 @@ if __name__ == "__main__":
             crops=snakemake.input.crops,  # noqa: F821
             splits=snakemake.input.splits,  # noqa: F821
             weights=snakemake.input.weights,  # noqa: F821
+            baselines=snakemake.input.baselines,  # noqa: F821
             figure=snakemake.output.figure,  # noqa: F821
             restoration_figure=snakemake.output.restoration_figure,  # noqa: F821
-            baselines=section(Baselines, snakemake.params.baselines, "baselines"),  # noqa: F821
+            n_image_val=snakemake.params.n_image_val,  # noqa: F821
             seed=snakemake.params.seed,  # noqa: F821
             threads=snakemake.threads,  # noqa: F821
         )

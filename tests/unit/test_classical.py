@@ -8,10 +8,12 @@ from evaluate_baselines import main
 from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.tasks import Baselines, Blur, Mask
 from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.multitask.baselines import chosen_for_lucy
 from galaxy_lvm.multitask.classical import (
     BlurredSet,
     hog_features,
     inpaint,
+    known_richardson_lucy,
     richardson_lucy,
     signal_power,
     tune_hog_logistic,
@@ -26,9 +28,16 @@ from galaxy_lvm.multitask.degrade import (
     moffat_psf,
     psf_side_pix,
 )
-from galaxy_lvm.multitask.tasks import reconstruction_test_sets, restoration_test_set
+from galaxy_lvm.multitask.tasks import (
+    as_float,
+    image_galaxies,
+    reconstruction_test_sets,
+    restoration_test_set,
+)
 from galaxy_lvm.report.metrics import mean_psnr
 from galaxy_lvm.report.results import read_per_galaxy, read_results
+from galaxy_lvm.survey.crop_store import CropStore
+from galaxy_lvm.survey.splits_table import Splits
 from skimage.restoration import richardson_lucy as skimage_richardson_lucy
 
 SMALL = Baselines(
@@ -244,3 +253,13 @@ def test_evaluation_writes_every_model_with_intervals(dataset, tmp_path):
     assert values["wiener", "", "psnr_low95"] < values["wiener", "", "psnr"]
     mean = galaxies_table.query("model == 'wiener' and metric == 'psnr'")["value"].mean()
     assert mean == pytest.approx(values["wiener", "", "psnr"])
+
+    # Figure "restored images" shows the method as it was scored, without tuning it again.
+    splits = Splits(folder / "splits.parquet")
+    with CropStore(folder / "crops.h5") as store:
+        val = store.of(image_galaxies(splits, "val", settings.n_image_val, 3))
+        test = store.of(image_galaxies(splits, "test", 6, 3))
+    reference, blurred, psf = restoration_test_set(test, Blur(), 3, "test")
+    restore = known_richardson_lucy(as_float(val), chosen_for_lucy(table))
+    found = mean_psnr(reference, restore(BlurredSet.from_table(blurred, psf, Blur())))
+    assert found == pytest.approx(values["richardson_lucy", "", "psnr"])

@@ -19,6 +19,7 @@ from galaxy_lvm.features.parameters import (
     scores_with_intervals,
     usable_values,
 )
+from galaxy_lvm.features.ridge import Regressions
 from galaxy_lvm.features.space import FeatureSpace
 from galaxy_lvm.features.store import write_features
 from galaxy_lvm.features.tables import parameters_html, parameters_table
@@ -76,12 +77,13 @@ def test_redshift_residuals_are_over_one_plus_z_and_sizes_in_dex():
 
 def test_the_box_brings_back_the_size_that_crops_do_not_show(galaxies):
     features, box, shape, size = galaxies
-    inputs = Inputs(features, box, SPLIT == "train")
+    inputs = Inputs(features, box, SPLIT == "train", 1)
     test = SPLIT == "test"
     error = {}
     for target, name in ((shape, "shape"), (size, "size")):
         for kind in ("box", "features", "features+box"):
-            fitted = fit_parameter(inputs(kind), target, SPLIT, Parameter(column=name), 1)
+            regressions = inputs.regressions(kind)
+            fitted = fit_parameter(regressions, target, SPLIT, Parameter(column=name))
             found = fitted(inputs(kind))
             error[name, kind] = np.std(found[test] - target[test]) / np.std(target[test])
     assert error["shape", "features"] < 0.1 and error["shape", "box"] > 0.8
@@ -91,11 +93,25 @@ def test_the_box_brings_back_the_size_that_crops_do_not_show(galaxies):
 
 def test_nothing_of_the_test_split_reaches_the_fit(galaxies):
     features, box, shape, _ = galaxies
-    inputs = Inputs(features, box, SPLIT == "train")("features")
-    first = fit_parameter(inputs, shape, SPLIT, Parameter(column="shape"), 1)(inputs)
+    inputs = Inputs(features, box, SPLIT == "train", 1)("features")
+    first = fit_parameter(Regressions(inputs, 1), shape, SPLIT, Parameter(column="shape"))(inputs)
     spoilt = np.where(SPLIT == "test", 99.0, shape)
-    second = fit_parameter(inputs, spoilt, SPLIT, Parameter(column="shape"), 1)(inputs)
+    second = fit_parameter(Regressions(inputs, 1), spoilt, SPLIT, Parameter(column="shape"))(inputs)
     np.testing.assert_array_equal(first, second)
+
+
+def test_a_regression_does_not_depend_on_what_was_fitted_before_it(galaxies):
+    """Decompositions are kept: for the galaxies whose value is known, and for no others."""
+    features, box, shape, size = galaxies
+    inputs = Inputs(features, box, SPLIT == "train", 1)
+    gaps = np.where(np.arange(N) % 3 == 0, np.nan, size)
+    shared = inputs.regressions("features+box")
+    parameter = Parameter(column="any")
+    for target in (shape, gaps, size, shape):
+        alone = fit_parameter(Regressions(shared.inputs, 1), target, SPLIT, parameter)
+        found = fit_parameter(shared, target, SPLIT, parameter)
+        assert found.choice == alone.choice
+        np.testing.assert_array_equal(found(shared.inputs), alone(shared.inputs))
 
 
 def test_columns_that_cannot_be_used_say_why():

@@ -97,3 +97,15 @@ def test_rules_of_minutes_run_where_snakemake_does_and_no_others():
     short = {rule for rule, asked in asks.items() if asked.isdigit() and int(asked) <= 20}
     assert len(asks) > 50 and len(short) > 20
     assert local == short
+
+
+def test_jobs_that_simulate_do_not_wait_beside_an_idle_core():
+    """One of two cores cannot start while a job of one core is at work: it has to go first."""
+    rules = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    simulating = re.findall(
+        r"(?ms)^ *rule (simulate_(?:survey|fields|populations)):(.*?)script:", rules
+    )
+    assert len(simulating) == 3
+    for name, body in simulating:
+        priority = re.search(r"^ *priority: (\d+)", body, re.M)
+        assert "data_threads" in body and priority and int(priority[1]) > 20, name

@@ -8,6 +8,7 @@ import pandas as pd
 from galaxy_lvm.core.config.extensions import Parameter
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.features.parameters import Inputs, fit_parameter, unscaled, usable_values
+from galaxy_lvm.features.ridge import Regressions
 
 
 class ParameterEstimates:
@@ -40,14 +41,16 @@ class ParameterEstimates:
         parameters: Sequence[Parameter],
         seed: int,
     ) -> None:
-        self._inputs = Inputs(features, catalogue["box_side_pix"].to_numpy(), split == "train")
+        box = catalogue["box_side_pix"].to_numpy()
+        self._inputs = Inputs(features, box, split == "train", seed)
+        regressions = Regressions(self._inputs("features+box"), seed)
         self._fitted = {}
         for parameter in parameters:
             target, reason = usable_values(parameter, catalogue, split)
             if target is None:
                 log.warning("no estimates of %s: %s", parameter.column, reason)
                 continue
-            found = fit_parameter(self._inputs("features+box"), target, split, parameter, seed)
+            found = fit_parameter(regressions, target, split, parameter)
             log.info("estimates of %s: %s", parameter.column, found.choice)
             self._fitted[f"{parameter.column}_estimate"] = parameter, found
         self.columns = list(self._fitted)

@@ -1,17 +1,16 @@
 """Galaxy parameters from frozen features: regression, chosen on validation, scored on test."""
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.kernel_approximation import Nystroem
 
 from galaxy_lvm.core.config.extensions import Parameter
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.features.ridge import Regression, Regressions, mapped
 from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.space import FeatureSpace
 from galaxy_lvm.survey.crop_store import CropStore
@@ -28,10 +27,6 @@ MIN_GALAXIES = {"train": 20, "val": 5, "test": 5}
 
 _NMAD = 1.4826  # median absolute deviation to standard deviation, for a normal distribution
 _OUTLIER_SIGMAS = 3.0
-_RIDGE_STRENGTHS = tuple(10.0**k for k in range(-2, 5))
-_KERNEL_STRENGTHS = tuple(10.0**k for k in range(-4, 2))
-_KERNEL_WIDTHS = (0.03, 0.1, 0.3)
-_KERNEL_CENTRES = 500
 # Share of the box in squared distances, where it stands beside the features.
 _BOX_SHARE = 0.1
 _LARGEST_BOOTSTRAP = 20_000_000  # galaxies times resamples
@@ -172,13 +167,18 @@ class Inputs:
         (n,), above 0.
     train
         bool (n,): which galaxies may be looked at.
+    seed
+        Of the regressions.
     """
 
-    def __init__(self, features: np.ndarray, box_side_pix: np.ndarray, train: np.ndarray) -> None:
+    def __init__(
+        self, features: np.ndarray, box_side_pix: np.ndarray, train: np.ndarray, seed: int
+    ) -> None:
         powers = _powers(box_side_pix)
         self._box_space = FeatureSpace(powers[train])
         self._feature_space = FeatureSpace(features[train])
         self._own = self._box_space(powers), self._feature_space(features)
+        self._seed, self._regressions = seed, {}
 
     def __call__(self, name: str) -> np.ndarray:
         """Return the matrix (n, m) float32 of one of `INPUTS` except `constant`."""
@@ -186,6 +186,12 @@ class Inputs:
         if name == "box":
             return box
         return features if name == "features" else self._joined(box, features)
+
+    def regressions(self, name: str) -> Regressions:
+        """Return the regressions on one of the matrices, the same ones at every call."""
+        if name not in self._regressions:
+            self._regressions[name] = Regressions(self(name), self._seed)
+        return self._regressions[name]
 
     def of_others(self, features: np.ndarray, box_side_pix: np.ndarray) -> np.ndarray:
         """Return the matrix `features+box` of other galaxies (k, D), (k,), scaled as these."""
@@ -203,87 +209,37 @@ def _powers(box_side_pix: np.ndarray) -> np.ndarray:
     return np.hstack([size, size**2, size**3]).astype(np.float32)
 
 
-@dataclass(frozen=True)
-class Regression:
-    """A regression that was fitted: maps inputs (n, m) to scaled values (n,)."""
-
-    kernel: Nystroem | None
-    """Map of the inputs; None for the inputs themselves."""
-    weights: np.ndarray
-    offset: float
-    choice: str
-    """What was chosen, for the log."""
-
-    def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        """Return scaled values (n,) of inputs (n, m)."""
-        mapped = inputs if self.kernel is None else self.kernel.transform(inputs)
-        return mapped @ self.weights + self.offset
-
-
 def fit_parameter(
-    inputs: np.ndarray, target: np.ndarray, split: np.ndarray, parameter: Parameter, seed: int
+    regressions: Regressions, target: np.ndarray, split: np.ndarray, parameter: Parameter
 ) -> Regression:
-    """Fit on train, choose on val.
-
-    Ridge regression on the inputs, and on a Nystroem map of them with a Gaussian kernel (Williams
-    and Seeger 2001); kind, strength and width are those of the smallest RMS residual on val.
+    """Fit on train, choose on val: the regression with the smallest RMS residual there.
 
     Parameters
     ----------
-    inputs
-        (n, m).
+    regressions
+        On the inputs (n, m) of all galaxies.
     target
         (n,) scaled values; NaN rows are neither fitted nor judged.
     split
         (n,) train, val or test.
     parameter
         How residuals are formed.
-    seed
-        Seed of the kernel's centres.
     """
     known = np.isfinite(target)
     train, val = known & (split == "train"), known & (split == "val")
     best_error, best = np.inf, None
-    for name, kernel, strengths in _candidates(inputs, train, seed):
-        mapped = inputs if kernel is None else kernel.transform(inputs)
-        for strength, weights, offset in _ridge_path(mapped[train], target[train], strengths):
-            error = residuals(parameter, target[val], mapped[val] @ weights + offset)
+    inputs = regressions.inputs
+    for kind in regressions.kinds(train):
+        of_val = mapped(kind.kernel, inputs[val])
+        for strength, weights, offset in kind.path(inputs[train], target[train]):
+            error = residuals(parameter, target[val], of_val @ weights + offset)
             rms = float(np.sqrt(np.mean(np.square(error))))
             if rms < best_error:
-                choice = f"{name}, strength {strength:g}, RMS {rms:.3g} on validation"
-                best_error, best = rms, Regression(kernel, weights, offset, choice)
+                choice = f"{kind.name}, strength {strength:g}, RMS {rms:.3g} on validation"
+                best_error, best = rms, Regression(kind.kernel, weights, offset, choice)
     if best is None:
         raise DataError(f"{parameter.column}: no regression gave a finite residual on validation")
     return best
-
-
-def _candidates(
-    inputs: np.ndarray, train: np.ndarray, seed: int
-) -> Iterator[tuple[str, Nystroem | None, Sequence[float]]]:
-    """Yield name, map of the inputs and ridge strengths of every kind of regression."""
-    yield "linear", None, _RIDGE_STRENGTHS
-    centres = min(_KERNEL_CENTRES, int(train.sum()))
-    for width in _KERNEL_WIDTHS:
-        kernel = Nystroem(
-            gamma=width / inputs.shape[1],
-            n_components=centres,
-            random_state=derive_seed(seed, "nystroem") % 2**32,
-        ).fit(inputs[train])
-        yield f"Gaussian kernel {width:g}/D", kernel, _KERNEL_STRENGTHS
-
-
-def _ridge_path(
-    inputs: np.ndarray, target: np.ndarray, strengths: Sequence[float]
-) -> Iterator[tuple[float, np.ndarray, float]]:
-    """Yield (strength, weights, offset) for every strength, from one decomposition."""
-    inputs = inputs.astype(np.float64)
-    middle, mean = inputs.mean(axis=0), target.mean()
-    centred = inputs - middle
-    values, vectors = np.linalg.eigh(centred.T @ centred)
-    projected = vectors.T @ (centred.T @ (target - mean))
-    for strength in strengths:
-        weights = vectors @ (projected / (np.maximum(values, 0) + strength))
-        yield strength, weights, mean - middle @ weights
 
 
 def evaluate_parameter(
@@ -320,8 +276,9 @@ def evaluate_parameter(
     if name == "constant":
         predicted = np.full(len(target), np.nanmedian(target[split == "train"]))
     else:
-        fitted = fit_parameter(inputs(name), target, split, parameter, seed)
-        predicted = fitted(inputs(name))
+        regressions = inputs.regressions(name)
+        fitted = fit_parameter(regressions, target, split, parameter)
+        predicted = fitted(regressions.inputs)
         log.info("%s from %s: %s", parameter.column, name, fitted.choice)
     known = np.isfinite(target)
     test = known & (split == "test")

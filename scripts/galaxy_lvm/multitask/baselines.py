@@ -197,6 +197,23 @@ def classical_errors(
     }
 
 
+def chosen_for_lucy(results: pd.DataFrame) -> dict[str, float]:
+    """Return what Richardson-Lucy of a run was tuned to; see `known_richardson_lucy`.
+
+    Parameters
+    ----------
+    results
+        Long table of the baselines.
+    """
+    rows = results[results["task"] == "restoration"]
+    found = rows.set_index(["model", "metric"])["value"]
+    lucy = {
+        name: found["richardson_lucy", f"chosen_{name}"]
+        for name in ("iterations", "denoise_strength")
+    }
+    return lucy | {"sky_offset": found["wiener", "chosen_sky_offset"]}
+
+
 def _score(
     task: str,
     model: str,

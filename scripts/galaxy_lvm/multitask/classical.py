@@ -4,7 +4,7 @@ They keep the comparison honest: each is given what it may know (the PSF and the
 every image) and is tuned on the validation split, never on the test split.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -269,11 +269,26 @@ def tune_richardson_lucy(
         )
         trials += [(mean_psnr(reference, image), strength, n) for n, image in looks.items()]
     psnr, strength, n = max(trials)
+    chosen = {"iterations": n, "denoise_strength": strength}
+    apply = known_richardson_lucy(reference, chosen | {"sky_offset": offset})
+    return Tuned("richardson_lucy", apply, psnr, chosen)
 
-    def apply(other: BlurredSet) -> np.ndarray:
-        return richardson_lucy(_denoised(other, power, strength, offset), [n])[n]
 
-    return Tuned("richardson_lucy", apply, psnr, {"iterations": n, "denoise_strength": strength})
+def known_richardson_lucy(
+    reference: np.ndarray, chosen: Mapping[str, float]
+) -> Callable[[BlurredSet], np.ndarray]:
+    """Return what restores images as `tune_richardson_lucy` chose to.
+
+    Parameters
+    ----------
+    reference
+        The validation images that it was tuned on.
+    chosen
+        Its `iterations` and `denoise_strength`, and the `sky_offset` of the Wiener filter.
+    """
+    power, n = signal_power(reference), int(chosen["iterations"])
+    filtered = chosen["denoise_strength"], chosen["sky_offset"]
+    return lambda other: richardson_lucy(_denoised(other, power, *filtered), [n])[n]
 
 
 def _denoised(blurred: BlurredSet, power: np.ndarray, strength: float, offset: float) -> BlurredSet:

@@ -1,20 +1,16 @@
 """Which galaxies figure 4 shows, and what a trained network makes of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from galaxy_lvm.core.config.tasks import Baselines, MultitaskRun
+from galaxy_lvm.core.config.tasks import MultitaskRun
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.multitask.classical import (
-    BlurredSet,
-    tune_richardson_lucy,
-    tune_wiener,
-)
+from galaxy_lvm.multitask.classical import BlurredSet, known_richardson_lucy
 from galaxy_lvm.multitask.degrade import patch_mask
 from galaxy_lvm.multitask.heads import MultitaskModel, restored_images
 from galaxy_lvm.multitask.reconstruction_figure import MaskedExample, RestoredExample
-from galaxy_lvm.multitask.tasks import restoration_test_set
+from galaxy_lvm.multitask.tasks import as_float, restoration_test_set
 from galaxy_lvm.report.labels import STRATEGY_NAMES
 
 GALAXIES_PER_PATCH_SIZE = 2
@@ -66,10 +62,10 @@ def restored_examples(
     images: np.ndarray,
     labels: list[str],
     val: np.ndarray,
-    limits: Baselines,
+    chosen: Mapping[str, float],
     seed: int,
 ) -> list[RestoredExample]:
-    """Blur galaxies; restore them by the network and by Richardson-Lucy, tuned on validation.
+    """Blur galaxies; restore them by the network and by Richardson-Lucy as the run tuned it.
 
     Parameters
     ----------
@@ -78,21 +74,18 @@ def restored_examples(
     images, labels
         Test galaxies, uint8 (N, side, side, 3), and their classes.
     val
-        Validation galaxies, uint8 (M, side, side, 3).
-    limits
-        What Richardson-Lucy may choose from.
+        Validation galaxies that it was tuned on, uint8 (M, side, side, 3).
+    chosen
+        Of `chosen_for_lucy`.
     seed
         The run's seed.
     """
     blur = settings.restoration
-    reference, blurred, table = restoration_test_set(val, blur, settings.seed, "val")
-    known = BlurredSet.from_table(blurred, table, blur)
-    offset = tune_wiener(reference, known, limits).chosen["sky_offset"]
-    classical = tune_richardson_lucy(reference, known, limits, offset)
+    classical = known_richardson_lucy(as_float(val), chosen)
     reference, blurred, table = restoration_test_set(images, blur, seed, "test")
     columns = {
         "Blurred, noisy": blurred,
-        "Richardson-Lucy": classical.apply(BlurredSet.from_table(blurred, table, blur)),
+        "Richardson-Lucy": classical(BlurredSet.from_table(blurred, table, blur)),
         f"LVM, {STRATEGY_NAMES[settings.strategy]}": restored_images(model, "restoration", blurred),
     }
     return [

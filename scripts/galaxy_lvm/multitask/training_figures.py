@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from astropy.stats import binom_conf_interval
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
-from scipy import stats
 
 from galaxy_lvm.report import style
 from galaxy_lvm.report.class_looks import class_texts, drawn
@@ -303,9 +303,11 @@ def reliability(labels: np.ndarray, shares: np.ndarray) -> pd.DataFrame:
     parts = np.array_split(np.argsort(confidence, kind="stable"), n_bins)
     rows = []
     for part in parts:
-        interval = stats.binomtest(int(right[part].sum()), len(part)).proportion_ci(method="wilson")
-        rows.append((confidence[part].mean(), right[part].mean(), *interval, len(part)))
-    return pd.DataFrame(rows, columns=["confidence", "right", "low95", "high95", "n"])
+        rows.append((confidence[part].mean(), right[part].mean(), len(part)))
+    table = pd.DataFrame(rows, columns=["confidence", "right", "n"])
+    n_right = np.rint(table["right"] * table["n"])
+    ends = binom_conf_interval(n_right, table["n"], confidence_level=0.95, interval="wilson")
+    return table.assign(low95=ends[0], high95=ends[1])
 
 
 def calibration_error(table: pd.DataFrame) -> float:
