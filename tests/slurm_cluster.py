@@ -17,8 +17,8 @@ NODES = ("n1", "n2")
 TOOLS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "squeue", "scontrol")
 CLIENTS = ("srun", "sbatch", "scontrol", "squeue", "sinfo", "scancel", "sshare", "sacctmgr")
 SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
-# Two slow cores that others use as well.
-PATIENCE_S = 240.0
+# For every single wait: seconds elsewhere, minutes on two slow cores that others use as well.
+PATIENCE_S = 600.0
 
 
 def missing() -> str:
@@ -29,13 +29,23 @@ def missing() -> str:
     return "" if os.geteuid() == 0 else "slurmd starts jobs as root only"
 
 
+def dies_with_parent(command: list[str]) -> list[str]:
+    """Return a command whose process ends with the tests, however they end."""
+    setpriv = shutil.which("setpriv", path=SEARCH)
+    return [setpriv, "--pdeathsig", "KILL", *command] if setpriv else command
+
+
+class NoCluster(RuntimeError):
+    """SLURM is installed and does not work on this machine."""
+
+
 def wait_until(condition: Callable[[], object], what: str, seconds: float = PATIENCE_S) -> None:
     """Wait for a condition; fail with what was waited for."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
             raise TimeoutError(f"{what} did not come within {seconds:.0f} s")
-        time.sleep(0.05)
+        time.sleep(0.3)
 
 
 def free_ports(number: int) -> list[int]:
@@ -59,6 +69,7 @@ class Cluster:
             (folder / name).mkdir(parents=True)
         self.conf = folder / "etc" / "slurm.conf"
         self._daemons: dict[str, subprocess.Popen] = {}
+        self._works = False
         self._write_conf(cpus, mem_mb)
         self._write_gres()
         # The job step of Snakemake's executor drops SLURM_CONF, but not PATH.
@@ -78,8 +89,9 @@ class Cluster:
     def ask(self, *command: str) -> str:
         """Run a client; return what it prints."""
         done = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, timeout=120, check=False
-        )
+            command, env=self.environment, capture_output=True, text=True, check=False,
+            timeout=PATIENCE_S,
+        )  # fmt: skip
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
         return done.stdout
@@ -126,9 +138,12 @@ class Cluster:
                 lambda: self._all_run() and self._answers() and self.nodes_up() == len(NODES),
                 "both nodes",
             )
-        except BaseException as error:
-            self.stop()
-            raise RuntimeError(f"no cluster ({error})\n{self.logs()}") from error
+            self._try_job()
+        except Exception as error:
+            raise NoCluster(f"{error}\n{self.logs()}") from error
+        finally:
+            if not self._works:
+                self.stop()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -140,17 +155,29 @@ class Cluster:
         return "\n".join(f"== {f.name}\n{f.read_text(errors='replace')[-1500:]}" for f in files)
 
     def stop(self) -> None:
-        """End jobs and daemons, by their own process ids."""
-        if "slurmctld" in self._daemons and self._answers():
-            for job in self.jobs():
-                subprocess.run(["scancel", job], env=self.environment, timeout=60, check=False)
-            end = time.monotonic() + 30
-            while self.jobs() and time.monotonic() < end:
-                time.sleep(0.2)
+        """End jobs and daemons, by their own process ids, whatever state they are in."""
+        try:
+            if "slurmctld" in self._daemons and self._answers():
+                for job in self.jobs():
+                    self.ask("scancel", job)
+                wait_until(lambda: not self.jobs(), "the end of all jobs", 60)
+        except (RuntimeError, TimeoutError, subprocess.TimeoutExpired) as error:
+            print(f"the cluster is stopped with jobs in it: {error}")
         for name in list(self._daemons):
             self._end(self._daemons.pop(name))
         for process in self._left():
-            os.kill(process, 9)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, 9)
+
+    def _try_job(self) -> None:
+        """Run a job step with a GPU and memory: where that fails, this project is not to blame."""
+        asked = ["--gpus=1", "--mem=100", "--wrap=srun -n1 true", f"--output={self.folder}/try.log"]
+        job = self.ask("sbatch", "--parsable", *asked).strip()
+        wait_until(lambda: job not in self.jobs(), "the end of a first job")
+        if (state := self.about(job)["JobState"]) != "COMPLETED":
+            said = (self.folder / "try.log").read_text(errors="replace")
+            raise RuntimeError(f"a first job ended as {state}: {said}")
+        self._works = True
 
     def _all_run(self) -> bool:
         """Return True; fail at once where a daemon has ended."""
@@ -178,8 +205,8 @@ class Cluster:
     def _start(self, name: str, *command: str) -> None:
         with (self.folder / "log" / f"{name}.out").open("ab") as out:
             self._daemons[name] = subprocess.Popen(
-                command, env=self.environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                start_new_session=True,
+                dies_with_parent([*command]), env=self.environment, stdin=subprocess.DEVNULL,
+                stdout=out, stderr=out, start_new_session=True,
             )  # fmt: skip
 
     def _end(self, process: subprocess.Popen) -> None:

@@ -1,25 +1,52 @@
 """A cluster for the tests of this folder, or the reason why there is none."""
 
+import faulthandler
 import os
-from pathlib import Path
+import signal
+import sys
 
 import pytest
-from slurm_cluster import Cluster, missing
+from slurm_cluster import Cluster, NoCluster, missing
+
+# Set by `make test-slurm`; `make test` goes on without a cluster, in so many words.
+IS_NEEDED = "SLURM_NEEDED"
+_reasons = pytest.StashKey[list]()
 
 
-def pytest_collection_modifyitems(items):
-    """Without SLURM the tests wait, with a reason; on CI they fail."""
-    reason = missing()
-    if not reason or os.environ.get("CI"):
-        return
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.skip(reason=f"{reason}; make test-slurm installs"))
+def _leave(number, frame):
+    """End the tests and with them the cluster; say where they stood."""
+    faulthandler.dump_traceback(sys.__stderr__)
+    pytest.exit("told to end (SIGTERM); where it stood is above", returncode=75)
+
+
+def pytest_configure(config):
+    config.stash[_reasons] = []
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _leave)
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory):
+def cluster(tmp_path_factory, request):
     """Two nodes of two CPUs and three fake GPUs: room for a job on one and a job on both."""
-    assert not missing(), missing()
-    with Cluster(tmp_path_factory.mktemp("slurm"), gpus=3) as made:
-        yield made
+    if reason := missing():
+        _do_without(request.config, reason)
+    made = Cluster(tmp_path_factory.mktemp("slurm"), gpus=3)
+    try:
+        made.__enter__()
+    except NoCluster as error:
+        _do_without(request.config, f"SLURM does not work on this machine: {error}")
+    yield made
+    made.__exit__()
+
+
+def _do_without(config, reason):
+    if os.environ.get(IS_NEEDED):
+        pytest.fail(reason)
+    config.stash[_reasons].append(reason)
+    pytest.skip(f"{reason.splitlines()[0]}; make test-slurm installs")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for reason in dict.fromkeys(config.stash[_reasons]):
+        terminalreporter.section("THE SLURM TESTS WERE SKIPPED", sep="!")
+        terminalreporter.write_line(reason)
