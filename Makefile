@@ -17,7 +17,7 @@ help:
 	@echo "make archive    results, report, config, environment and checksums of a run (RUN=$(RUN)) as an RO-Crate, one zip"
 	@echo "make unlock     free the folder after a run that was killed (only while no other run is at work in it)"
 	@echo "make test       set up .venv, run linters, unit tests and the whole workflow in miniature"
-	@echo "make test-slurm  the workflow through a real SLURM of two nodes on this machine (not part of make test yet)"
+	@echo "make test-slurm  the workflow through a real SLURM of two nodes on this machine, whole; make test has a part of it"
 	@echo "make test-detectron2  the second Mask R-CNN alone, in .venv-detectron2"
 	@echo "make lint       ruff, snakefmt, mypy and snakemake --lint only"
 	@echo "make docs       write what follows from the code (config schema, defaults, page, snapshots, table of rules); site/"
@@ -44,7 +44,8 @@ unlock: .venv/installed-cpu
 # On CI Detectron2 must be there; elsewhere its tests wait until a package index can be reached.
 test: .venv/installed-dev lint
 	@bash tests/browser/install_browser.sh
-	OMP_NUM_THREADS=1 $(RUN_PYTHON) -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
+	@bash tests/slurm/install_slurm.sh
+	OMP_NUM_THREADS=1 bash tests/slurm/beside.sh $(RUN_PYTHON) $(RUN_PYTHON) -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 	@if $(MAKE) --no-print-directory $(DETECTRON2)/installed; then $(MAKE) --no-print-directory test-detectron2; \
 	elif [ -n "$$CI" ]; then echo "test: $(DETECTRON2) cannot be made (see above); CI needs it" >&2; exit 1; \
 	else echo "test: the Detectron2 tests were SKIPPED: $(DETECTRON2) cannot be made (see above); later: make test-detectron2"; fi
@@ -59,8 +60,8 @@ test-detectron2: $(DETECTRON2)/installed
 
 # A cluster of two nodes on this machine; Snakemake starts some hundred times: half an hour on two slow cores.
 test-slurm: .venv/installed-dev
-	@CI=1 bash tests/slurm/install_slurm.sh
-	CI=1 OMP_NUM_THREADS=1 $(RUN_PYTHON) -m pytest tests/slurm
+	@SLURM_NEEDED=1 bash tests/slurm/install_slurm.sh
+	SLURM_NEEDED=1 OMP_NUM_THREADS=1 $(RUN_PYTHON) -m pytest tests/slurm
 
 lint: .venv/installed-dev
 	$(RUN_PYTHON) -m ruff check .

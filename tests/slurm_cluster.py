@@ -45,7 +45,7 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = PATI
     while not condition():
         if time.monotonic() > end:
             raise TimeoutError(f"{what} did not come within {seconds:.0f} s")
-        time.sleep(0.3)
+        time.sleep(0.5)
 
 
 def free_ports(number: int) -> list[int]:
@@ -260,7 +260,7 @@ MailProg=/bin/true
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/linux
-JobAcctGatherFrequency=task=1
+JobAcctGatherFrequency=task=2
 JobAcctGatherParams=UsePss,OverMemoryKill
 SwitchType=switch/none
 MpiDefault=none

@@ -1,28 +1,29 @@
 """A cluster for the tests of this folder, or the reason why there is none."""
 
-import faulthandler
 import os
 import signal
-import sys
+import traceback
 
 import pytest
 from slurm_cluster import Cluster, NoCluster, missing
 
 # Set by `make test-slurm`; `make test` goes on without a cluster, in so many words.
 IS_NEEDED = "SLURM_NEEDED"
-_reasons = pytest.StashKey[list]()
-
-
-def _leave(number, frame):
-    """End the tests and with them the cluster; say where they stood."""
-    faulthandler.dump_traceback(sys.__stderr__)
-    pytest.exit("told to end (SIGTERM); where it stood is above", returncode=75)
+_reasons, _stood = pytest.StashKey[list](), pytest.StashKey[list]()
 
 
 def pytest_configure(config):
-    config.stash[_reasons] = []
+    config.stash[_reasons], config.stash[_stood] = [], []
+
+    def leave(number, frame):
+        """End the tests and with them the cluster."""
+        config.stash[_stood].extend(traceback.format_stack(frame)[-12:])
+        raise KeyboardInterrupt("told to end (SIGTERM)")
+
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _leave)
+        signal.signal(signal.SIGTERM, leave)
+    # A shell's background jobs do not hear Ctrl-C, and what they start does not either.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +51,6 @@ def pytest_terminal_summary(terminalreporter, config):
     for reason in dict.fromkeys(config.stash[_reasons]):
         terminalreporter.section("THE SLURM TESTS WERE SKIPPED", sep="!")
         terminalreporter.write_line(reason)
+    if stood := config.stash[_stood]:
+        terminalreporter.section("told to end (SIGTERM); where it stood")
+        terminalreporter.write_line("".join(stood))

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The SLURM of tests/slurm: Debian's daemons, installed where that is possible; the tests configure
-# and start them. Elsewhere these tests are skipped with a reason; CI needs them.
+# and start them. Elsewhere these tests are skipped with a reason; `make test-slurm` (SLURM_NEEDED)
+# needs them. No mirror that does not answer is waited for longer than five minutes.
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 found=true
@@ -8,12 +9,15 @@ for tool in slurmctld slurmd sbatch munged; do command -v "$tool" >/dev/null || 
 $found && exit 0
 as_root=""
 [ "$(id -u)" = 0 ] || as_root="sudo -n"
+get() {
+    timeout --kill-after=10 300 $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq \
+        -o Acquire::Retries=1 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 "$@"
+}
 if command -v apt-get >/dev/null && $as_root true 2>/dev/null; then
     echo "installing slurmctld, slurmd, slurm-client and munge (a minute)"
-    if $as_root apt-get update -qq && $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-        --no-install-recommends slurmctld slurmd slurm-client munge >/dev/null; then
+    if get update && get install -y --no-install-recommends slurmctld slurmd slurm-client munge >/dev/null; then
         exit 0
     fi
 fi
 echo "test: the SLURM tests will be SKIPPED: slurmctld, slurmd, slurm-client and munge are not installed and could not be" >&2
-[ -z "${CI:-}" ]
+[ -z "${SLURM_NEEDED:-}" ]

@@ -7,42 +7,8 @@ import numpy as np
 import pytest
 from galaxy_lvm.core.config.training import Pretraining
 from galaxy_lvm.training import feed
-from galaxy_lvm.training.feed import JoinedCrops, ReadAhead, Rows
+from galaxy_lvm.training.feed import JoinedCrops, ReadAhead
 from galaxy_lvm.training.pretrain import PretrainFeed
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [
-        None,
-        [],
-        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
-        [0, 2, 3, 4, 6, 7, 8],  # some left out
-        [3, 4, 5, 6, 7, 8, 9],  # the first ones left out
-        [1, 8],  # few
-        [5, 4, 7, 7, 0, 1, 2, 3, 8],  # in another order, with a repeat
-    ],
-)
-def test_rows_are_those_of_the_list(rows):
-    listed = np.arange(10) if rows is None else np.asarray(rows, dtype=int)
-    made = Rows(10, rows)
-    assert len(made) == len(listed)
-    np.testing.assert_array_equal(made.at(np.arange(len(listed))), listed)
-    np.testing.assert_array_equal(made.at(np.arange(len(listed))[::-1]), listed[::-1])
-
-
-def test_rows_outside_of_the_file_are_left_to_the_store_to_refuse():
-    np.testing.assert_array_equal(Rows(3, [0, 1, 7]).at(np.arange(3)), [0, 1, 7])
-
-
-def test_nearly_all_rows_of_a_large_file_take_no_memory():
-    n = 2_000_000
-    rows = np.delete(np.arange(n), [7, 1_000_000, 1_999_999])
-    made = Rows(n, rows)
-    places = np.array([0, 6, 7, 999_998, 999_999, n - 4])
-    np.testing.assert_array_equal(made.at(places), rows[places])
-    held = sum(value.nbytes for value in vars(made).values() if isinstance(value, np.ndarray))
-    assert held < 1000
 
 
 def test_what_is_read_ahead_is_what_the_step_needs_and_is_read_once():

@@ -9,6 +9,7 @@ import numpy as np
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.survey.crop_store import CropStore
+from galaxy_lvm.survey.row_choice import Rows
 from galaxy_lvm.training.shuffle import shuffled_positions
 
 # Above this the crops stay in the file and every batch is read from it.
@@ -34,12 +35,14 @@ class CropImages:
     def __init__(
         self,
         path: str | os.PathLike,
-        rows: Sequence[int] | None = None,
+        rows: Rows | Sequence[int] | None = None,
         memory_bytes: int | None = None,
     ) -> None:
         self._store = CropStore(path)
         self.side_pix = self._store.side_pix
-        self._rows = Rows(len(self._store), rows)
+        if not isinstance(rows, Rows):
+            rows = Rows([range(len(self._store)) if rows is None else rows])
+        self._rows = rows
         self._memory = None
         limit = IN_MEMORY_BYTES if memory_bytes is None else memory_bytes
         self.n_bytes = len(self._rows) * 3 * self.side_pix**2
@@ -66,47 +69,6 @@ class CropImages:
         return self._store.take(self._rows.at(np.asarray(positions, dtype=np.int64)))
 
 
-class Rows:
-    """Rows of a file by position. A list of nearly all, in order, is kept as what it leaves out.
-
-    The 76 million rows of the largest pool would take 600 MB in every process of a training.
-
-    Parameters
-    ----------
-    n_file
-        Rows of the file.
-    rows
-        Those to use, in this order; all where None.
-    """
-
-    def __init__(self, n_file: int, rows: Sequence[int] | None) -> None:
-        self._listed: np.ndarray | None = None
-        self._skipped = np.empty(0, dtype=np.int64)
-        self._n = n_file if rows is None else len(rows)
-        if rows is None:
-            return
-        listed = np.asarray(rows, dtype=np.int64)
-        used = np.zeros(n_file, dtype=bool)
-        inside = not len(listed) or (listed[0] >= 0 and listed[-1] < n_file)
-        if inside and bool((np.diff(listed) > 0).all()):
-            used[listed] = True
-            left_out = np.flatnonzero(~used)
-            if len(left_out) < len(listed):
-                # How many positions lie in front of each row that is left out.
-                self._skipped = left_out - np.arange(len(left_out))
-                return
-        self._listed = listed
-
-    def __len__(self) -> int:
-        return self._n
-
-    def at(self, positions: np.ndarray) -> np.ndarray:
-        """Return the rows (n,) at positions (n,)."""
-        if self._listed is not None:
-            return self._listed[positions]
-        return positions + np.searchsorted(self._skipped, positions, side="right")
-
-
 class JoinedCrops:
     """The crops of several datasets, one behind the other; see `CropImages`.
 
@@ -121,7 +83,9 @@ class JoinedCrops:
         If the crops of two datasets differ in size.
     """
 
-    def __init__(self, parts: Sequence[tuple[str | os.PathLike, Sequence[int] | None]]) -> None:
+    def __init__(
+        self, parts: Sequence[tuple[str | os.PathLike, Rows | Sequence[int] | None]]
+    ) -> None:
         self._parts: list[CropImages] = []
         left = IN_MEMORY_BYTES
         for path, rows in parts:

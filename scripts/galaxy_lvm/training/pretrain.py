@@ -17,6 +17,7 @@ from galaxy_lvm.lvm.model import LVM, build_config
 from galaxy_lvm.lvm.norms import calibrate
 from galaxy_lvm.lvm.swin import recompute_layers
 from galaxy_lvm.lvm.weights import load_encoder_into, save_lvm
+from galaxy_lvm.survey.row_choice import Rows
 from galaxy_lvm.training.augment import random_views, reduced_for_views, resize, to_float
 from galaxy_lvm.training.feed import CropImages, JoinedCrops, ReadAhead, Sampler, local_share
 from galaxy_lvm.training.job import JobFiles, TrainingJob
@@ -110,7 +111,7 @@ class PretrainFeed:
 
 
 def pretrain(
-    parts: Sequence[tuple[str | os.PathLike, Sequence[int] | None]],
+    parts: Sequence[tuple[str | os.PathLike, Rows | Sequence[int] | None]],
     shape: LvmShape,
     settings: Pretraining,
     seed: int,
@@ -164,12 +165,17 @@ def pretrain(
     job.write(save_lvm, lvm, card | final)
 
 
-def _rows_hash(rows: Sequence[int] | None) -> str | None:
-    return None if rows is None else sha256(np.asarray(rows, np.int64).tobytes()).hexdigest()
+def _rows_hash(rows: Rows | Sequence[int] | None) -> str | None:
+    if rows is None:
+        return None
+    found = sha256()
+    for block in (rows if isinstance(rows, Rows) else Rows([rows])).blocks():
+        found.update(block)
+    return found.hexdigest()
 
 
 def _teacher(
-    parts: Sequence[tuple[str | os.PathLike, Sequence[int] | None]],
+    parts: Sequence[tuple[str | os.PathLike, Rows | Sequence[int] | None]],
     settings: Pretraining,
     paths: Sequence[str | os.PathLike],
 ) -> TeacherVectors | None:

@@ -4,11 +4,9 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.survey.row_choice import Rows
 
 # Of so many galaxies mean, deviation and components are known well enough.
 _FIT_ROWS = 20_000
@@ -33,8 +31,15 @@ class TeacherVectors:
     """
 
     def __init__(
-        self, parts: Sequence[tuple[str | os.PathLike, Sequence[int] | None]], n_components: int
+        self,
+        parts: Sequence[tuple[str | os.PathLike, Rows | Sequence[int] | None]],
+        n_components: int,
     ) -> None:
+        # A second of every training's start, and few have a teacher.
+        from sklearn.decomposition import PCA
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
         self._values, self._rows = [], []
         for path, rows in parts:
             values = np.load(path, mmap_mode="r")

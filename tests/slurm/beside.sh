@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# bash tests/slurm/beside.sh PYTHON COMMAND...: run COMMAND, and the short SLURM tests at its side, which
+# mostly wait. Ends with COMMAND's code, or with theirs where COMMAND passed. They get as long as COMMAND
+# takes and GRACE_S more, at least LEAST_S: then they are ended, and that is told, not failed.
+set -uo pipefail
+python=$1
+shift
+log=$(mktemp)
+OMP_NUM_THREADS=1 "$python" -m pytest tests/slurm/test_in_brief.py >"$log" 2>&1 </dev/null &
+tests=$!
+run() { kill -0 "$tests" 2>/dev/null; }
+wait_up_to() { while run && [ "$SECONDS" -lt "$1" ]; do sleep 0.2; done; }
+stop() { # they end their cluster and say where they stood; their daemons die with them in any case
+    kill "$tests"
+    wait_up_to $((SECONDS + 180))
+    ! run || kill -KILL "$tests"
+}
+trap '! run || stop; rm -f "$log"' EXIT
+trap 'exit 130' INT TERM
+"$@"
+code=$?
+end=$((SECONDS + ${GRACE_S:-120}))
+least=${LEAST_S:-900}
+wait_up_to $((end > least ? end : least))
+late=false
+if run; then
+    late=true
+    stop
+fi
+wait "$tests"
+found=$?
+echo "=== SLURM, in brief (tests/slurm/test_in_brief.py) ==="
+cat "$log"
+if $late; then
+    echo "test: the SLURM tests DID NOT END in $SECONDS s and were stopped; later: make test-slurm" >&2
+    found=0
+fi
+[ "$code" -ne 0 ] || code=$found
+exit "$code"
