@@ -2,18 +2,20 @@
 
 python benchmarks/bench_lamost.py FOLDER GROUPS.csv --work FOLDER: FOLDER holds low-resolution FITS
 files (DR8), GROUPS.csv has `combined_file` and `GroupID`, which joins the spectra of a star. The
-stars have no labels: what is measured is how Teff follows their subclass (rank correlation), and
-how far spectra of one star differ (1.4826 times the median absolute difference of its pairs over
-the root of 2). Simulated and real spectra are divided by the same running mean over 50 Angstrom (as
-Ho et al. 2017), real ones brought to rest by the header's redshift; simulated ones are moved by 10
-km/s, at random, for what that leaves. The Transformer's number of components is chosen on simulated
-validation stars; the real ones choose nothing. WORK keeps what is trained.
-Writes benchmarks/results/spectra_lamost.json.
+stars have no labels: what is measured is how Teff follows their subclass (rank correlation), how
+far spectra of one star differ (1.4826 times the median absolute difference of its pairs over the
+root of 2), and how often the likest of all other spectra is one of the same star.
+
+Simulated and real spectra are divided by the same running mean over 50 Angstrom (as Ho et al.
+2017), real ones brought to rest by the header's redshift; simulated ones are moved by 10 km/s, at
+random, for what that leaves. Numbers of components are chosen on simulated stars; the real ones
+choose nothing. WORK keeps what is trained. Writes benchmarks/results/spectra_lamost.json.
 """
 
 import argparse
 import json
 import sys
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -22,6 +24,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy import stats
+from sklearn.decomposition import PCA
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -52,6 +55,8 @@ LEFT_KM_S = 10.0
 LIGHT_KM_S = 299792.458
 N_TRAIN, N_VAL = 6000, 1000
 COMPONENTS = (20, 60)
+SEARCH_COMPONENTS = (5, 10, 15, 20, 30)
+N_REPEATED = 110
 SHAPE = TransformerShape(patch_pix=34)
 TRAINING = Finetuning(optim=SpectrumOptim(steps=800))
 FLOORS = ("ridge", "quadratic")
@@ -133,6 +138,71 @@ def asked(found: np.ndarray, table: pd.DataFrame) -> dict:
     }
 
 
+def same_star(stars: Stars, population: PCA) -> np.ndarray:
+    """Return log p(b | a) - log p(b) of spectra b (columns) by spectra a (rows).
+
+    Stars are a Gaussian in the components of simulated ones, spectra have noise as large as their
+    errors; `a` tells of its star what its errors leave.
+    """
+    good = np.isfinite(stars.flux) & np.isfinite(stars.error)
+    at = population.transform(np.where(good, stars.flux, population.mean_))
+    noise = np.square(np.where(good, stars.error, 0)) @ np.square(population.components_).T
+    spread = population.explained_variance_
+    apriori = -0.5 * (at**2 / (spread + noise) + np.log(spread + noise)).sum(axis=1)
+    kept = spread / (spread + noise)
+    found = np.empty((len(at), len(at)))
+    for a in range(len(at)):
+        variance = spread * (1 - kept[a]) + noise
+        away = at - kept[a] * at[a]
+        found[a] = -0.5 * (away**2 / variance + np.log(variance)).sum(axis=1) - apriori
+    return found
+
+
+def found_again(likeness: np.ndarray, star: np.ndarray) -> dict:
+    """Return the share of spectra whose likest other one is of the same star, over the stars."""
+    likeness = np.where(np.eye(len(star), dtype=bool), -np.inf, likeness)
+    hit = pd.Series(star[likeness.argmax(axis=1)] == star)
+    repeated = pd.Series(star).duplicated(keep=False)
+    # A star's spectra hit or miss together: stars are resampled.
+    of_star = hit[repeated].groupby(star[repeated]).agg(["sum", "size"]).to_numpy()
+    rng = np.random.default_rng(1)
+    draws = of_star[rng.integers(len(of_star), size=(1000, len(of_star)))].sum(axis=1)
+    low, high = np.percentile(draws[:, 0] / draws[:, 1], (2.5, 97.5))
+    share = of_star[:, 0].sum() / of_star[:, 1].sum()
+    return {"share": round(share, 3), "low95": round(low, 3), "high95": round(high, 3)}
+
+
+def search_repeats(real: Stars, table: pd.DataFrame) -> dict:
+    """Search each star's other spectra; the components are chosen on simulated repeats."""
+    star = table["star"].to_numpy()
+    population = simulated(N_TRAIN, 7, noisy=False)
+    population = population.take(np.isfinite(population.flux).all(axis=1))
+    twice = np.repeat(np.arange(N_REPEATED), 2)
+    rng, seen = np.random.default_rng(9), simulated(N_REPEATED, 8, noisy=False).take(twice)
+    # As noisy as the real ones.
+    size = rng.choice(np.nanmedian(real.error, axis=1), len(seen))[:, None]
+    noisy = seen.flux + size * rng.standard_normal(seen.flux.shape)
+    seen = replace(seen, flux=noisy, error=np.broadcast_to(size, noisy.shape))
+    by_number = {n: PCA(n, random_state=0).fit(population.flux) for n in SEARCH_COMPONENTS}
+    of_simulated = {
+        n: found_again(same_star(seen, fitted), twice)["share"] for n, fitted in by_number.items()
+    }
+    best = max(of_simulated, key=of_simulated.get)  # the first of equal ones
+    plain = np.nan_to_num(real.flux - np.nanmean(real.flux, axis=0))
+    return {
+        "n_spectra": len(star),
+        "n_with_another": int(pd.Series(star).duplicated(keep=False).sum()),
+        "simulated": of_simulated,
+        "chosen_components": best,
+        "gaussian": found_again(same_star(real, by_number[best]), star),
+        "gaussian_by_components": {
+            n: found_again(same_star(real, fitted), star)["share"]
+            for n, fitted in by_number.items()
+        },
+        "correlation_of_pixels": found_again(np.corrcoef(plain), star),
+    }
+
+
 def transformers(stars: SplitStars, origin: Path, work: Path) -> tuple[Path, dict]:
     """Return the weights that are best on simulated validation stars, and all of their errors."""
     errors, scale = {}, stars.train.labels.std(axis=0)
@@ -178,6 +248,7 @@ def main() -> None:
     for floor in FLOORS:
         errors = np.abs(of_val[floor] - val.labels).mean(axis=0).round(4).tolist()
         result[floor] = {"simulated_val_mae": errors, **asked(of_real[floor], table)}
+    result["same_star_found_again"] = search_repeats(real, table)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
 
