@@ -39,6 +39,7 @@ from galaxy_lvm.core.config.spectra import (  # noqa: E402
 )
 from galaxy_lvm.core.tables import load_table  # noqa: E402
 from galaxy_lvm.lvm.weights import git_commit  # noqa: E402
+from galaxy_lvm.spectra.continuum import over_continuum  # noqa: E402
 from galaxy_lvm.spectra.emulator import LABELS as SIMULATED  # noqa: E402
 from galaxy_lvm.spectra.emulator import emulator  # noqa: E402
 from galaxy_lvm.spectra.floors import floor_predictions  # noqa: E402
@@ -62,18 +63,6 @@ TRAINING = Finetuning(optim=SpectrumOptim(steps=800))
 FLOORS = ("ridge", "quadratic")
 
 
-def over_continuum(
-    wavelength: np.ndarray, flux: np.ndarray, error: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return fluxes and errors (n, L) over a running mean, weighted by distance and by errors."""
-    near = np.exp(-(((wavelength[:, None] - wavelength) / SCALE_ANGSTROM) ** 2))
-    weight = np.nan_to_num(1 / error**2)
-    weight[~np.isfinite(flux)] = 0
-    mean = (np.nan_to_num(flux) * weight) @ near / np.maximum(weight @ near, 1e-300)
-    mean = np.where(mean > 0, mean, np.nan)
-    return (flux / mean).astype(np.float32), (error / mean).astype(np.float32)
-
-
 def moved(wavelength: np.ndarray, values: np.ndarray, velocity_km_s: np.ndarray) -> np.ndarray:
     """Return rows (n, L) whose light came from stars that receded so fast, brought to rest."""
     seen = wavelength * (1 + velocity_km_s[:, None] / LIGHT_KM_S)
@@ -90,7 +79,7 @@ def simulated(n_stars: int, seed: int, noisy: bool) -> Stars:
     error = np.repeat(1 / snr[:, None], flux.shape[1], axis=1)
     if noisy:
         flux = flux + error * rng.standard_normal(flux.shape)
-    flux, error = over_continuum(make.wavelength, flux, error)
+    flux, error = over_continuum(make.wavelength, flux, error, SCALE_ANGSTROM)
     ids = np.array([f"star_{seed}_{k}" for k in range(n_stars)], object)
     return Stars(ids, flux, error, labels, SIMULATED, make.wavelength)
 
@@ -109,7 +98,7 @@ def observed(folder: Path, groups: Path, work: Path) -> tuple[Stars, pd.DataFram
     table["star"] = table["file"].map(known.set_index("file")["GroupID"]).to_numpy()
     velocity = table["z"].to_numpy() * LIGHT_KM_S
     flux, error = (moved(wavelength, part, velocity) for part in (flux, error))
-    flux, error = over_continuum(wavelength, flux, error)
+    flux, error = over_continuum(wavelength, flux, error, SCALE_ANGSTROM)
     unknown = np.full((len(flux), len(SIMULATED)), np.nan)
     return Stars(table["file"].to_numpy(object), flux, error, unknown, SIMULATED, wavelength), table
 

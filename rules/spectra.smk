@@ -94,6 +94,7 @@ rule pretrain_spectra:
         grid=config["spectra"]["grid"],
         noise=part_of(SimulatedSpectra, config["spectra"]["simulated"]),
         settings=part_of(SpectrumPretraining, config["spectra"]["pretrain"]),
+        continuum_angstrom=config["spectra"]["continuum_angstrom"],
         state_root=f"{STATE}/pretrain_spectra",
         seed=config["seed"],
         n_gpus=config["gpus"],

@@ -16,7 +16,7 @@ from galaxy_lvm.layers.decompose import (
 from galaxy_lvm.layers.matrices import matrices_of
 from galaxy_lvm.layers.stars import latent_directions, networks, skill_of, some_of
 from galaxy_lvm.report.results import write_results
-from galaxy_lvm.spectra.stars import read_stars, split_stars
+from galaxy_lvm.spectra.stars import read_split
 from pandas import concat
 from threadpoolctl import threadpool_limits
 
@@ -50,7 +50,7 @@ def main(
         The run's seed; CPU threads.
     """
     torch.set_num_threads(threads)
-    stars = split_stars(read_stars(spectra, methods.labels), methods, seed)
+    stars = read_split(spectra, methods, seed)
     trained, untrained = networks(weights, seed)
     matrices = matrices_of(trained)
     scores = {name: skill_of(getattr(stars, name), stars.train) for name in ("val", "test")}

@@ -12,7 +12,7 @@ from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.report.results import write_results
 from galaxy_lvm.spectra.floors import floor_predictions
 from galaxy_lvm.spectra.scores import score_rows
-from galaxy_lvm.spectra.stars import read_stars, split_stars
+from galaxy_lvm.spectra.stars import read_split
 from galaxy_lvm.spectra.train import ensemble
 from threadpoolctl import threadpool_limits
 
@@ -44,7 +44,7 @@ def main(
         The run's seed; CPU threads.
     """
     torch.set_num_threads(threads)
-    stars = split_stars(read_stars(spectra, settings.labels), settings, seed)
+    stars = read_split(spectra, settings, seed)
 
     def methods() -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
         for model, predicted in floor_predictions(stars, settings, seed):

@@ -5,7 +5,7 @@ from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.spectra import SpectrumMethods
 from galaxy_lvm.core.gpus import own_gpus
 from galaxy_lvm.core.logs import job_log
-from galaxy_lvm.spectra.stars import read_stars, split_stars
+from galaxy_lvm.spectra.stars import read_split
 from galaxy_lvm.spectra.train import finetune
 from galaxy_lvm.training.job import JobFiles
 
@@ -40,7 +40,7 @@ def main(
         Number of the member; the run's seed; CPU threads.
     """
     torch.set_num_threads(threads)
-    stars = split_stars(read_stars(spectra, settings.labels), settings, seed)
+    stars = read_split(spectra, settings, seed)
     files = JobFiles(state_root, recipe_version, weights, history)
     finetune(stars, pretrained, spectra, settings.finetune, member, seed, files)
 

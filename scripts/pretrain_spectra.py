@@ -20,6 +20,7 @@ def main(
     seed: int,
     threads: int = 1,
     n_gpus: int = 0,
+    continuum_angstrom: float | None = None,
 ) -> None:
     """Train and write the weights with their card.
 
@@ -35,9 +36,12 @@ def main(
         The run's seed.
     threads, n_gpus
         What the job may use.
+    continuum_angstrom
+        The config's `spectra.continuum_angstrom`.
     """
     files = JobFiles(state_root, recipe_version, weights, history)
     about = {"grid": grid, "noise": noise, "settings": settings, "seed": seed}
+    about["continuum_angstrom"] = continuum_angstrom
     launch(pretrain, n_gpus, threads, **about, files=files)
 
 
@@ -56,4 +60,5 @@ if __name__ == "__main__":
             seed=given.seed,
             threads=snakemake.threads,  # noqa: F821
             n_gpus=given.n_gpus,
+            continuum_angstrom=given.continuum_angstrom,
         )

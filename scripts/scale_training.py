@@ -6,7 +6,7 @@ from galaxy_lvm.core.config.spectra import Scaling, SpectrumMethods, Transformer
 from galaxy_lvm.core.gpus import own_gpus
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.spectra.scaling import first_stars
-from galaxy_lvm.spectra.stars import read_stars, split_stars
+from galaxy_lvm.spectra.stars import read_split
 from galaxy_lvm.spectra.train import finetune
 from galaxy_lvm.training.job import JobFiles
 
@@ -46,7 +46,7 @@ def main(
         The run's seed; CPU threads.
     """
     torch.set_num_threads(threads)
-    stars = split_stars(read_stars(spectra, settings.labels), settings, seed)
+    stars = read_split(spectra, settings, seed)
     stars = first_stars(stars, n_stars, seed)
     optim = settings.finetune.optim.model_copy(update={"steps": scaling.steps})
     training = settings.finetune.model_copy(update={"optim": optim})

@@ -14,7 +14,7 @@ from galaxy_lvm.spectra.floors import floor_predictions
 from galaxy_lvm.spectra.networks import load_network
 from galaxy_lvm.spectra.scaling import first_stars, scaling_rows
 from galaxy_lvm.spectra.scores import score_rows
-from galaxy_lvm.spectra.stars import SplitStars, read_stars, split_stars
+from galaxy_lvm.spectra.stars import SplitStars, read_split
 from threadpoolctl import threadpool_limits
 
 MODELS = {"pretrained": "transformer", "scratch": "transformer_scratch"}
@@ -47,7 +47,7 @@ def main(
         The run's seed; CPU threads.
     """
     torch.set_num_threads(threads)
-    everything = split_stars(read_stars(spectra, settings.labels), settings, seed)
+    everything = read_split(spectra, settings, seed)
     parts = []
     with threadpool_limits(threads):
         for k, n_stars in enumerate(scaling.n_stars):

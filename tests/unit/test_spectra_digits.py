@@ -163,6 +163,20 @@ def test_adapters_and_head_learn_and_the_language_model_stays(
     assert history["absolute"][-3:].mean() < history["absolute"][:3].mean()
 
 
+def test_a_language_model_in_half_precision_learns_adapters_in_float32(
+    language_model, tmp_path, stars
+):
+    store, split = stars
+    out = files(tmp_path)
+    training = Finetuning(batch_size=16, optim=optim(4, precision="bfloat16"))
+    finetune(split, named(language_model, precision="bfloat16"), store, training, 0, 1, out)
+    assert {value.dtype for value in load_file(out.weights).values()} == {torch.float32}
+    module = load_network(out.weights)
+    base = [p for name, p in module.model.named_parameters() if "lora" not in name]
+    assert {value.dtype for value in base} == {torch.bfloat16}
+    assert np.isfinite(module.estimate(split.test.flux)).all()
+
+
 class Killed(Exception):
     pass
 

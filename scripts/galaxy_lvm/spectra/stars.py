@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.core.config.spectra import SpectrumSplits
+from galaxy_lvm.core.config.spectra import SpectrumMethods, SpectrumSplits
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log
+from galaxy_lvm.spectra.continuum import continuum_scale, over_continuum
 from galaxy_lvm.spectra.labels import LABELS
 from galaxy_lvm.spectra.store import SpectrumStore
 
@@ -64,7 +65,9 @@ def normalised(flux: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndar
     return (flux / scale).astype(np.float32), (error / scale).astype(np.float32)
 
 
-def read_stars(path: str | os.PathLike, labels: Sequence[str]) -> Stars:
+def read_stars(
+    path: str | os.PathLike, labels: Sequence[str], continuum_angstrom: float | None = None
+) -> Stars:
     """Read the stars of a store that have all labels.
 
     Parameters
@@ -74,6 +77,8 @@ def read_stars(path: str | os.PathLike, labels: Sequence[str]) -> Stars:
     labels
         Wanted columns of its catalogue; one that it lacks is left out with a note. Values beyond
         a label's range count as missing.
+    continuum_angstrom
+        Width of the running mean that spectra are divided by; see `continuum_scale`.
 
     Raises
     ------
@@ -83,6 +88,8 @@ def read_stars(path: str | os.PathLike, labels: Sequence[str]) -> Stars:
     with SpectrumStore(path) as store:
         table, wavelength = store.catalogue(), store.wavelength
         flux, error = normalised(store.flux(), store.error())
+    scale = continuum_scale(wavelength, continuum_angstrom)
+    flux, error = over_continuum(wavelength, flux, error, scale)
     kept = tuple(name for name in labels if name in table and table[name].dtype.kind in "iuf")
     for name in labels:
         if name not in kept:
@@ -162,3 +169,9 @@ def split_stars(stars: Stars, settings: SpectrumSplits, seed: int) -> SplitStars
     """Return the three parts; see `split_of`."""
     split = split_of(stars.ids, settings, seed)
     return SplitStars(*(stars.take(split == name) for name in SPLITS))
+
+
+def read_split(path: str | os.PathLike, settings: SpectrumMethods, seed: int) -> SplitStars:
+    """Read the stars of a store as the config wants them, in three parts; see `read_stars`."""
+    stars = read_stars(path, settings.labels, settings.continuum_angstrom)
+    return split_stars(stars, settings, seed)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -18,10 +19,12 @@ from galaxy_lvm.core.config.spectra import (
 )
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.spectra.continuum import continuum_scale, over_continuum
 from galaxy_lvm.spectra.labels import BASIC
 from galaxy_lvm.spectra.networks import architecture, build, load_network, save_network
 from galaxy_lvm.spectra.simulate import simulate_stars
 from galaxy_lvm.spectra.stars import SplitStars, Stars, normalised
+from galaxy_lvm.spectra.wavelengths import grid_wavelengths
 from galaxy_lvm.training.feed import Sampler, local_share
 from galaxy_lvm.training.job import JobFiles, TrainingJob
 
@@ -51,15 +54,16 @@ class SimulatedFeed:
         seed: int,
         rank: int,
         world_size: int,
+        continuum_angstrom: float | None = None,
     ) -> None:
         self.grid, self.noise, self.seed, self.rank = grid, noise, seed, rank
+        self.continuum_angstrom = continuum_angstrom
         self.n_stars = batch_size // world_size
 
     def batch(self, step: int, device: torch.device | str = "cpu") -> dict[str, Tensor]:
         """Return the arguments of the network's `forward`."""
         seed = derive_seed(self.seed, "stars", step, self.rank)
-        flux, error, table = simulate_stars(self.n_stars, self.grid, self.noise, seed)
-        flux, _ = normalised(flux, error)
+        flux, table = _as_read(self.n_stars, self.grid, self.noise, self.continuum_angstrom, seed)
         names = [name for name in BASIC if name in table]
         labels = all_labels(names, table[names].to_numpy())
         return _tensors(flux, labels, device)
@@ -92,6 +96,17 @@ class StarFeed:
         return _tensors(flux, self.labels[rows], device)
 
 
+def _as_read(
+    n_stars: int, grid: Grid, noise: SpectrumNoise, continuum_angstrom: float | None, seed: int
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Return simulated stars as `read_stars` would read them, and their catalogue."""
+    wavelength = grid_wavelengths(grid)
+    flux, error, table = simulate_stars(n_stars, grid, noise, seed)
+    scale = continuum_scale(wavelength, continuum_angstrom)
+    flux, _ = over_continuum(wavelength, *normalised(flux, error), scale)
+    return flux, table
+
+
 def _tensors(flux: np.ndarray, labels: np.ndarray, device: Any) -> dict[str, Tensor]:
     values = {"flux": flux, "labels": labels}
     return {
@@ -101,7 +116,12 @@ def _tensors(flux: np.ndarray, labels: np.ndarray, device: Any) -> dict[str, Ten
 
 
 def pretrain(
-    grid: Grid, noise: SpectrumNoise, settings: SpectrumPretraining, seed: int, files: JobFiles
+    grid: Grid,
+    noise: SpectrumNoise,
+    settings: SpectrumPretraining,
+    seed: int,
+    files: JobFiles,
+    continuum_angstrom: float | None = None,
 ) -> None:
     """Train on simulated stars, new ones at every step; go on where an earlier run was killed.
 
@@ -117,16 +137,31 @@ def pretrain(
         The run's seed.
     files
         What to write, and where the unfinished lies.
+    continuum_angstrom
+        As in `read_stars`, for the spectra of stage 2.
     """
     job = TrainingJob(settings.optim, derive_seed(seed, "spectra", "pretrain"), files)
-    flux, error, _ = simulate_stars(_N_SCALE, grid, noise, derive_seed(job.seed, "scale"))
-    flux, error = normalised(flux, error)
+    flux, _ = _as_read(_N_SCALE, grid, noise, continuum_angstrom, derive_seed(job.seed, "scale"))
     about = architecture(settings.shape, flux.shape[1])
     module = build(about)
-    module.whiten.fit(flux, np.zeros_like(error))  # their noise is in them
-    settled = [grid, noise.model_dump(), settings.model_dump(), asdict(about), job.seed]
+    module.whiten.fit(flux, np.zeros_like(flux))  # their noise is in them
+    settled = [
+        grid,
+        noise.model_dump(),
+        continuum_angstrom,
+        settings.model_dump(),
+        asdict(about),
+        job.seed,
+    ]
     job.prepare(module, settled, [])
-    feed = SimulatedFeed(grid, noise, settings.batch_size, job.seed, **job.place)
+    feed = SimulatedFeed(
+        grid,
+        noise,
+        settings.batch_size,
+        job.seed,
+        **job.place,
+        continuum_angstrom=continuum_angstrom,
+    )
     log.info("pretraining on %d simulated stars", settings.optim.steps * settings.batch_size)
     job.run(feed.batch, "pretraining on simulated stars")
     card = {"grid": grid, "noise": noise.model_dump(), "pretrain": settings.model_dump()}

@@ -78,6 +78,15 @@ class SpectrumLabels(Section):
             "to nd_fe; one that it lacks is left out with a note"
         ),
     )
+    continuum_angstrom: float | None = Field(
+        None,
+        ge=0,
+        le=1000,
+        description=(
+            "width of the running mean that spectra are divided by, 0 for none; null takes 50 on "
+            "the grid lamost, where simulated spectra have no continuum, and none on xp"
+        ),
+    )
     n_neighbours: int = Field(10, ge=1, description="neighbours of the floor that averages them")
     n_components: int = Field(
         60, ge=1, le=200, description="principal components of the floor with their products"
