@@ -127,7 +127,7 @@ LOOP_VECTORS = "joint" if config["joint"]["vectors"]["label_loop"] else "lvm"
 
 
 wildcard_constraints:
-    dataset="[a-z0-9_]+",
+    dataset="|".join(config["datasets"]),
     shard=r"\d+",
     variant="(" + "|".join(get_args(Objective)) + ")_(skips|noskips)",
     strategy="|".join(STRATEGIES),

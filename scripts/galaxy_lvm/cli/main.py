@@ -12,6 +12,7 @@ COMMANDS = {
     "similar": "galaxy_lvm.cli.similar:similar",
     "outliers": "galaxy_lvm.cli.outliers:outliers",
     "classify": "galaxy_lvm.cli.classify:classify",
+    "compress": "galaxy_lvm.cli.compress:compress",
     "detect": "galaxy_lvm.cli.detect:detect",
     "label": "galaxy_lvm.cli.label:label",
 }

@@ -8,7 +8,25 @@ from torch.nn import functional
 _DENSE_UP_TO = 2
 
 
-def conv_nhwc(conv: nn.Conv2d, x: Tensor) -> Tensor:
+class LowRankConv(nn.Module):
+    """A convolution onto few channels and a matrix that spreads them, for `conv_nhwc`.
+
+    Parameters
+    ----------
+    conv
+        The convolution that it stands in for: sizes, stride, padding.
+    rank
+        Channels in between.
+    """
+
+    def __init__(self, conv: nn.Conv2d, rank: int) -> None:
+        super().__init__()
+        how = {"stride": conv.stride, "padding": conv.padding}
+        self.reduce = nn.Conv2d(conv.in_channels, rank, conv.kernel_size, bias=False, **how)
+        self.expand = nn.Linear(rank, conv.out_channels)
+
+
+def conv_nhwc(conv: nn.Conv2d | LowRankConv, x: Tensor) -> Tensor:
     """Apply a 3 x 3 convolution with padding 1 to a map (B, H, W, C).
 
     On maps of 2 x 2 and 1 x 1 tokens, which small views end in, most taps meet the padding alone:
@@ -18,7 +36,7 @@ def conv_nhwc(conv: nn.Conv2d, x: Tensor) -> Tensor:
     Parameters
     ----------
     conv
-        Kernel 3, padding 1, stride 1 or 2.
+        Kernel 3, padding 1, stride 1 or 2; or what stands in for one.
     x
         Map (B, H, W, C), channels last.
 
@@ -27,6 +45,8 @@ def conv_nhwc(conv: nn.Conv2d, x: Tensor) -> Tensor:
     Tensor
         (B, H / stride, W / stride, C'), rounded up.
     """
+    if isinstance(conv, LowRankConv):
+        return conv.expand(conv_nhwc(conv.reduce, x))
     height, width = x.shape[1:3]
     if max(height, width) > _DENSE_UP_TO or conv.groups > 1:
         return conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)

@@ -17,6 +17,7 @@ from galaxy_lvm.core.checkout import git
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.lvm.low_rank import put_low_rank
 from galaxy_lvm.lvm.model import LVM, Encoder, LVMConfig
 
 Shape = TypeVar("Shape")
@@ -172,9 +173,10 @@ def load_lvm(path: str | os.PathLike) -> LVM:
     ------
     DataError
         If the card is missing, of a newer version or of another architecture, or the weights do
-        not fit it.
+        not fit it or are an encoder's of low rank.
     """
     shape = lvm_shape(path)
+    _refuse_low_rank(path)
     if not _is_encoder_alone(path):
         lvm = LVM(shape)
         load_into(lvm, path)
@@ -198,6 +200,7 @@ def load_encoder_of(path: str | os.PathLike) -> Encoder:
     if not _is_encoder_alone(path):
         return load_lvm(path).encoder
     encoder = Encoder(lvm_shape(path))
+    put_low_rank(encoder, read_card(path).get("low_rank", {}), card_path(path))
     load_into(encoder, path)
     return encoder
 
@@ -210,6 +213,7 @@ def load_encoder_into(encoder: Encoder, path: str | os.PathLike) -> None:
     DataError
         As `load_lvm`; if the file's encoder has another shape, the first differing weight is named.
     """
+    _refuse_low_rank(path)
     theirs, own = load_encoder_of(path).state_dict(), encoder.state_dict()
     differing = [
         name
@@ -222,6 +226,14 @@ def load_encoder_into(encoder: Encoder, path: str | os.PathLike) -> None:
             f"'{differing[0]}'; set the section lvm to what the card of these weights says"
         )
     encoder.load_state_dict(theirs)
+
+
+def _refuse_low_rank(path: str | os.PathLike) -> None:
+    if read_card(path).get("low_rank"):
+        raise DataError(
+            f"{path}: was made smaller by galaxy-lvm compress, for feature vectors alone; give the "
+            "encoder that it was made of"
+        )
 
 
 def _is_encoder_alone(path: str | os.PathLike) -> bool:

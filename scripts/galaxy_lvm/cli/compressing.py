@@ -1,0 +1,79 @@
+"""What `galaxy-lvm compress` does."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from galaxy_lvm.cli.run import encoder_and_images, write_tables
+from galaxy_lvm.core.config.survey import Folder
+from galaxy_lvm.core.output import Output
+from galaxy_lvm.features.compress import compress, images_per_second, loss_of, write_compressed
+from galaxy_lvm.features.encoder import load_encoder
+from galaxy_lvm.features.images import Reading
+from galaxy_lvm.features.label_classes import labels_by_table
+from galaxy_lvm.survey.rejected import write_rejected
+
+
+def compress_folder(
+    folder: Path,
+    which: str,
+    kind: str | None,
+    out: Output,
+    reading: Reading,
+    tolerance: float,
+    max_images: int,
+    labels: Path | None,
+    columns: Mapping[str, str],
+) -> list[str]:
+    """Write the smaller encoder, its card and the table; return sentences on what came of it."""
+    whole, source = encoder_and_images(folder, which, kind, out, reading)
+    given, lost = {}, []
+    if labels is not None:
+        given, lost = labels_by_table(labels, folder, source, Folder(**columns))
+    names = sorted(given or source.paths)
+    chosen = np.linspace(0, len(names) - 1, min(max_images, len(names))).astype(int)
+    chunks = list(source.only([names[i] for i in chosen]).chunks())
+    skipped = source.skipped + [line for chunk in chunks for line in chunk.skipped]
+    write_rejected(out / "skipped.csv", [*skipped, *lost])
+    crops = np.concatenate([chunk.images for chunk in chunks])
+    ids = np.concatenate([chunk.table["id"].to_numpy(dtype=object) for chunk in chunks])
+    learned, asked = crops[::2], crops[1::2]
+    known = np.array([given.get(name, "") for name in ids[1::2]], dtype=object) if given else None
+
+    small, table = compress(whole, learned, tolerance)
+    path = out / "compressed.safetensors"
+    about = {"tolerance": tolerance, "n_learned": len(learned)}
+    write_compressed(path, small, whole, table, {"compression": about})
+    written = load_encoder(path, reading=whole.reading)
+    loss = loss_of(whole.vectors(asked), written.vectors(asked), known)
+    about |= {"n_asked": len(asked), **loss}
+    write_compressed(path, small, whole, table, {"compression": about})
+    write_tables(out, "compress", table)
+    speeds = [images_per_second(encoder, asked) for encoder in (whole, written)]
+    return _sentences(table, loss, speeds, out, len(asked))
+
+
+def _sentences(
+    table: pd.DataFrame,
+    loss: Mapping[str, float],
+    speeds: Sequence[float],
+    out: Output,
+    n_asked: int,
+) -> list[str]:
+    before, after = table["numbers"].sum(), table["numbers_kept"].sum()
+    n_cut = int((table["kept"] < table["rank"]).sum())
+    lines = [
+        f"{n_cut} of {len(table)} layers are narrower: {after} numbers instead of {before} "
+        f"({100 * after / before:.0f} %); {speeds[1]:.0f} images a second instead of "
+        f"{speeds[0]:.0f} here and now",
+        f"{n_asked} other images: {100 * loss['feature_error']:.1f} % of the variance of the "
+        f"vectors is lost, {100 * loss['nearest_kept']:.0f} % keep their nearest neighbour",
+    ]
+    if "accuracy" in loss:
+        lines.append(
+            f"accuracy of logistic regression {loss['accuracy']:.3f}, whole encoder "
+            f"{loss['accuracy_whole']:.3f} (cross-validation)"
+        )
+    return [*lines, f"written to {out.folder}"]
