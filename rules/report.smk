@@ -134,6 +134,7 @@ rule record_provenance:
         FIGURES.values(),
         LENSES.values(),
         EXTENSIONS.values(),
+        lambda wildcards: sum((CHAPTERS[name] for name in config["beside"]), []),
         f"{RUN}/tables/summary.json",
     output:
         data=f"{RUN}/tables/provenance.json",

@@ -105,7 +105,7 @@ CHAPTERS = {
     "align": list(ALIGN.values()),
     "joint": list(JOINT.values()),
     "layers": list(LAYERS.values()),
-    "wise_sources": WISE["wise_sources"],
+    "wise_sources": [WISE["wise_sources"]],
     "wise": list(WISE.values()),
 }
 

@@ -88,6 +88,18 @@ def test_a_teacher_looks_at_every_pretraining_dataset_first(tmp_path):
     assert jobs["pretrain_lvm"] == 1
 
 
+def test_the_provenance_is_written_when_all_that_it_tells_of_is_done(tmp_path):
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--directory", str(tmp_path), "--dag", "--config", "beside=[spectra, wise_sources]"]
+    found = {}
+    for targets in ([], ["results/demo/tables/provenance.json"]):
+        done = subprocess.run([*command, "--", *targets], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        found[len(targets)] = set(re.findall(r'\[label = "(\w+)', done.stdout))
+    assert {"plot_stellar_parameters", "plot_wise_sources"} <= found[1]
+    assert found[0] - found[1] == {"all"}
+
+
 def test_rules_of_minutes_run_where_snakemake_does_and_no_others():
     """On a cluster a job's way through the queue would take longer than they do."""
     text = "\n".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
