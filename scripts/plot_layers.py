@@ -9,7 +9,13 @@ from galaxy_lvm.report.style import save
 
 
 def main(
-    metrics: str, singular_values: str, directions: str, figure: str, table: str, enough: float
+    metrics: str,
+    singular_values: str,
+    directions: str,
+    figure: str,
+    table: str,
+    enough: float,
+    capacity: str | None = None,
 ) -> None:
     """Draw the figure as PDF and PNG; write the table (CSV, an HTML page beside it).
 
@@ -21,11 +27,14 @@ def main(
         Files to write, ending in .pdf and .csv.
     enough
         Share of the score that was asked for: the config's `layers.enough`.
+    capacity
+        Of score_capacity; None where nothing was trained for it.
     """
     results, spectrum = read_results(metrics), load_table(singular_values)
     kinds = spectrum[["layer", "kind"]].drop_duplicates()
     rows = layers_table(results, kinds)
-    write_table(table, rows, layers_html(rows, results, enough))
+    few_stars = read_results(capacity) if capacity else None
+    write_table(table, rows, layers_html(rows, results, enough, few_stars))
     save(draw_layers(results, spectrum, load_table(directions)), figure)
 
 
@@ -38,4 +47,5 @@ if __name__ == "__main__":
             figure=snakemake.output.figure,  # noqa: F821
             table=snakemake.output.table,  # noqa: F821
             enough=snakemake.params.enough,  # noqa: F821
+            capacity=snakemake.input.get("capacity") or None,  # noqa: F821
         )

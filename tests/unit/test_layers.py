@@ -1,12 +1,13 @@
 """Matrices of networks, what replaces them, and scores against the kept rank; by hand."""
 
+import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from galaxy_lvm.core.config.layers import Layers
+from galaxy_lvm.core.config.layers import Capacity, CapacityOptim, Layers
 from galaxy_lvm.core.config.spectra import (
     Finetuning,
     SimulatedSpectra,
@@ -16,7 +17,9 @@ from galaxy_lvm.core.config.spectra import (
     TransformerShape,
 )
 from galaxy_lvm.core.config.training import LvmShape
+from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.tables import load_table
+from galaxy_lvm.layers.capacity import LateValues, capacity_stars, moved, singular_values
 from galaxy_lvm.layers.decompose import cut, enough_share, score_by_rank, spectra_of
 from galaxy_lvm.layers.matrices import (
     effective_rank,
@@ -26,8 +29,11 @@ from galaxy_lvm.layers.matrices import (
     pruned,
     truncated,
 )
+from galaxy_lvm.layers.stars import skill_of
 from galaxy_lvm.lvm.model import LVM, build_config
 from galaxy_lvm.report.results import read_results
+from galaxy_lvm.spectra.networks import load_network
+from galaxy_lvm.spectra.stars import read_split
 from torch import nn
 
 sys.path.append(str(Path(__file__).parents[2] / "scripts"))
@@ -35,7 +41,9 @@ import decompose_layers  # noqa: E402
 import finetune_spectra  # noqa: E402
 import plot_layers  # noqa: E402
 import pretrain_spectra  # noqa: E402
+import score_capacity  # noqa: E402
 import simulate_spectra  # noqa: E402
+import train_capacity  # noqa: E402
 
 
 class Network(nn.Module):
@@ -186,7 +194,15 @@ def decomposed(tmp_path_factory):
     made = [str(folder / name) for name in names]
     settings = Layers(kept_shares=(0.1, 0.5, 1.0), n_stars=10, n_random=1)
     decompose_layers.main(store, weights, *made, settings, methods, 1)
-    plot_layers.main(*made, str(folder / "figure.pdf"), str(folder / "table.csv"), 0.99)
+    few, trained = Capacity(batch_size=16, optim=CapacityOptim(steps=20, precision="float32")), []
+    for labels in ("true", "shuffled"):
+        first = str(folder / "first.safetensors")
+        train_capacity.main(store, first, *files(labels), labels, 24, few, methods, 1)
+        trained.append(str(folder / f"{labels}.safetensors"))
+    capacity = str(folder / "capacity.csv")
+    score_capacity.main(store, trained, capacity, settings, methods, 1)
+    to = (str(folder / "figure.pdf"), str(folder / "table.csv"))
+    plot_layers.main(*made, *to, 0.99, capacity)
     return folder
 
 
@@ -203,3 +219,58 @@ def test_table_and_page_follow_from_the_rows(decomposed):
     page = (decomposed / "table.html").read_text()
     assert "proves none" in page and "layers.layers.0.self_attn.q" in page
     assert (decomposed / "figure.png").exists()
+
+
+def test_few_stars_are_scored_on_what_they_were_taught(decomposed):
+    methods = SpectrumMethods(labels=("teff", "logg", "fe_h"))
+    stars = read_split(str(decomposed / "stars.h5"), methods, 1)
+    rows = read_results(decomposed / "capacity.csv")
+    found = rows.pivot(index="task", columns="metric", values="value")
+    page = (decomposed / "table.html").read_text()
+    for labels in ("true", "shuffled"):
+        learned = capacity_stars(stars, 24, labels, 1)
+        module = load_network(decomposed / f"{labels}.safetensors").eval()
+        own = found.loc[labels, "own"]
+        assert own == pytest.approx(skill_of(learned, learned)(module), abs=1e-6)
+        assert {found.loc[labels, "share_all"]} <= {0.1, 0.5, 1.0}
+        assert 0.1 <= found.loc[labels, "share_single"] <= 1
+        card = json.loads((decomposed / f"{labels}.json").read_text())
+        assert card["moved"] == pytest.approx(found.loc[labels, "moved"]) and card["moved"] > 0
+        assert f"<td>{labels}</td><td>{own:.3f}</td>" in page.replace("\n", "")
+
+
+def test_shuffled_labels_are_the_same_ones_of_other_stars(decomposed):
+    methods = SpectrumMethods(labels=("teff", "logg", "fe_h"))
+    stars = read_split(str(decomposed / "stars.h5"), methods, 1)
+    true, shuffled = (capacity_stars(stars, 30, labels, 1) for labels in ("true", "shuffled"))
+    assert (true.ids == shuffled.ids).all() and (true.flux == shuffled.flux).all()
+    assert sorted(true.labels[:, 0]) == sorted(shuffled.labels[:, 0])
+    assert (true.labels != shuffled.labels).any(axis=1).mean() > 0.8
+    rows = {tuple(row) for row in true.labels}
+    assert {tuple(row) for row in shuffled.labels} == rows  # a star's labels stay together
+    assert list(capacity_stars(stars, 10, "true", 1).ids) == list(true.ids[:10])
+    with pytest.raises(DataError, match=r"layers.capacity.n_stars: 999 of \d+ training stars"):
+        capacity_stars(stars, 999, "true", 1)
+
+
+def test_what_moves_late_is_seen_also_by_a_training_that_goes_on():
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(6, 4), nn.Linear(4, 3))
+    late = LateValues(module, steps=20)
+    late.look(16)
+    assert late.values == {}
+    late.look(17)
+    before = singular_values(module)
+    with torch.no_grad():
+        module[0].weight.mul_(1.5)
+    after = singular_values(module)
+    squares = {name: values.square().sum() for name, values in after.items()}
+    expected = (squares["0"] / 9 / (squares["0"] + squares["1"])).sqrt().item()
+    assert moved(late.values, after) == pytest.approx(expected)
+    again = LateValues(module, steps=20)
+    again.load_state_dict(late.state_dict())
+    again.look(18)
+    assert moved(again.values, before) == 0
+    resumed = LateValues(module, steps=20)  # killed before any was taken
+    resumed.look(18)
+    assert moved(resumed.values, after) == 0

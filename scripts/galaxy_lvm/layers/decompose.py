@@ -85,6 +85,7 @@ def score_by_rank(
     scores: dict[str, Score],
     settings: Layers,
     seed: int,
+    methods: Sequence[str] = METHODS,
 ) -> list[dict]:
     """Return rows of the long table: score of every method, all matrices cut to a share of rank.
 
@@ -98,9 +99,11 @@ def score_by_rank(
         Shares, and draws of random projections.
     seed
         The run's seed.
+    methods
+        Of METHODS.
     """
     rows = []
-    for method in METHODS:
+    for method in methods:
         n_draws = settings.n_random if method == "projected" else 1
         for share in progress(settings.kept_shares, desc=f"ranks, {method}", unit="ranks"):
             found = []

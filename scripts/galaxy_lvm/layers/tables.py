@@ -18,6 +18,14 @@ _SPECTRA = (
     "edge is the largest singular value that independent numbers of the same size would have "
     "(Marchenko and Pastur). Trained / untrained."
 )
+_CAPACITY = (
+    "The network of stage 1, trained on few stars with their own labels or with those of others, "
+    "which can only be learned by heart. Skill is that on the stars that were learned from, and on "
+    "validation stars; enough is the share of the rank that keeps {:g} % of the former, one matrix "
+    "at a time (mean) and all at once. Moved: change of all singular values within the last tenth "
+    "of the updates, in which the learning rate falls to nothing; below {:g} % they stand still."
+)
+STANDS_STILL = 0.01
 
 
 def layers_table(results: pd.DataFrame, kinds: pd.DataFrame) -> pd.DataFrame:
@@ -49,8 +57,32 @@ def layers_table(results: pd.DataFrame, kinds: pd.DataFrame) -> pd.DataFrame:
     return table.rename(columns={"task": "layer", "share": "enough_share"})
 
 
-def layers_html(table: pd.DataFrame, results: pd.DataFrame, enough: float) -> str:
-    """Return the tables as a page."""
+def capacity_html(results: pd.DataFrame, enough: float) -> str:
+    """Return the part of the page on few stars; `results` is of experiment `layers_capacity`."""
+    wide = results.pivot(index=["condition", "task"], columns="metric", values="value")
+    wide = wide.reset_index().assign(n=lambda t: t["condition"].str.removeprefix("train="))
+    wide = wide.astype({"n": int}).sort_values(["n", "task"], ascending=[True, False])
+    shown = [
+        [
+            str(row["n"]), row["task"], f"{row['own']:.3f}", f"{row['val']:.3f}",
+            f"{100 * row['share_single']:.0f} %", f"{100 * row['share_all']:.0f} %",
+            f"{100 * row['moved']:.2g} %"
+            + ("" if row["moved"] < STANDS_STILL else ", still moving"),
+        ]
+        for row in wide.to_dict("records")
+    ]  # fmt: skip
+    heads = ("Stars", "Labels", "Skill, own", "validation", "Enough, one", "all", "Moved")
+    about = _CAPACITY.format(100 * enough, 100 * STANDS_STILL)
+    return f"<h2>Few stars, true and shuffled labels</h2><p>{about}</p>{plain_table(heads, shown)}"
+
+
+def layers_html(
+    table: pd.DataFrame,
+    results: pd.DataFrame,
+    enough: float,
+    few_stars: pd.DataFrame | None = None,
+) -> str:
+    """Return the tables as a page; `few_stars` is the long table `layers_capacity`."""
     whole = [
         [
             METHOD_NAMES[row["model"]],
@@ -86,4 +118,6 @@ def layers_html(table: pd.DataFrame, results: pd.DataFrame, enough: float) -> st
         + "<h2>Leading directions in front of the head</h2><p>Spearman's correlation with the "
         + f"labels of test stars.</p>{plain_table(('', *(NAMES[k] for k in labels)), seen)}"
     )
+    if few_stars is not None:
+        body += capacity_html(few_stars, enough)
     return page_html("What is written in the weights", body)

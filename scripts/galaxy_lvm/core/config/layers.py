@@ -4,11 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from galaxy_lvm.core.config.base import UNIQUE, Section
+from galaxy_lvm.core.config.base import UNIQUE, Section, part, with_default
+from galaxy_lvm.core.config.spectra import SpectrumOptim
 
 
 class Layers(Section):
-    """What is written in the weights of the spectra's Transformer; target layers."""
+    """How weights are decomposed, and what rank is enough."""
 
     kept_shares: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], UNIQUE] = Field(
         (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0),
@@ -22,3 +23,25 @@ class Layers(Section):
         500, ge=3, description="validation stars, at most, that single layers are scored by"
     )
     n_random: int = Field(3, ge=1, description="draws of the random projections")
+
+
+class CapacityOptim(SpectrumOptim):
+    """How their weights are updated."""
+
+    steps: int = with_default(SpectrumOptim, "steps", 300)
+
+
+class Capacity(Section):
+    """Networks that learn true or shuffled labels of few stars: how much rank that takes."""
+
+    n_stars: Annotated[tuple[Annotated[int, Field(ge=10)], ...], UNIQUE] = Field(
+        (100, 400), description="training stars, each number twice; none leaves this out"
+    )
+    batch_size: int = Field(64, ge=1, description="stars of an update")
+    optim: CapacityOptim = part(CapacityOptim)
+
+
+class LayersChapter(Layers):
+    """What is written in the weights of the spectra's Transformer; target layers."""
+
+    capacity: Capacity = part(Capacity)

@@ -13,7 +13,7 @@ from galaxy_lvm.core.config.extensions import Extensions
 from galaxy_lvm.core.config.fewshot import Features, FewShot
 from galaxy_lvm.core.config.hitl import Hitl, Name
 from galaxy_lvm.core.config.joint import Joint
-from galaxy_lvm.core.config.layers import Layers
+from galaxy_lvm.core.config.layers import LayersChapter
 from galaxy_lvm.core.config.lenses import Lenses
 from galaxy_lvm.core.config.release import Release
 from galaxy_lvm.core.config.resources import Resources
@@ -112,7 +112,7 @@ class RunConfig(Section):
     spectra: Spectra = part(Spectra)
     align: Align = part(Align)
     joint: Joint = part(Joint)
-    layers: Layers = part(Layers)
+    layers: LayersChapter = part(LayersChapter)
     wise: Wise = part(Wise)
     release: Release = part(Release)
     resources: Resources = part(Resources)
