@@ -103,6 +103,19 @@ def layers_html(
         ]
         for row in table[table["layer"] != "all"].to_dict("records")
     ]
+    heads = ("Matrix", "Kind", "Rank", "Enough", "Effective rank", "Above the edge")
+    body = (
+        f"<p>{_ABOUT.format(100 * enough)}</p>"
+        + plain_table(("All matrices cut to", "Enough", "Numbers", "Skill there"), whole)
+        + f"<h2>One matrix at a time</h2><p>{_SPECTRA}</p>{plain_table(heads, single)}"
+        + _latent_html(results)
+    )
+    if few_stars is not None:
+        body += capacity_html(few_stars, enough)
+    return page_html("What is written in the weights", body)
+
+
+def _latent_html(results: pd.DataFrame) -> str:
     latent = results[results["task"] == "latent"]
     wide = latent.pivot(index="condition", columns="metric", values="value")
     labels = [name for name in NAMES if name in wide]
@@ -110,14 +123,7 @@ def layers_html(
         [name.replace("_", " "), *(f"{row[k]:+.2f}" for k in labels)]
         for name, row in wide.iterrows()
     ]
-    heads = ("Matrix", "Kind", "Rank", "Enough", "Effective rank", "Above the edge")
-    body = (
-        f"<p>{_ABOUT.format(100 * enough)}</p>"
-        + plain_table(("All matrices cut to", "Enough", "Numbers", "Skill there"), whole)
-        + f"<h2>One matrix at a time</h2><p>{_SPECTRA}</p>{plain_table(heads, single)}"
-        + "<h2>Leading directions in front of the head</h2><p>Spearman's correlation with the "
-        + f"labels of test stars.</p>{plain_table(('', *(NAMES[k] for k in labels)), seen)}"
+    return (
+        "<h2>Leading directions in front of the head</h2><p>Spearman's correlation with the "
+        f"labels of test stars.</p>{plain_table(('', *(NAMES[k] for k in labels)), seen)}"
     )
-    if few_stars is not None:
-        body += capacity_html(few_stars, enough)
-    return page_html("What is written in the weights", body)
