@@ -54,12 +54,12 @@ RESULTS = Path(__file__).parent / "results" / "spectra_lamost.json"
 SCALE_ANGSTROM = 50.0
 LEFT_KM_S = 10.0
 LIGHT_KM_S = 299792.458
-N_TRAIN, N_VAL = 6000, 1000
+N_TRAIN, N_VAL = 4000, 1000
 COMPONENTS = (20, 60)
 SEARCH_COMPONENTS = (5, 10, 15, 20, 30)
 N_REPEATED = 110
 SHAPE = TransformerShape(patch_pix=34)
-TRAINING = Finetuning(optim=SpectrumOptim(steps=800))
+TRAINING = Finetuning(optim=SpectrumOptim(steps=600))
 FLOORS = ("ridge", "quadratic")
 
 
