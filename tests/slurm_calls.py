@@ -162,6 +162,12 @@ def weights(run):
     return load_file(run / WEIGHTS)
 
 
+def continued_from(run):
+    """Return the step that the last job of a run's pretraining went on from, as its log says."""
+    log = run.parents[1] / "logs" / run.name / "pretrain_lvm" / f"{VARIANT}.log"
+    return int(re.search(r"continuing from step (\d+)", log.read_text())[1])
+
+
 def interrupt(cluster, call, job):
     """Press Ctrl-C; return what became of the job, once nothing is left in the queue."""
     call.process.send_signal(2)

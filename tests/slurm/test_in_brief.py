@@ -12,6 +12,7 @@ from slurm_calls import (
     WEIGHTS,
     Call,
     Hold,
+    continued_from,
     interrupt,
     overlay,
     preempt,
@@ -80,9 +81,10 @@ def test_ctrl_c_leaves_no_job_behind(killed):
 
 
 def test_slurm_brings_a_training_back(killed):
-    seen = killed[1]
+    run, seen = killed
     assert len(set(seen["jobs"])) == 1 and seen["submitted"] == seen["jobs"][:1]
     assert seen["ended"]["Restarts"] == "2" and seen["ended"]["JobState"] == "COMPLETED"
+    assert continued_from(run) >= 3 * 3  # three steps of each of three jobs that were ended
 
 
 def test_what_was_done_to_a_training_changes_no_weight(killed, whole):

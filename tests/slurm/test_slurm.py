@@ -16,6 +16,7 @@ from slurm_calls import (
     WEIGHTS,
     Call,
     Hold,
+    continued_from,
     interrupt,
     overlay,
     preempt,
@@ -63,7 +64,7 @@ def test_requests_for_gpus_memory_and_time_arrive(first_run):
     assert not [key for key in other if key.startswith("TresPer")]
 
 
-# Each of seven jobs makes three or four steps until something is done to it, the last the rest.
+# Each of six jobs makes three or four steps until something is done to it, the last the rest.
 STEPS = 40
 SHORT = {"optim": {"steps": 6}, "compare": []}
 LONG = {"optim": {"steps": STEPS, **EVERY_STEP}, "compare": []}
@@ -95,7 +96,7 @@ def alone(data, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def long_run(cluster, data, alone, tmp_path_factory):
-    """A training that seven kinds of kill were done to, and what became of its jobs."""
+    """A training that six kinds of kill were done to, and what became of its jobs."""
     folder = tmp_path_factory.mktemp("killed")
     run, met = with_data_of(data, folder, "long"), {}
     arguments = [*overlay(folder, "long", pretrain=LONG), "--", f"results/long/{WEIGHTS}"]
@@ -141,6 +142,7 @@ def test_slurm_and_snakemake_each_bring_a_training_back(long_run):
 
 
 def test_what_was_done_to_a_training_changes_no_weight(long_run, alone):
+    assert continued_from(long_run[0]) >= 6 * 3  # three steps of each of six jobs
     killed, whole = weights(long_run[0]), alone("long")
     assert len(pd.read_csv(long_run[0] / f"models/pretrain/{VARIANT}/history.csv")) == STEPS
     assert whole.keys() == killed.keys()
@@ -169,6 +171,7 @@ def test_a_time_limit_that_is_met_costs_a_job_but_no_weight(
             jobs.append(hold.next(call, 2 * PATIENCE_S))
             hold.let_go()
             call.succeed()
+            assert continued_from(run) >= 3
             ended = weights(run)
             assert all(torch.equal(ended[key], value) for key, value in alone("long").items())
     [*_, warned], [*_, unwarned] = calls.values()
