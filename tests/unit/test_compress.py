@@ -175,3 +175,8 @@ def test_the_command_writes_an_encoder_that_the_others_take(tmp_path, monkeypatc
     weights = out / "compressed.safetensors"
     used = CliRunner().invoke(main, ["embed", "images", "--encoder", str(weights), "--cores", "1"])
     assert used.exit_code == 0 and "vectors of 224 numbers" in used.output
+    Path("others.csv").write_text("id,file,label\nx,x.png,odd\n")
+    command[command.index("labels.csv")] = "others.csv"
+    refused = CliRunner().invoke(main, command)
+    assert refused.exit_code == 1
+    assert "others.csv: no image below images has a label in it" in refused.output

@@ -8,6 +8,7 @@ import pandas as pd
 
 from galaxy_lvm.cli.run import encoder_and_images, write_tables
 from galaxy_lvm.core.config.survey import Folder
+from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.output import Output
 from galaxy_lvm.features.compress import compress, images_per_second, loss_of, write_compressed
 from galaxy_lvm.features.encoder import load_encoder
@@ -32,6 +33,10 @@ def compress_folder(
     given, lost = {}, []
     if labels is not None:
         given, lost = labels_by_table(labels, folder, source, Folder(**columns))
+        if not given:
+            raise DataError(
+                f"{labels}: no image below {folder} has a label in it; correct its files or ids"
+            )
     names = sorted(given or source.paths)
     chosen = np.linspace(0, len(names) - 1, min(max_images, len(names))).astype(int)
     chunks = list(source.only([names[i] for i in chosen]).chunks())
