@@ -102,6 +102,21 @@ class Outputs:
 
 
 @torch.no_grad()
+def in_two_parts(module: nn.Module) -> tuple[nn.Module, dict[str, LowRank]]:
+    """Return a copy that computes the same, and its layers of `layers_to_cut` in two parts each.
+
+    The part `expand` takes a layer's output without its bias, on every way through the network.
+    """
+    found, layers = copy.deepcopy(module), layers_to_cut(module)
+    put_low_rank(found, {name: len(layer.weight) for name, layer in layers.items()})
+    parts = {name: found.get_submodule(name) for name in layers}
+    for name, layer in layers.items():
+        n = len(layer.weight)
+        _fill(parts[name], layer, torch.eye(n), torch.zeros(n))
+    return found, parts
+
+
+@torch.no_grad()
 def outputs_of(module: nn.Module, run: Callable[[nn.Module], Any]) -> dict[str, Outputs]:
     """Return what every layer of `layers_to_cut` gives while `run` uses a copy of the module.
 
@@ -112,14 +127,10 @@ def outputs_of(module: nn.Module, run: Callable[[nn.Module], Any]) -> dict[str, 
     run
         Called with the copy; hands it images.
     """
-    found, layers = copy.deepcopy(module), layers_to_cut(module)
-    # Whole, in two parts: between them lies the output without its bias, on every way through.
-    put_low_rank(found, {name: layer.weight.shape[0] for name, layer in layers.items()})
-    seen = {name: _Sums() for name in layers}
-    for name, layer in layers.items():
-        parts = found.get_submodule(name)
-        _fill(parts, layer, torch.eye(len(layer.weight)), torch.zeros(len(layer.weight)))
-        parts.expand.register_forward_pre_hook(seen[name])
+    found, parts = in_two_parts(module)
+    seen = {name: _Sums() for name in parts}
+    for name, part in parts.items():
+        part.expand.register_forward_pre_hook(seen[name])
     run(found)
     return {name: sums.outputs() for name, sums in seen.items()}
 
