@@ -65,7 +65,7 @@ def test_killed_at_any_moment_what_was_acknowledged_is_there(tmp_path):
         process.stdout.readline()
         time.sleep(rng.uniform(0.0, 0.3))
         process.send_signal(signal.SIGKILL)
-        process.wait(30)
+        process.wait(300)
         said = process.stdout.read().split()
         n_said = 1 + int(said[-1]) if said else 1
         alone = shutil.copy(path, tmp_path / f"alone{turn}.sqlite")

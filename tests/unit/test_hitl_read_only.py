@@ -107,7 +107,7 @@ def left_within_a_write(path):
         os.kill(os.getpid(), signal.SIGKILL)
         """, path,
     )  # fmt: skip
-    hot.wait(30)
+    hot.wait(300)
 
 
 def test_a_store_left_within_a_write_is_read_from_a_copy(tmp_path):

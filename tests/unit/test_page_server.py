@@ -29,7 +29,7 @@ def run(tmp_path_factory):
 @pytest.fixture
 def labelling(run, tmp_path):
     made = Labelling(open_run(str(run), "spiral"), tmp_path / "labels.sqlite", 4).start()
-    assert made.model.wait(60)
+    assert made.model.wait(300)
     yield made
     made.close()
 
@@ -59,7 +59,7 @@ class Browser:
     def begin(self, labelling, n=3):
         """Give examples and be asked."""
         self.post("/api/class", {"name": "spiral", "n": n})
-        assert labelling.model.wait(60)
+        assert labelling.model.wait(300)
         return self.post("/api/next", {"rest": ""}).json
 
 
@@ -313,7 +313,7 @@ def test_what_is_loaded_ahead_is_what_the_next_round_shows(browser, labelling):
     ids = [g["id"] for g in browser.begin(labelling)["galaxies"]]
     for name in ids:
         browser.post("/api/label", {"id": name, "value": "negative"})
-    assert labelling.model.wait(60)
+    assert labelling.model.wait(300)
     ahead = browser.get("/api/ahead").json["rows"]
     shown = browser.post("/api/next", {"rest": ""}).json["galaxies"]
     assert [g["row"] for g in shown] == ahead
@@ -325,7 +325,7 @@ def test_progress_counts_rounds_and_knows_the_truth(browser, labelling):
     for galaxy in state["galaxies"]:
         value = "positive" if truth[galaxy["row"]] else "negative"
         browser.post("/api/label", {"id": galaxy["id"], "value": value})
-    assert labelling.model.wait(60)
+    assert labelling.model.wait(300)
     page = browser.get("/progress").text
     assert page.count("<svg") == 4 and "<td>alpha</td><td>4</td>" in page
     assert labelling.auprs and all(0 <= value <= 1 for value in labelling.auprs.values())

@@ -189,7 +189,7 @@ def test_it_ends_with_an_owner_that_is_killed(tmp_path):
     owner.kill()
     owner.wait()
     owner.stdout.close()
-    for _ in range(600):
+    for _ in range(3000):
         if not is_alive(pid):
             return
         time.sleep(0.1)
