@@ -7,13 +7,17 @@ PATH=$PATH:/usr/sbin:/sbin
 found=true
 for tool in slurmctld slurmd sbatch munged; do command -v "$tool" >/dev/null || found=false; done
 $found && exit 0
-as_root=""
-[ "$(id -u)" = 0 ] || as_root="sudo -n"
+# slurmd starts jobs as root only: for anybody else the packages would be installed in vain.
+if [ "$(id -u)" != 0 ]; then
+    echo "test: the SLURM tests will be SKIPPED: slurmd starts jobs as root only" >&2
+    [ -z "${SLURM_NEEDED:-}" ]
+    exit
+fi
 get() {
-    timeout --kill-after=10 300 $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq \
+    timeout --kill-after=10 300 env DEBIAN_FRONTEND=noninteractive apt-get -qq \
         -o Acquire::Retries=1 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 "$@"
 }
-if command -v apt-get >/dev/null && $as_root true 2>/dev/null; then
+if command -v apt-get >/dev/null; then
     echo "installing slurmctld, slurmd, slurm-client and munge (a minute)"
     if get update && get install -y --no-install-recommends slurmctld slurmd slurm-client munge >/dev/null; then
         exit 0

@@ -33,3 +33,17 @@ def test_tests_that_do_not_end_are_stopped_and_told_not_failed(tmp_path):
     assert done.returncode == 0 and "DID NOT END" in done.stderr
     done = beside(tmp_path, "exec sleep 3600", "exit 4", LEAST_S="0", GRACE_S="0")
     assert done.returncode == 4
+
+
+@pytest.mark.parametrize(
+    "told, code",
+    [
+        ("tests/slurm/test_in_brief.py .F", 15),
+        ("FAILED tests/slurm/x", 15),
+        ("tests/slurm/x.py .s", 0),
+    ],
+)
+def test_what_had_failed_before_the_end_stays_a_failure(tmp_path, told, code):
+    stub = f"echo '{told}'; trap 'exit 15' TERM; while true; do sleep 0.1; done"
+    done = beside(tmp_path, stub, "sleep 1", LEAST_S="0", GRACE_S="0")
+    assert "DID NOT END" in done.stderr and done.returncode == code
