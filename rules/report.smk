@@ -127,6 +127,11 @@ rule compare_with_paper:
         "../scripts/compare_with_paper.py"
 
 
+def chapters_beside(wildcards):
+    """Return the files of the chapters that the run has beside the images; targets.smk names them."""
+    return [path for name in config["beside"] for path in CHAPTERS[name]]
+
+
 rule record_provenance:
     """Versions, commit, config and machine of the run; time and peak memory of every rule."""
     input:
@@ -134,7 +139,7 @@ rule record_provenance:
         FIGURES.values(),
         LENSES.values(),
         EXTENSIONS.values(),
-        lambda wildcards: sum((CHAPTERS[name] for name in config["beside"]), []),
+        chapters_beside,
         f"{RUN}/tables/summary.json",
     output:
         data=f"{RUN}/tables/provenance.json",

@@ -2,9 +2,11 @@
 
 import importlib.util
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+from snakemake.cli import get_argument_parser
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -55,3 +57,34 @@ def test_a_dead_link_would_be_found(tmp_path):
     page.write_text("[gone](#gone)\n")
     with pytest.raises(AssertionError, match="#gone"):
         test_links_lead_somewhere(page)
+
+
+def written_commands():
+    """Yield every `snakemake` command of pages, configs and rules: file and words."""
+    files = [*PAGES, ROOT / "Snakefile", *(ROOT / "config").glob("*.yaml")]
+    files += (ROOT / "rules").glob("*.smk")
+    for path in sorted(files):
+        text = path.read_text(encoding="utf-8")
+        spans = re.findall(r"`+snakemake\s(-[^`]+)`", text)
+        lines = re.findall(r"^(?:    |# |)snakemake (-[^`\n]*)$", text, re.MULTILINE)
+        for said in spans + lines:
+            yield path.name, shlex.split(re.split(r"\s#|\s\s+", said.replace("\n", " "))[0])
+
+
+def test_every_command_that_is_written_is_understood_as_meant():
+    """`--configfile` and `--config` take all words up to the next option, a target as well."""
+    parser, commands = get_argument_parser(), list(written_commands())
+    assert len(commands) > 60
+    for place, words in commands:
+        if "--profile" in words:  # which adds options of its own
+            words = [w for w in words if not w.startswith("--slurm")]
+        try:
+            told = parser.parse_args(words)
+        except SystemExit:
+            pytest.fail(f"{place}: snakemake {shlex.join(words)}")
+        strange = [
+            str(f) for f in told.configfile or [] if not str(f).endswith((".yaml", "CONFIG"))
+        ]
+        assert strange == [], place
+        assert not [t for t in told.targets if t.startswith("-") or "=" in t], place
+        assert all("=" in str(given) for given in told.config or []), place
