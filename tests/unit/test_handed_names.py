@@ -1,6 +1,8 @@
 """What a script asks of Snakemake is what its rule hands on, by name: seen without running any."""
 
+import ast
 import re
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -24,9 +26,33 @@ def names_in(text, section):
     """Return the names in a section of a rule; None where a function gives them."""
     match = re.search(rf"^    {section}:\n((?:        .*\n|\n)+)", text, flags=re.M)
     body = match[1] if match else ""
-    if "unpack(" in body:
+    if "unpack(" in body or re.search(r"^ +\*\*", body, flags=re.M):
         return None
     return set(re.findall(r"^        (\w+)=", body, flags=re.M))
+
+
+def section_of(node):
+    """Return the name behind `snakemake.`, "" for anything else."""
+    of_snakemake = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    return node.attr if of_snakemake and node.value.id == "snakemake" else ""
+
+
+def asked_names(script):
+    """Return the names that a script asks for, by section, through names of its own as well."""
+    nodes, alias, asked = list(ast.walk(ast.parse(script))), {}, defaultdict(set)
+    for node in nodes:
+        if isinstance(node, ast.Assign):
+            goals, values = node.targets[0], node.value
+            for goal, value in zip(
+                getattr(goals, "elts", [goals]), getattr(values, "elts", [values]), strict=False
+            ):
+                if isinstance(goal, ast.Name) and section_of(value):
+                    alias[goal.id] = section_of(value)
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and node.attr != "get":
+            known = alias.get(node.value.id, "") if isinstance(node.value, ast.Name) else ""
+            asked[section_of(node.value) or known].add(node.attr)
+    return asked
 
 
 RULES = rules()
@@ -34,14 +60,20 @@ RULES = rules()
 
 @pytest.mark.parametrize("name", sorted(RULES))
 def test_a_script_asks_for_what_its_rule_has(name):
-    script = (ROOT / "scripts" / f"{name}.py").read_text()
+    found = asked_names((ROOT / "scripts" / f"{name}.py").read_text())
     for section in ("input", "output", "params"):
         there = names_in(RULES[name], section)
-        asked = set(re.findall(rf"snakemake\.{section}\.(\w+)", script)) - {"get"}
         if there is not None:
-            assert asked <= there, f"{section} of {name}"
-    asked = set(re.findall(r"snakemake\.wildcards\.(\w+)", script))
-    assert all(f"{{{one}}}" in RULES[name] for one in asked)
+            assert found[section] <= there, f"{section} of {name}"
+    assert all(f"{{{one}}}" in RULES[name] for one in found["wildcards"])
+
+
+def test_names_of_a_scripts_own_are_followed():
+    script = (
+        "given, to = snakemake.input, snakemake.output\ngiven.crops\nto.page\nsnakemake.params.n"
+    )
+    assert asked_names(script)["input"] == {"crops"}
+    assert asked_names(script)["output"] == {"page"} and asked_names(script)["params"] == {"n"}
 
 
 def test_most_rules_are_seen():
