@@ -81,7 +81,7 @@ def simulated(n_stars: int, seed: int, noisy: bool) -> Stars:
         flux = flux + error * rng.standard_normal(flux.shape)
     flux, error = over_continuum(make.wavelength, flux, error, SCALE_ANGSTROM)
     ids = np.array([f"star_{seed}_{k}" for k in range(n_stars)], object)
-    return Stars(ids, flux, error, labels, SIMULATED, make.wavelength)
+    return Stars(ids, flux, error, labels, SIMULATED, make.wavelength, SCALE_ANGSTROM)
 
 
 def observed(folder: Path, groups: Path, work: Path) -> tuple[Stars, pd.DataFrame]:

@@ -2,13 +2,24 @@
 
 import numpy as np
 import pytest
-from galaxy_lvm.core.config.spectra import SimulatedSpectra
+import torch
+from galaxy_lvm.core.cards import read_card
+from galaxy_lvm.core.config.spectra import (
+    Finetuning,
+    SimulatedSpectra,
+    SpectrumMethods,
+    SpectrumOptim,
+    SpectrumPretraining,
+    TransformerShape,
+)
 from galaxy_lvm.spectra.continuum import continuum_scale, over_continuum
-from galaxy_lvm.spectra.simulate import simulate_stars
-from galaxy_lvm.spectra.stars import read_stars
+from galaxy_lvm.spectra.simulate import simulate_stars, write_simulated
+from galaxy_lvm.spectra.stars import read_split, read_stars
 from galaxy_lvm.spectra.store import write_spectra
-from galaxy_lvm.spectra.train import SimulatedFeed
+from galaxy_lvm.spectra.train import SimulatedFeed, StarFeed, finetune, pretrain
 from galaxy_lvm.spectra.wavelengths import grid_wavelengths
+from galaxy_lvm.training.job import JobFiles
+from safetensors.torch import load_file
 
 LAMOST = grid_wavelengths("lamost")
 
@@ -67,3 +78,52 @@ def test_both_stages_read_spectra_alike(tmp_path):
     assert of_stage_1[:, middle].mean(axis=1) == pytest.approx(1.0, abs=0.01)
     raw = read_stars(tmp_path / "s.h5", ("teff",), continuum_angstrom=0)
     assert np.abs(raw.flux - seen)[:, middle].max() > 0.2
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_training_never_goes_on_with_spectra_over_another_continuum(tmp_path, monkeypatch):
+    noise = SimulatedSpectra(n_stars=60, extinction_mean_mag=0)
+    store = tmp_path / "stars.h5"
+    write_simulated(store, noise.n_stars, "xp", noise, 1, "stars")
+    shape = TransformerShape(patch_pix=49, width=16, depth=1, n_heads=2, n_components=10)
+    optim = SpectrumOptim(steps=4, checkpoint_seconds=1e-9)
+    training = Finetuning(batch_size=8, optim=optim)
+    batch, taken = StarFeed.batch, []
+
+    def train(continuum, name, killed_at=None, state="state"):
+        def step(feed, step, device="cpu"):
+            if step == killed_at:
+                raise Killed
+            taken.append(step)
+            return batch(feed, step, device)
+
+        monkeypatch.setattr(StarFeed, "batch", step)
+        taken.clear()
+        methods = SpectrumMethods(finetune=training, continuum_angstrom=continuum)
+        out = [tmp_path / f"{name}{end}" for end in (".safetensors", ".csv")]
+        files = JobFiles(tmp_path / state, 1, *out)
+        finetune(read_split(store, methods, 1), shape, store, training, 0, 1, files)
+        return out[0]
+
+    with pytest.raises(Killed):
+        train(0.0, "killed", killed_at=3)
+    found = train(300.0, "other")
+    assert taken == [0, 1, 2, 3]
+    fresh = train(300.0, "fresh", state="empty")
+    one, other = load_file(found), load_file(fresh)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert read_card(found)["continuum_angstrom"] == 300.0
+    train(0.0, "killed")
+    assert taken == [3]  # what was killed is taken up by its own kind alone
+
+
+def test_the_card_of_stage_1_says_the_continuum_that_null_stands_for(tmp_path):
+    noise = SimulatedSpectra(n_stars=30, extinction_mean_mag=0)
+    shape = TransformerShape(patch_pix=200, width=8, depth=1, n_heads=2, n_components=3)
+    settings = SpectrumPretraining(shape=shape, batch_size=4, optim=SpectrumOptim(steps=1))
+    out = [tmp_path / f"w{end}" for end in (".safetensors", ".csv")]
+    pretrain("lamost", noise, settings, 1, JobFiles(tmp_path / "state", 1, *out))
+    assert read_card(out[0])["continuum_angstrom"] == 50.0

@@ -35,6 +35,8 @@ class Stars:
         Their k names.
     wavelength
         (L,) Angstrom in vacuum.
+    continuum_angstrom
+        Width of the running mean that the spectra are divided by, 0 for none.
     """
 
     ids: np.ndarray
@@ -43,6 +45,7 @@ class Stars:
     labels: np.ndarray
     label_names: tuple[str, ...]
     wavelength: np.ndarray
+    continuum_angstrom: float = 0.0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -50,7 +53,7 @@ class Stars:
     def take(self, rows: np.ndarray) -> "Stars":
         """Return some of them, by numbers or one bool each."""
         parts = (self.ids[rows], self.flux[rows], self.error[rows], self.labels[rows])
-        return Stars(*parts, self.label_names, self.wavelength)
+        return Stars(*parts, self.label_names, self.wavelength, self.continuum_angstrom)
 
 
 def normalised(flux: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -107,7 +110,7 @@ def read_stars(
         log.warning("%s: %d of %d spectra lack a label and are left out",
                     path, np.sum(~usable), len(usable))  # fmt: skip
     ids = table["id"].to_numpy(object)
-    return Stars(ids, flux, error, values, kept, wavelength).take(usable)
+    return Stars(ids, flux, error, values, kept, wavelength, scale).take(usable)
 
 
 def _within_range(path: str | os.PathLike, name: str, column: pd.Series) -> np.ndarray:

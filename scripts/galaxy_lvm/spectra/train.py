@@ -165,6 +165,7 @@ def pretrain(
     log.info("pretraining on %d simulated stars", settings.optim.steps * settings.batch_size)
     job.run(feed.batch, "pretraining on simulated stars")
     card = {"grid": grid, "noise": noise.model_dump(), "pretrain": settings.model_dump()}
+    card["continuum_angstrom"] = continuum_scale(grid_wavelengths(grid), continuum_angstrom)
     job.write(save_network, module, {**card, "seed": job.seed})
 
 
@@ -204,13 +205,15 @@ def finetune(
     module.add_labels(names)
     # What real spectra vary in is not what the simulated ones do; labels are not looked at.
     module.whiten.fit(stars.train.flux, settings.added_noise * stars.train.error)
-    settled = [settings.model_dump(), job.seed, stars.train.ids.tolist(), names]
-    settled += [start.model_dump()] if scratch else []
+    # How the stars were read is in no file that the training starts from.
+    read = [stars.train.ids.tolist(), names, stars.train.continuum_angstrom]
+    settled = [settings.model_dump(), job.seed, *read, asdict(module.about)]
     job.prepare(module, settled, [origin] if scratch else [origin, start])
     feed = StarFeed(stars.train, settings, job.seed, **job.place, wanted=module.labels)
     job.run(feed.batch, f"training on {len(stars.train)} stars")
     card = {"finetune": settings.model_dump(), "seed": job.seed, "n_train": len(stars.train)}
-    job.write(save_network, module, {**card, "member": member})
+    card |= {"member": member, "continuum_angstrom": stars.train.continuum_angstrom}
+    job.write(save_network, module, card)
 
 
 def ensemble(
