@@ -156,6 +156,7 @@ def test_the_command_writes_an_encoder_that_the_others_take(tmp_path, monkeypatc
     write_encoder(tmp_path / "micro.safetensors")
     write_galaxies(tmp_path / "images", 44)
     rows = [f"g{i}.png,{'odd' if i % 3 else 'even'}" for i in range(44)]
+    rows[1] = "g1.png,rare"
     lines = [f"{row.split('.')[0]},{row}" for row in rows]
     Path("labels.csv").write_text("\n".join(["id,file,label", *lines, "x,x.png,odd"]) + "\n")
     command = ["compress", "images", "--encoder", "micro.safetensors", "--cores", "1"]
@@ -171,6 +172,7 @@ def test_the_command_writes_an_encoder_that_the_others_take(tmp_path, monkeypatc
     assert about["n_learned"] == about["n_asked"] == 22
     assert f"22 other images: {100 * about['feature_error']:.1f} % of the variance" in found.output
     assert f"accuracy of logistic regression {about['accuracy']:.3f}" in found.output
+    assert "left out of the accuracy, with one image each: rare" in found.output
     assert "x.png" in (out / "skipped.csv").read_text()
     weights = out / "compressed.safetensors"
     used = CliRunner().invoke(main, ["embed", "images", "--encoder", str(weights), "--cores", "1"])
@@ -180,3 +182,8 @@ def test_the_command_writes_an_encoder_that_the_others_take(tmp_path, monkeypatc
     refused = CliRunner().invoke(main, command)
     assert refused.exit_code == 1
     assert "others.csv: no image below images has a label in it" in refused.output
+    weights.unlink()
+    Path("others.csv").write_text("\n".join(["id,file,label", "g1,g1.png,odd", "g2,g2.png,odd"]))
+    refused = CliRunner().invoke(main, command)
+    assert refused.exit_code == 1 and not weights.exists()
+    assert "two classes need two labels each" in refused.output

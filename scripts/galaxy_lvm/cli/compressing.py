@@ -45,7 +45,7 @@ def compress_folder(
     crops = np.concatenate([chunk.images for chunk in chunks])
     ids = np.concatenate([chunk.table["id"].to_numpy(dtype=object) for chunk in chunks])
     learned, asked = crops[::2], crops[1::2]
-    known = np.array([given.get(name, "") for name in ids[1::2]], dtype=object) if given else None
+    known, rare = _classes(labels, [given.get(name, "") for name in ids[1::2]])
 
     small, table = compress(whole, learned, tolerance)
     path = out / "compressed.safetensors"
@@ -57,7 +57,26 @@ def compress_folder(
     write_compressed(path, small, whole, table, {"compression": about})
     write_tables(out, "compress", table)
     speeds = [images_per_second(encoder, asked) for encoder in (whole, written)]
-    return _sentences(table, loss, speeds, out, len(asked))
+    return [*rare, *_sentences(table, loss, speeds, out, len(asked))]
+
+
+def _classes(table: Path | None, labels: Sequence[str]) -> tuple[np.ndarray | None, list[str]]:
+    """Return the labels that the loss is asked by, None without a table; and what is left out.
+
+    Before anything is made: cross-validation needs two images of a class.
+    """
+    if table is None:
+        return None, []
+    known = pd.Series(labels, dtype=object)
+    counts = known[known != ""].value_counts()
+    rare = sorted(counts.index[counts < 2])
+    if len(counts) - len(rare) < 2:
+        raise DataError(
+            f"{table}: of the {len(known)} images that the loss is measured on, two classes need "
+            f"two labels each; there are {counts.to_dict()}"
+        )
+    told = f"left out of the accuracy, with one image each: {', '.join(rare)}"
+    return known.where(~known.isin(rare), "").to_numpy(), [told] if rare else []
 
 
 def _sentences(
