@@ -130,3 +130,26 @@ def test_colours_beside_the_spectrum_of_a_star_are_of_the_star(tmp_path):
     assert r2["colours"] > 0.99 > 0.3 > r2["xp"] and r2["xp_colours"] > 0.9
     with pytest.raises(DataError, match="no column k beside the spectra"):
         read_star_views(path, ("teff",), ("h", "k"), SPLITS, 1)
+
+
+@pytest.mark.parametrize(
+    ("column", "missing"), [("teff", -9999.0), ("h", -9999.0), ("h", 99.0), ("j", -9.9999)]
+)
+def test_values_that_catalogues_write_for_what_they_lack_are_no_stars(tmp_path, column, missing):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"id": [f"s{k}" for k in range(60)], "teff": 5000.0, "j": 12.0, "h": 11.5})
+    table.loc[[3, 4], column] = missing
+    path = tmp_path / "stars.h5"
+    write_spectra(path, np.arange(20.0), 1 + 0.1 * rng.random((60, 20)), np.ones((60, 20)), table)
+    stars = read_star_views(path, ("teff",), ("j", "h"), SPLITS, 1)
+    assert sorted(set(table["id"]) - set(stars.ids)) == ["s3", "s4"]
+    assert set(stars.targets[:, 0]) == {5000.0}
+    assert stars.views["colours"] == pytest.approx(0.5)
+
+
+def test_a_magnitude_in_words_is_named(tmp_path):
+    table = pd.DataFrame({"id": ["a", "b"], "teff": 5000.0, "j": 12.0, "h": ["11.5", "bright"]})
+    path = tmp_path / "stars.h5"
+    write_spectra(path, np.arange(20.0), np.ones((2, 20)), np.ones((2, 20)), table)
+    with pytest.raises(DataError, match="h is no column of numbers; the first is '11.5'"):
+        read_star_views(path, ("teff",), ("j", "h"), SPLITS, 1)

@@ -14,13 +14,15 @@ from galaxy_lvm.core.config.spectra import SpectrumSplits
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.joint.galaxies import Galaxies
-from galaxy_lvm.spectra.stars import normalised, split_of
+from galaxy_lvm.spectra.stars import normalised, split_of, star_labels, within
 from galaxy_lvm.spectra.store import SpectrumStore
 from galaxy_lvm.survey.file_errors import FILE_ERRORS
 
 # Where the package kcorrect keeps the galaxies (its wheel is an archive).
 _IN_WHEEL = "kcorrect/data/test/gst_tests_small.fits"
 _NEEDED = ("RA", "DEC", "MODELFLUX", "EXTINCTION", "Z", "J_M_EXT", "H_M_EXT", "K_M_EXT")
+# No star is brighter in any band, and none so faint was measured; catalogues write 99 and -9.999.
+_MAGNITUDES = (-6.0, 40.0, "mag")
 _SAME_DEG = 2.0 / 3600  # galaxies closer than this, in both coordinates, are one
 
 PHOTOMETRY_MODELS: Mapping[str, tuple[str, ...]] = {
@@ -121,14 +123,15 @@ def read_star_views(
     path
         Store of spectra.
     labels, magnitudes
-        Columns of its catalogue; of the magnitudes neighbouring colours are taken.
+        Columns of its catalogue; of the magnitudes neighbouring colours are taken. Values that no
+        star has (-9999 and the like) count as missing.
     splits, seed
         Shares of the splits; the run's seed.
 
     Raises
     ------
     DataError
-        If a column is missing, or no star has all.
+        If a column is missing or holds text, or no star has all.
     """
     with SpectrumStore(path) as store:
         table = store.catalogue()
@@ -140,8 +143,8 @@ def read_star_views(
             "them (spectra.source: files), or name others in joint.real.magnitudes and "
             "spectra.labels"
         )
-    values = table[list(labels)].to_numpy(dtype=float)
-    seen = table[list(magnitudes)].to_numpy(dtype=float)
+    values = star_labels(path, labels, table)
+    seen = np.stack([within(path, n, table[n], *_MAGNITUDES) for n in magnitudes], axis=1)
     kept = np.isfinite(values).all(axis=1) & np.isfinite(seen).all(axis=1)
     kept &= np.isfinite(flux).any(axis=1) & ~table["id"].duplicated().to_numpy()
     if not kept.any():

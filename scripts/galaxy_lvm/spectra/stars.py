@@ -102,7 +102,7 @@ def read_stars(
             f"{path}: none of the labels {', '.join(labels)} is a column of numbers of the "
             f"catalogue {sorted(table)}; join them to the spectra's table"
         )
-    values = np.stack([_within_range(path, name, table[name]) for name in kept], axis=1)
+    values = star_labels(path, kept, table)
     usable = np.isfinite(values).all(axis=1) & np.isfinite(flux).any(axis=1)
     if not usable.any():
         raise DataError(f"{path}: no star has all of the labels {', '.join(kept)}")
@@ -113,14 +113,52 @@ def read_stars(
     return Stars(ids, flux, error, values, kept, wavelength, scale).take(usable)
 
 
-def _within_range(path: str | os.PathLike, name: str, column: pd.Series) -> np.ndarray:
-    """Return a column of labels, NaN where it holds no star's value."""
-    values, label = column.to_numpy(dtype=float), LABELS[name]
-    wrong = np.isfinite(values) & ((values < label.lowest) | (values > label.highest))
+def star_labels(path: str | os.PathLike, names: Sequence[str], table: pd.DataFrame) -> np.ndarray:
+    """Return columns of a catalogue (n, k) as float64, NaN beyond the range of their label.
+
+    Parameters
+    ----------
+    path
+        The store, for the log.
+    names, table
+        Labels, and the catalogue that has them as numbers.
+    """
+    limits = [(LABELS[name].lowest, LABELS[name].highest, LABELS[name].unit) for name in names]
+    columns = [within(path, n, table[n], *its) for n, its in zip(names, limits, strict=True)]
+    return np.stack(columns, axis=1)
+
+
+def within(
+    path: str | os.PathLike,
+    name: str,
+    column: pd.Series,
+    lowest: float,
+    highest: float,
+    unit: str,
+) -> np.ndarray:
+    """Return a column (n,) as float64, NaN where it holds no star's value: catalogues write -9999.
+
+    Parameters
+    ----------
+    path, name
+        The store and its column, for the log.
+    column
+        Numbers.
+    lowest, highest, unit
+        What a star may have.
+
+    Raises
+    ------
+    DataError
+        If the column holds text.
+    """
+    if column.dtype.kind not in "iuf":
+        raise DataError(f"{path}: {name} is no column of numbers; the first is {column.iloc[0]!r}")
+    values = column.to_numpy(dtype=float)
+    wrong = np.isfinite(values) & ((values < lowest) | (values > highest))
     if wrong.any():
         log.warning("%s: %s of %d spectra is beyond %g to %g %s, the first %g; counts as missing",
-                    path, name, wrong.sum(), label.lowest, label.highest, label.unit,
-                    values[wrong][0])  # fmt: skip
+                    path, name, wrong.sum(), lowest, highest, unit, values[wrong][0])  # fmt: skip
     return np.where(wrong, np.nan, values)
 
 
