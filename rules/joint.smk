@@ -258,7 +258,7 @@ rule estimate_real:
         labels=config["spectra"]["labels"],
         magnitudes=config["joint"]["real"]["magnitudes"],
         seed=config["seed"],
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/estimate_real.py"
 

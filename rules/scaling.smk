@@ -31,6 +31,7 @@ rule scale_training:
             )
         ),
         spectra=STARS,
+        language_model=language_model,
     output:
         weights=f"{RUN}/models/spectra/scaling/{{start}}_{{n_stars}}.safetensors",
         card=f"{RUN}/models/spectra/scaling/{{start}}_{{n_stars}}.json",

@@ -8,6 +8,7 @@ the ensemble), estimate_stellar_parameters, plot_stellar_parameters.
 `snakemake --cores 2 spectra` makes all; the default targets do where the key `beside` names it.
 """
 
+from galaxy_lvm.core.language_files import language_files
 from galaxy_lvm.core.config.spectra import (
     SimulatedSpectra,
     SpectrumFiles,
@@ -22,6 +23,12 @@ SPECTRA = {
 SIMULATED_STARS = f"{RUN}/spectra/simulated_stars.h5"
 IMPORTED_STARS = f"{RUN}/spectra/imported_stars.h5"
 STARS = IMPORTED_STARS if config["spectra"]["source"] == "files" else SIMULATED_STARS
+
+
+def language_model(wildcards):
+    """Return the files of the language model that reads the spectra; none for the own Transformer."""
+    folder = config["spectra"]["pretrain"]["shape"]["language_model"]["path"]
+    return [] if folder is None else [str(path) for path in language_files(folder)]
 
 
 rule simulate_spectra:
@@ -74,6 +81,8 @@ rule import_spectra:
 
 rule pretrain_spectra:
     """Pretrain the Transformer on simulated spectra; resumes from its checkpoint after a kill."""
+    input:
+        language_model=language_model,
     output:
         weights=f"{RUN}/models/spectra/pretrained.safetensors",
         card=f"{RUN}/models/spectra/pretrained.json",

@@ -1,6 +1,11 @@
 """Spectra as digits: the words, the own Transformer on them, a language model with LoRA."""
 
 import builtins
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,13 +22,14 @@ from galaxy_lvm.core.config.spectra import (
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.spectra.digits import DigitTokens, decimal_digits
 from galaxy_lvm.spectra.labels import BASIC
-from galaxy_lvm.spectra.networks import architecture, build, load_network
+from galaxy_lvm.spectra.networks import architecture, build, load_network, save_network
 from galaxy_lvm.spectra.simulate import write_simulated
 from galaxy_lvm.spectra.stars import read_stars, split_stars
 from galaxy_lvm.spectra.train import StarFeed, finetune, pretrain
 from galaxy_lvm.training.job import JobFiles
 from safetensors.torch import load_file
 
+ROOT = Path(__file__).parents[2]
 N_PIXELS = 343
 NOISE = SimulatedSpectra(n_stars=60, extinction_mean_mag=0)
 
@@ -103,21 +109,30 @@ def test_digits_go_through_both_stages_and_come_back_from_their_card(tmp_path, s
 @pytest.fixture(scope="module")
 def language_model(tmp_path_factory):
     """A folder as save_pretrained writes it: a tiny Llama of random weights, with a tokenizer."""
+    folder = tmp_path_factory.mktemp("language_model")
+    write_tokenizer(folder, "9876543210")
+    write_llama(folder, seed=0)
+    return folder
+
+
+def write_tokenizer(folder, digits):
     transformers = pytest.importorskip("transformers")
     tokenizers = pytest.importorskip("tokenizers")
-    folder = tmp_path_factory.mktemp("language_model")
-    words = {word: k for k, word in enumerate(["<unk>", "flux", *"9876543210", ","])}
+    words = {word: k for k, word in enumerate(["<unk>", "flux", *digits, ","])}
     inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, "<unk>"))
     transformers.PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="<unk>").save_pretrained(
         folder
     )
-    torch.manual_seed(0)
+
+
+def write_llama(folder, seed):
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(seed)
     settings = transformers.LlamaConfig(
-        vocab_size=len(words), hidden_size=16, intermediate_size=24, num_hidden_layers=2,
+        vocab_size=13, hidden_size=16, intermediate_size=24, num_hidden_layers=2,
         num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=64,
     )  # fmt: skip
     transformers.LlamaModel(settings).save_pretrained(folder)
-    return folder
 
 
 def named(folder, **given):
@@ -215,15 +230,74 @@ def test_a_missing_folder_and_one_that_holds_something_else_are_named(tmp_path):
             architecture(named(folder), N_PIXELS)
 
 
-def test_another_language_model_than_the_one_trained_with_is_refused(language_model, tmp_path):
-    about = architecture(named(language_model), N_PIXELS)
-    extra = language_model / "more.safetensors"
-    extra.write_bytes(b"1")
-    try:
-        with pytest.raises(DataError, match="another language model"):
-            build(about)
-    finally:
-        extra.unlink()
+@pytest.fixture
+def own_copy(language_model, tmp_path):
+    return shutil.copytree(language_model, tmp_path / "copy")
+
+
+@pytest.mark.parametrize(
+    ("swap", "told"),
+    [
+        (lambda folder: write_llama(folder, seed=7), "changed: model.safetensors"),
+        (lambda folder: write_tokenizer(folder, "0123456789"), "changed: tokenizer.json"),
+        (lambda folder: (folder / "more.safetensors").write_bytes(b"1"), "new: more.safetensors"),
+        (lambda folder: (folder / "tokenizer.json").unlink(), "missing: tokenizer.json"),
+    ],
+)
+def test_another_model_or_tokenizer_than_the_one_trained_with_is_refused(
+    own_copy, tmp_path, swap, told
+):
+    """Weights of the same shapes, digits with other numbers, a file more, a file less."""
+    save_network(tmp_path / "w.safetensors", build(architecture(named(own_copy), N_PIXELS)), {})
+    load_network(tmp_path / "w.safetensors")
+    (own_copy / "README.md").write_text("a note changes nothing")
+    load_network(tmp_path / "w.safetensors")
+    swap(own_copy)
+    with pytest.raises(DataError, match=rf"{own_copy}: another language model.*\({told}\)"):
+        load_network(tmp_path / "w.safetensors")
+
+
+def test_a_killed_training_does_not_go_on_with_another_language_model(
+    own_copy, tmp_path, stars, monkeypatch
+):
+    store, split = stars
+    training = Finetuning(batch_size=8, optim=optim(3, checkpoint_seconds=1e-9))
+    batch, taken = StarFeed.batch, []
+
+    def killed_at_2(feed, step, device="cpu"):
+        if step == 2:
+            raise Killed
+        return batch(feed, step, device)
+
+    monkeypatch.setattr(StarFeed, "batch", killed_at_2)
+    with pytest.raises(Killed):
+        finetune(split, named(own_copy), store, training, 0, 1, files(tmp_path))
+    write_llama(own_copy, seed=7)
+    monkeypatch.setattr(StarFeed, "batch", lambda *given: taken.append(given[1]) or batch(*given))
+    finetune(split, named(own_copy), store, training, 0, 1, files(tmp_path))
+    assert taken == [0, 1, 2]
+
+
+def test_a_model_or_tokenizer_written_anew_reruns_what_was_trained_on_it(own_copy, tmp_path):
+    """Snakemake's plan; what lies there of the run is older than the tokenizer and nothing else."""
+    made = [tmp_path / f"results/lm/models/spectra/pretrained.{end}" for end in
+            ("safetensors", "json", "csv")]  # fmt: skip
+    made[0].parent.mkdir(parents=True)
+    for age, paths in ((3000, own_copy.iterdir()), (2000, made)):
+        for path in paths:
+            path.touch()
+            os.utime(path, (path.stat().st_mtime - age,) * 2)
+    (own_copy / "tokenizer.json").touch()
+    shape = f"{{tokens: digits, language_model: {{path: {own_copy}}}}}"
+    given = ["run=lm", f"spectra={{pretrain: {{shape: {shape}}}}}"]
+    command = [sys.executable, "-m", "snakemake", "-n", "--directory", str(tmp_path)]
+    command += ["--snakefile", str(ROOT / "Snakefile"), str(made[0].relative_to(tmp_path))]
+    plan = subprocess.run([*command, "--config", *given], capture_output=True, text=True)
+    told = plan.stdout + plan.stderr
+    assert plan.returncode == 0, told
+    reason = next(line for line in told.splitlines() if "reason:" in line)
+    assert "Updated input files" in reason and str(own_copy / "tokenizer.json") in reason
+    assert "model.safetensors" not in reason
 
 
 def test_a_tokenizer_without_digits_is_refused(language_model, tmp_path):

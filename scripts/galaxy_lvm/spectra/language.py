@@ -1,6 +1,5 @@
 """Spectra as text of digits, read by a language model with low-rank adapters (LoRA)."""
 
-import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.language_files import DESCRIPTION, contents, language_files
 from galaxy_lvm.spectra.digits import BASE, decimal_digits
 from galaxy_lvm.spectra.labels import BASIC
 from galaxy_lvm.spectra.network import SpectrumNetwork
@@ -28,8 +28,8 @@ class LanguageArchitecture:
     n_components: int
     path: str
     """Folder of the language model and its tokenizer."""
-    base: str
-    """Hash of its description, and of its files' names and sizes."""
+    files: dict[str, str]
+    """Hashes of the contents of its description, weights and tokenizer, by name."""
     patch_pix: int
     n_digits: int
     lora_rank: int
@@ -66,10 +66,10 @@ class LanguageNetwork(SpectrumNetwork):
     def __init__(self, about: LanguageArchitecture) -> None:
         super().__init__(about.n_pixels, about.n_components, about.labels)
         self.about = about
-        if (found := base_of(about.path)) != about.base:
+        if found := _differing(about.files, files_of(about.path)):
             raise DataError(
-                f"{about.path}: another language model ({found}) than the one that was trained "
-                f"with ({about.base}); put that one back, or train anew"
+                f"{about.path}: another language model or tokenizer than the one that was trained "
+                f"with ({found}); put that one back, or train anew"
             )
         n_numbers = math.ceil(about.n_pixels / about.patch_pix)
         self.n_missing = n_numbers * about.patch_pix - about.n_pixels
@@ -111,8 +111,8 @@ class LanguageNetwork(SpectrumNetwork):
         return self.narrow(behind.float()).flatten(1)
 
 
-def base_of(path: str) -> str:
-    """Return what tells a folder's language model from others, without reading its weights.
+def files_of(path: str) -> dict[str, str]:
+    """Return what tells a folder's language model and tokenizer from others; see `contents`.
 
     Raises
     ------
@@ -120,17 +120,23 @@ def base_of(path: str) -> str:
         If there is no such folder, or it holds no language model.
     """
     folder = Path(path)
-    if not (folder / "config.json").is_file():
-        what = "no config.json in it" if folder.is_dir() else "no such folder"
+    if not (folder / DESCRIPTION).is_file():
+        what = f"no {DESCRIPTION} in it" if folder.is_dir() else "no such folder"
         raise DataError(
             f"{path}: {what}; {_KEY} names a folder as `save_pretrained` of transformers writes "
-            "it, with config.json, weights and tokenizer. Nothing is downloaded"
+            f"it, with {DESCRIPTION}, weights and tokenizer. Nothing is downloaded"
         )
-    told = hashlib.sha256((folder / "config.json").read_bytes())
-    weights = [p for p in folder.iterdir() if p.suffix in (".safetensors", ".bin")]
-    for file in sorted(weights):
-        told.update(f"{file.name} {file.stat().st_size}\n".encode())
-    return told.hexdigest()[:16]
+    return contents(language_files(folder))
+
+
+def _differing(known: dict[str, str], found: dict[str, str]) -> str:
+    """Return in words which files differ; nothing where all are the same."""
+    kinds = {
+        "changed": sorted(n for n in known if n in found and found[n] != known[n]),
+        "missing": sorted(set(known) - set(found)),
+        "new": sorted(set(found) - set(known)),
+    }
+    return "; ".join(f"{what}: {', '.join(names)}" for what, names in kinds.items() if names)
 
 
 def _packages() -> tuple[ModuleType, ModuleType]:

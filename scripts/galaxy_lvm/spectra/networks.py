@@ -8,7 +8,7 @@ from galaxy_lvm.core.cards import read_card
 from galaxy_lvm.core.config.spectra import TransformerShape
 from galaxy_lvm.lvm.weights import load_into, save_weights, shape_from_card
 from galaxy_lvm.spectra.labels import BASIC
-from galaxy_lvm.spectra.language import LanguageArchitecture, LanguageNetwork, base_of
+from galaxy_lvm.spectra.language import LanguageArchitecture, LanguageNetwork, files_of
 from galaxy_lvm.spectra.network import SpectrumNetwork
 from galaxy_lvm.spectra.transformer import Architecture, SpectrumTransformer
 
@@ -36,7 +36,7 @@ def architecture(
     shared = ("patch_pix", "n_components", "n_digits", "width", "dropout", "labels")
     return LanguageArchitecture(
         n_pixels=n_pixels,
-        base=base_of(path),
+        files=files_of(path),
         **{name: given[name] for name in shared},
         **shape.language_model.model_dump(),
     )
