@@ -79,8 +79,10 @@ rule score_scaling:
         TRAIN_ENV
     threads: config["threads"]
     resources:
-        mem_mb=growing(8000),
-        runtime=60,
+        mem_mb=growing(max(8000, config["resources"]["train_mem_mb"])),
+        runtime=config["resources"]["multitask_runtime_min"],
+        gpu=min(1, config["gpus"]),
+        nodes=1,
     params:
         settings=part_of(SpectrumMethods, config["spectra"]),
         scaling=part_of(Scaling, config["spectra"]["scaling"]),

@@ -163,8 +163,10 @@ rule estimate_stellar_parameters:
         TRAIN_ENV
     threads: config["threads"]
     resources:
-        mem_mb=growing(8000),
-        runtime=60,
+        mem_mb=growing(max(8000, config["resources"]["train_mem_mb"])),
+        runtime=config["resources"]["multitask_runtime_min"],
+        gpu=min(1, config["gpus"]),
+        nodes=1,
     params:
         settings=part_of(SpectrumMethods, config["spectra"]),
         seed=config["seed"],

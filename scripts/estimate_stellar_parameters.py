@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.spectra import SpectrumMethods
+from galaxy_lvm.core.gpus import own_gpus
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.report.results import write_results
@@ -61,7 +62,8 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):  # noqa: F821
+    gpus = own_gpus(snakemake.resources.get("gpu", 0))  # noqa: F821
+    with job_log(snakemake.log[0]), gpus:  # noqa: F821
         main(
             spectra=snakemake.input.spectra,  # noqa: F821
             weights=snakemake.input.weights,  # noqa: F821

@@ -7,11 +7,12 @@ import pandas as pd
 import torch
 from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.spectra import Scaling, SpectrumMethods
+from galaxy_lvm.core.gpus import own_gpus
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.report.results import write_results
 from galaxy_lvm.spectra.floors import floor_predictions
-from galaxy_lvm.spectra.networks import load_network
+from galaxy_lvm.spectra.networks import load_network, usual_device
 from galaxy_lvm.spectra.scaling import first_stars, scaling_rows
 from galaxy_lvm.spectra.scores import score_rows
 from galaxy_lvm.spectra.stars import SplitStars, read_split
@@ -67,13 +68,14 @@ def _estimates(
     """Yield name and predictions (n_test, k) of the floors but the mean, and of the networks."""
     yield from (f for f in floor_predictions(stars, settings, seed) if f[0] != "mean")
     for model, path in weights.items():
-        module = load_network(path)
+        module = load_network(path, usual_device())
         columns = module.columns(stars.train.label_names)
         yield model, module.estimate(stars.test.flux)[0][:, columns]
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):  # noqa: F821
+    gpus = own_gpus(snakemake.resources.get("gpu", 0))  # noqa: F821
+    with job_log(snakemake.log[0]), gpus:  # noqa: F821
         main(
             spectra=snakemake.input.spectra,  # noqa: F821
             weights={start: list(snakemake.input[start]) for start in MODELS},  # noqa: F821

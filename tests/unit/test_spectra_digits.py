@@ -224,6 +224,28 @@ def test_a_training_of_adapters_that_was_killed_ends_with_the_same_weights(
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_spectra_are_read_as_many_at_once_as_there_is_room_for_their_words(
+    language_model, monkeypatch
+):
+    torch.manual_seed(0)
+    module = build(architecture(named(language_model), N_PIXELS))
+    flux = np.random.default_rng(0).normal(1, 0.1, (11, N_PIXELS)).astype(np.float32)
+    whole = module.estimate(flux)
+    asked = []
+    hook = module.model.register_forward_pre_hook(
+        lambda _, given, named: asked.append(tuple(named["input_ids"].shape)), with_kwargs=True
+    )
+    monkeypatch.setattr(type(module), "tokens_at_once", 100)
+    parts = module.estimate(flux)
+    # Seven numbers of three digits and a comma: three spectra have 84 words, four 112.
+    assert asked == [(3, 28), (3, 28), (3, 28), (2, 28)]
+    monkeypatch.setattr(type(module), "tokens_at_once", 1)
+    module.estimate(flux[:2])
+    assert asked[4:] == [(1, 28), (1, 28)]
+    hook.remove()
+    assert all(np.allclose(a, b, rtol=1e-5) for a, b in zip(whole, parts, strict=True))
+
+
 def test_a_missing_folder_and_one_that_holds_something_else_are_named(tmp_path):
     for folder, what in ((tmp_path / "nowhere", "no such folder"), (tmp_path, "no config.json")):
         with pytest.raises(DataError, match=f"{folder}: {what}.*language_model.path"):

@@ -1,6 +1,8 @@
 """The Transformer on spectra: whitening, likelihood, two stages, an ensemble, the chapter."""
 
+import gc
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from galaxy_lvm.core.config.spectra import (
 )
 from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.report.results import read_results
+from galaxy_lvm.spectra import train
 from galaxy_lvm.spectra.claims import claims_table
 from galaxy_lvm.spectra.labels import BASIC
 from galaxy_lvm.spectra.networks import architecture, build, load_network
@@ -95,6 +98,35 @@ def test_whitening_is_exact_under_half_precision_and_with_few_spectra():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(whiten(torch.from_numpy(flux)), plain)
     assert torch.isfinite(plain).all() and (whiten.components[3:] == 0).all()
+
+
+def test_long_sequences_are_read_in_smaller_parts():
+    """Attention between the 1,462 pixels of 1,024 LAMOST spectra would take 35 GB a layer."""
+    shape = SMALL.model_copy(update={"patch_pix": 1})
+    module, seen = build(architecture(shape, 1462)), []
+    module.scaled = lambda flux: seen.append(len(flux)) or (torch.zeros(len(flux), 4),) * 2
+    module.estimate(np.ones((50, 1462), np.float32))
+    assert seen == [22, 22, 6]
+    short = small_transformer()
+    short.scaled = module.scaled
+    short.estimate(np.ones((1500, len(XP)), np.float32))
+    assert seen[3:] == [1024, 476]
+
+
+def test_one_member_of_an_ensemble_is_in_memory_at_a_time(estimated, monkeypatch):
+    stars = split_stars(read_stars(estimated / "stars.h5", BASIC[:3]), SpectrumSplits(), 1)
+    alive, plain = [], train.load_network
+
+    def load(*given):
+        gc.collect()
+        assert [one for one in alive if one() is not None] == []
+        module = plain(*given)
+        alive.append(weakref.ref(module))
+        return module
+
+    monkeypatch.setattr(train, "load_network", load)
+    ensemble([estimated / f"member_{k}.safetensors" for k in range(2)], stars)
+    assert len(alive) == 2
 
 
 def test_an_ensemble_is_the_mean_of_members_and_covers_the_share_that_it_says(estimated):

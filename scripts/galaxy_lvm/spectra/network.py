@@ -1,6 +1,6 @@
 """What every network that reads spectra shares: whitened input, one head, its likelihood."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,12 +13,15 @@ from galaxy_lvm.spectra.whitening import Whitening
 
 # Standard deviations in units of the widths: a likelihood without limits runs off to either side.
 _LOG_SIGMA = (-5.0, 2.0)
+# Spectra that are read together at most, however short.
+_AT_ONCE = 1024
 
 
 class SpectrumNetwork(nn.Module):
     """Spectra in, labels with standard deviations out; what lies between is a subclass's.
 
-    A subclass gives `pooled` and, last in its constructor, makes the head by `add_head`.
+    A subclass gives `pooled` and `n_tokens` and, last in its constructor, makes the head by
+    `add_head`.
 
     Parameters
     ----------
@@ -33,9 +36,15 @@ class SpectrumNetwork(nn.Module):
     ----------
     about
         What a subclass is built of, a frozen dataclass with `labels`; its card holds it.
+    n_tokens
+        Length of the sequence that a spectrum becomes.
+    tokens_at_once
+        Tokens of the spectra that are read together outside of a training: memory grows with them.
     """
 
     about: Any
+    n_tokens: int
+    tokens_at_once = 2**15
 
     def __init__(self, n_pixels: int, n_components: int, labels: Sequence[str]) -> None:
         super().__init__()
@@ -99,15 +108,25 @@ class SpectrumNetwork(nn.Module):
         }
 
     @torch.no_grad()
-    def estimate(self, flux: np.ndarray, batch_size: int = 1024) -> tuple[np.ndarray, np.ndarray]:
-        """Return labels and standard deviations (n, k) of spectra (n, L), in K and dex."""
+    def _read(self, what: Callable[[Tensor], tuple[Tensor, ...]], flux: np.ndarray) -> list[Tensor]:
+        """Return what a method says of spectra (n, L), as many at once as there is room for."""
         self.eval()
         device = self.label_width.device
+        n_at_once = min(_AT_ONCE, max(1, self.tokens_at_once // self.n_tokens))
         parts = [
-            self.scaled(torch.as_tensor(flux[first : first + batch_size], device=device))
-            for first in range(0, len(flux), batch_size)
+            what(torch.as_tensor(flux[first : first + n_at_once], device=device))
+            for first in range(0, len(flux), n_at_once)
         ]
-        mean, log_sigma = (torch.cat(part) for part in zip(*parts, strict=True))
+        return [torch.cat(part) for part in zip(*parts, strict=True)]
+
+    def vectors(self, flux: np.ndarray) -> np.ndarray:
+        """Return what the head reads (n, D) of spectra (n, L)."""
+        (found,) = self._read(lambda part: (self.pooled(part),), flux)
+        return found.float().cpu().numpy()
+
+    def estimate(self, flux: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return labels and standard deviations (n, k) of spectra (n, L), in K and dex."""
+        mean, log_sigma = self._read(self.scaled, flux)
         labels = mean * self.label_width + self.label_centre
         sigma = torch.exp(log_sigma) * self.label_width
         return labels.double().cpu().numpy(), sigma.double().cpu().numpy()

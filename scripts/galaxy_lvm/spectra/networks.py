@@ -4,6 +4,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 
+import torch
+
 from galaxy_lvm.core.cards import read_card
 from galaxy_lvm.core.config.spectra import TransformerShape
 from galaxy_lvm.lvm.weights import load_into, save_weights, shape_from_card
@@ -55,8 +57,8 @@ def save_network(path: str | os.PathLike, module: SpectrumNetwork, card: dict) -
     save_weights(path, module, {"kind": kind, **about, **card})
 
 
-def load_network(path: str | os.PathLike) -> SpectrumNetwork:
-    """Read weights of `save_network`.
+def load_network(path: str | os.PathLike, device: torch.device | str = "cpu") -> SpectrumNetwork:
+    """Read weights of `save_network` onto a device.
 
     Raises
     ------
@@ -67,4 +69,9 @@ def load_network(path: str | os.PathLike) -> SpectrumNetwork:
     described, network = _KINDS[card["kind"]]
     module = network(shape_from_card(path, described, card["architecture"]))
     load_into(module, path)
-    return module
+    return module.to(device)
+
+
+def usual_device() -> str:
+    """Return the device that networks are asked on: this job's GPU, else the CPU."""
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -21,7 +21,13 @@ from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.spectra.continuum import continuum_scale, over_continuum
 from galaxy_lvm.spectra.labels import BASIC
-from galaxy_lvm.spectra.networks import architecture, build, load_network, save_network
+from galaxy_lvm.spectra.networks import (
+    architecture,
+    build,
+    load_network,
+    save_network,
+    usual_device,
+)
 from galaxy_lvm.spectra.simulate import simulate_stars
 from galaxy_lvm.spectra.stars import SplitStars, Stars, normalised
 from galaxy_lvm.spectra.wavelengths import grid_wavelengths
@@ -221,7 +227,8 @@ def ensemble(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean prediction of all members for the test stars, with its uncertainty.
 
-    The variance for a star is the mean of the members' own and the variance between their means.
+    One member is in memory at a time. The variance for a star is the mean of the members' own and
+    the variance between their means.
     One factor a label then brings 68 % of the validation stars within one standard deviation.
 
     Parameters
@@ -237,18 +244,26 @@ def ensemble(
         Labels and standard deviations (n_test, k), in K and dex.
     """
     names = stars.train.label_names
-    members = [load_network(path) for path in weights]
+    of_members = [_of_member(path, (stars.val, stars.test), names) for path in weights]
 
-    def joint(part: Stars) -> tuple[np.ndarray, np.ndarray]:
-        found = np.stack([np.array(m.estimate(part.flux))[..., m.columns(names)] for m in members])
+    def joint(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         variance = np.square(found[:, 1]).mean(axis=0) + found[:, 0].var(axis=0)
         return found[:, 0].mean(axis=0), np.sqrt(variance)
 
-    factor = sigma_factors(*joint(stars.val), stars.val)
+    on_val, on_test = (np.stack(part) for part in zip(*of_members, strict=True))
+    factor = sigma_factors(*joint(on_val), stars.val)
     told = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, factor, strict=True))
-    log.info("%d members; factors of the standard deviations: %s", len(members), told)
-    mean, sigma = joint(stars.test)
+    log.info("%d members; factors of the standard deviations: %s", len(of_members), told)
+    mean, sigma = joint(on_test)
     return mean, sigma * factor
+
+
+def _of_member(
+    weights: str | os.PathLike, parts: Sequence[Stars], names: Sequence[str]
+) -> list[np.ndarray]:
+    """Return a member's labels and standard deviations (2, n, k) of each part."""
+    module = load_network(weights, usual_device())
+    return [np.array(module.estimate(part.flux))[..., module.columns(names)] for part in parts]
 
 
 def sigma_factors(mean: np.ndarray, sigma: np.ndarray, val: Stars) -> np.ndarray:

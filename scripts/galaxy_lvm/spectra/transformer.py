@@ -45,7 +45,7 @@ class SpectrumTransformer(SpectrumNetwork):
     def __init__(self, about: Architecture) -> None:
         super().__init__(about.n_pixels, about.n_components, about.labels)
         self.about = about
-        n_tokens = math.ceil(about.n_pixels / about.patch_pix)
+        self.n_tokens = n_tokens = math.ceil(about.n_pixels / about.patch_pix)
         self.n_missing = n_tokens * about.patch_pix - about.n_pixels
         self.embed = (
             DigitTokens(about.patch_pix, about.n_digits, about.width)
