@@ -7,9 +7,10 @@ far spectra of one star differ (1.4826 times the median absolute difference of i
 root of 2), and how often the likest of all other spectra is one of the same star.
 
 Simulated and real spectra are divided by the same running mean over 50 Angstrom (as Ho et al.
-2017), real ones brought to rest by the header's redshift; simulated ones are moved by 10 km/s, at
-random, for what that leaves. Numbers of components are chosen on simulated stars; the real ones
-choose nothing. WORK keeps what is trained. Writes benchmarks/results/spectra_lamost.json.
+2017), real ones brought to rest by their header's redshift at import; simulated ones are moved by
+10 km/s, at random, for what that leaves. Numbers of components are chosen on simulated stars; the
+real ones choose nothing. WORK keeps what is trained. Writes
+benchmarks/results/spectra_lamost.json.
 """
 
 import argparse
@@ -92,12 +93,10 @@ def observed(folder: Path, groups: Path, work: Path) -> tuple[Stars, pd.DataFram
         flux, error = kept["flux"][()], kept["error"][()]
         wavelength = kept["wavelength"][()]
         table = pd.DataFrame({n: kept[n].asstr()[()] for n in ("file", "subclass")})
-        table = table.assign(z=kept["z"][()], snr=kept["snrg"][()])
+        table = table.assign(snr=kept["snrg"][()])
     known = load_table(groups, numbers=("GroupID",))
     known = known.assign(file=known["combined_file"].map(lambda name: Path(name).name))
     table["star"] = table["file"].map(known.set_index("file")["GroupID"]).to_numpy()
-    velocity = table["z"].to_numpy() * LIGHT_KM_S
-    flux, error = (moved(wavelength, part, velocity) for part in (flux, error))
     flux, error = over_continuum(wavelength, flux, error, SCALE_ANGSTROM)
     unknown = np.full((len(flux), len(SIMULATED)), np.nan)
     return Stars(table["file"].to_numpy(object), flux, error, unknown, SIMULATED, wavelength), table

@@ -74,7 +74,7 @@ rule import_spectra:
     params:
         grid=config["spectra"]["grid"],
         settings=part_of(SpectrumFiles, config["spectra"]["files"]),
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/import_spectra.py"
 

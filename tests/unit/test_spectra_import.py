@@ -59,10 +59,10 @@ def test_bad_spectra_are_refused_by_name_and_odd_ones_marked(tmp_path):
     assert kept[0] == pytest.approx(good, rel=1e-5) and list(table["teff"]) == [0, 4, 5]
 
 
-def lamost_file(path, wave, flux, vacuum=True, name="LAMOST J1"):
+def lamost_file(path, wave, flux, vacuum=True, name="LAMOST J1", **more):
     ivar = np.full(len(wave), 400.0)
     image = np.array([flux, ivar, wave, 0 * wave, 0 * wave], dtype=np.float32)
-    header = fits.Header({"VACUUM": vacuum, "DESIG": name, "SUBCLASS": "G2"})
+    header = fits.Header({"VACUUM": vacuum, "DESIG": name, "SUBCLASS": "G2", **more})
     fits.PrimaryHDU(image, header).writeto(path)
 
 
@@ -148,3 +148,78 @@ def test_a_label_that_no_star_has_is_left_out_and_none_is_refused(tmp_path):
 def test_files_need_a_path():
     with pytest.raises(ValueError, match=r"files.path: needed by source 'files'"):
         Spectra(source="files")
+
+
+@pytest.fixture
+def receding():
+    """A simulated star on LAMOST's grid, and its wavelengths as seen at 240 km/s."""
+    flux, _, _ = simulate_stars(1, "lamost", SpectrumNoise(snr_min=1e6, snr_max=2e6), 4)
+    wanted = grid_wavelengths("lamost")
+    return flux[0].astype(float), wanted, wanted * (1 + 0.0008)
+
+
+def imported(path, folder, **given):
+    settings = SpectrumFiles(path=str(path), **given)
+    rejected = import_spectra(path, "lamost", settings, folder / "out.h5")
+    assert rejected == []
+    with SpectrumStore(folder / "out.h5") as store:
+        return store.flux(), store.catalogue()["notes"].tolist()
+
+
+def apart(found, wanted):
+    """Root mean square over the pixels that both have."""
+    return np.sqrt(np.nanmean((found - wanted) ** 2))
+
+
+def sdss_file(path, wave, flux, redshift):
+    spectrum = [
+        fits.Column(name, "D", array=values)
+        for name, values in (
+            ("flux", flux), ("loglam", np.log10(wave)), ("ivar", np.full(len(wave), 100.0)),
+        )
+    ]  # fmt: skip
+    about = [fits.Column("CLASS", "6A", array=["STAR"]), fits.Column("Z", "E", array=[redshift])]
+    tables = [fits.BinTableHDU.from_columns(part) for part in (spectrum, about)]
+    fits.HDUList([fits.PrimaryHDU(), *tables]).writeto(path)
+
+
+def test_lamost_and_sdss_files_are_brought_to_rest_by_their_redshift(tmp_path, receding, caplog):
+    flux, wanted, seen = receding
+    folder = tmp_path / "files"
+    folder.mkdir()
+    lamost_file(folder / "a.fits", seen, flux, Z=0.0008)
+    lamost_file(folder / "b.fits", vacuum_to_air(seen), flux, False, Z=0.0008)
+    sdss_file(folder / "c.fits", seen, flux, 0.0008)
+    lamost_file(folder / "d.fits", seen, flux, Z=-9999.0)
+    lamost_file(folder / "e.fits", seen, flux, Z=0.3)
+    lamost_file(folder / "f.fits", seen, flux)
+    with caplog.at_level("INFO", "galaxy_lvm"):
+        found, notes = imported(folder, tmp_path)
+    moved = [apart(one, flux) for one in found]
+    assert max(moved[:3]) < 1e-3 < 20e-3 < min(moved[3:])
+    assert [("brought to rest" in note, "left as observed" in note) for note in notes] == [
+        *[(True, False)] * 3, *[(False, True)] * 2, (False, False)
+    ]  # fmt: skip
+    assert "3 spectra: brought to rest by its redshift" in caplog.text
+    assert "2 spectra: no redshift of a star, left as observed" in caplog.text
+    assert "air to vacuum" in notes[1]
+    as_observed, notes = imported(folder, tmp_path, redshift_column="none")
+    assert min(apart(one, flux) for one in as_observed) > 20e-3 and not any(
+        "rest" in note for note in notes
+    )
+
+
+def test_a_table_is_brought_to_rest_by_a_column_that_is_named_and_by_no_other(tmp_path, receding):
+    flux, wanted, seen = receding
+    table = {"flux": [flux, flux], "wavelength": seen, "id": ["a", "b"]}
+    path = tmp_path / "s.npz"
+    np.savez(path, **table, z=[0.0008, np.nan], name=["x", "y"])
+    plain, notes = imported(path, tmp_path)
+    assert min(apart(one, flux) for one in plain) > 20e-3 and notes == ["no errors"] * 2
+    named, notes = imported(path, tmp_path, redshift_column="Z")
+    assert apart(named[0], flux) < 1e-3 and apart(named[1], flux) > 20e-3
+    assert "brought to rest" in notes[0] and "left as observed" in notes[1]
+    for column, told in (("rv", "no column rv; set spectra.files.redshift_column"),
+                         ("name", "the redshift .*x.* is no number")):  # fmt: skip
+        with pytest.raises(DataError, match=told):
+            imported(path, tmp_path, redshift_column=column)

@@ -43,6 +43,8 @@ class RawSpectrum:
     """Of the wavelengths, where the file says it."""
     medium: str | None = None
     """air or vacuum, where the file says it."""
+    redshift: Any = None
+    """What the observatory found, in the files of LAMOST and SDSS alone."""
     notes: list[str] = field(default_factory=list)
     """What was done to it."""
 
@@ -177,7 +179,8 @@ def _from_folder(folder: Path) -> Iterator[RawSpectrum | tuple[str, str]]:
 def _star(opened: fits.HDUList, name: str) -> RawSpectrum:
     """Read a file of LAMOST (up to DR7: one image; later: a table) or SDSS (a table)."""
     header = opened[0].header
-    columns = {key.lower(): header[key] for key in _HEADER_COLUMNS if key in header}
+    columns = _of_catalogue(opened)
+    columns |= {key.lower(): header[key] for key in _HEADER_COLUMNS if key in header}
     columns["file"] = name
     medium = {True: "vacuum", False: "air"}.get(header.get("VACUUM"))
     if opened[0].data is not None:
@@ -192,7 +195,18 @@ def _star(opened: fits.HDUList, name: str) -> RawSpectrum:
             wave = _cell(table, known["wavelength"])
     with np.errstate(divide="ignore"):
         error = np.where(ivar > 0, 1 / np.sqrt(np.maximum(ivar, 0)), np.nan)
-    return RawSpectrum(wave, flux, error, columns, (name, None), "angstrom", medium)
+    return RawSpectrum(
+        wave, flux, error, columns, (name, None), "angstrom", medium, columns.get("z")
+    )
+
+
+def _of_catalogue(opened: fits.HDUList) -> dict[str, Any]:
+    """Return what SDSS tells of the star: the one row of a table behind the spectrum."""
+    for table in opened[2:]:
+        names = getattr(getattr(table, "columns", None), "names", ())
+        if "Z" in names and len(table.data) == 1:
+            return {n.lower(): table.data[n][0] for n in ("CLASS", "SUBCLASS", "Z") if n in names}
+    return {}
 
 
 def _cell(table: fits.FITS_rec, column: str) -> np.ndarray:

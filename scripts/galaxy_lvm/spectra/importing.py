@@ -20,6 +20,10 @@ ID_COLUMNS = ("source_id", "gaiaedr3_source_id", "id", "designation", "desig", "
 # A step this many times the median one is a gap that nothing is interpolated over.
 _GAP_STEPS = 3.0
 _SAME_ANGSTROM = 1e-3
+# spectra.files.redshift_column: spectra stay as they were observed.
+NOT_MOVED = "none"
+# 3,000 km/s, more than any known star; catalogues write -9999 for what they lack.
+_LARGEST_REDSHIFT = 0.01
 
 
 def import_spectra(
@@ -34,7 +38,8 @@ def import_spectra(
     grid
         Wavelengths of the store.
     settings
-        Unit and medium of the wavelengths, the column of ids, the share of pixels that is enough.
+        Unit and medium of the wavelengths, the columns of ids and redshifts, the share of pixels
+        that is enough.
     store
         HDF5 file to write; its columns `n_bad_pixels`, `n_negative_pixels` and `notes` say what
         is marked.
@@ -117,6 +122,7 @@ def on_grid(
     unit = raw.unit if settings.unit == "auto" and raw.unit else settings.unit
     medium = settings.medium if settings.medium != "auto" else raw.medium or "vacuum"
     wave = in_vacuum_angstrom(raw.wavelength, unit, medium)
+    wave = wave / (1 + star_redshift(raw, settings.redshift_column))
     flux = raw.flux
     if wave[0] > wave[-1]:
         wave, flux, error = wave[::-1], flux[::-1], error[::-1]
@@ -139,6 +145,43 @@ def on_grid(
     if np.nanmedian(flux) <= 0:
         raise DataError("the median flux is not positive: no star, or too much sky was subtracted")
     return flux, error
+
+
+def star_redshift(raw: RawSpectrum, wanted: str | None) -> float:
+    """Return the redshift that a spectrum is brought to rest by, 0 for none; noted in `raw.notes`.
+
+    Parameters
+    ----------
+    raw
+        The spectrum.
+    wanted
+        Column with the redshift; None takes what a file of LAMOST or SDSS says of itself, `none`
+        moves nothing.
+
+    Raises
+    ------
+    DataError
+        If the column is missing, or holds a text that is no number.
+    """
+    if wanted == NOT_MOVED or (wanted is None and raw.redshift is None):
+        return 0.0
+    given = raw.redshift
+    if wanted is not None:
+        known = {name.lower(): name for name in raw.columns}
+        if wanted.lower() not in known:
+            raise DataError(f"no column {wanted}; set spectra.files.redshift_column")
+        given = raw.columns[known[wanted.lower()]]
+    try:
+        redshift = float(np.ma.filled(np.ma.asarray(given, dtype=float), np.nan))
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"the redshift {given!r} is no number; see spectra.files.redshift_column"
+        ) from error
+    if not abs(redshift) <= _LARGEST_REDSHIFT:
+        raw.notes.append("no redshift of a star, left as observed")
+        return 0.0
+    raw.notes.append("brought to rest by its redshift")
+    return redshift
 
 
 def _interpolated(

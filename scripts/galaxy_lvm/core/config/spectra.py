@@ -62,6 +62,14 @@ class SpectrumFiles(Section):
         "auto",
         description="of the wavelengths; auto takes the file's word for it, else vacuum",
     )
+    redshift_column: str | None = Field(
+        None,
+        min_length=1,
+        description=(
+            "column with the redshift (no km/s) that spectra are brought to rest by; null takes "
+            "that of the files of LAMOST and SDSS and leaves tables as they are, none moves nothing"
+        ),
+    )
     min_good_share: float = Field(
         0.8, gt=0, le=1, description="pixels of the grid that a spectrum must have, as a share"
     )
