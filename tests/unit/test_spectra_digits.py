@@ -125,12 +125,12 @@ def write_tokenizer(folder, digits):
     )
 
 
-def write_llama(folder, seed):
+def write_llama(folder, seed, n_positions=64):
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(seed)
     settings = transformers.LlamaConfig(
         vocab_size=13, hidden_size=16, intermediate_size=24, num_hidden_layers=2,
-        num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=64,
+        num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=n_positions,
     )  # fmt: skip
     transformers.LlamaModel(settings).save_pretrained(folder)
 
@@ -329,6 +329,34 @@ def test_a_tokenizer_without_digits_is_refused(language_model, tmp_path):
     tokenizer.write_text(tokenizer.read_text().replace('"7"', '"seven"'))
     with pytest.raises(DataError, match="no word for 7"):
         build(architecture(named(tmp_path), N_PIXELS))
+
+
+def write_gpt2(folder, n_positions):
+    """Positions with a weight each: what lies beyond them has none."""
+    transformers = pytest.importorskip("transformers")
+    settings = transformers.GPT2Config(
+        vocab_size=13, n_embd=16, n_layer=1, n_head=2, n_positions=n_positions
+    )
+    transformers.GPT2Model(settings).save_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    "write", [write_gpt2, lambda folder, n_positions: write_llama(folder, 0, n_positions)]
+)
+def test_a_language_model_that_reads_fewer_words_than_a_spectrum_has_is_refused(own_copy, write):
+    write(own_copy, 27)
+    told = (
+        r"reads 27 words \(max_position_embeddings\), and a spectrum of 343 samples takes 28; "
+        r"set spectra.pretrain.shape.patch_pix to 58 or more \(it is 49\)"
+    )
+    with pytest.raises(DataError, match=told):
+        build(architecture(named(own_copy), N_PIXELS))
+    write(own_copy, 28)
+    module = build(architecture(named(own_copy), N_PIXELS))
+    assert np.isfinite(module.estimate(np.ones((2, N_PIXELS), np.float32))).all()
+    write(own_copy, 27)
+    wider = named(own_copy).model_copy(update={"patch_pix": 58})
+    assert build(architecture(wider, N_PIXELS)).n_tokens == 24
 
 
 def test_a_missing_package_names_what_to_install(language_model, monkeypatch):

@@ -10,11 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from galaxy_lvm.align.pairs import SIDES, Pairs, Side
-from galaxy_lvm.core.cards import read_card
+from galaxy_lvm.core.cards import read_card_of
 from galaxy_lvm.core.config.align import AlignShape
 from galaxy_lvm.lvm.weights import load_into, save_weights, shape_from_card
 from galaxy_lvm.spectra.whitening import Whitening
 
+# What the card calls the networks.
+_KIND = "aligned_networks"
 # Of cosine similarities, at the start (that of SpecCLIP) and at most.
 _FIRST_SCALE, _LARGEST_SCALE = 15.5, 100.0
 
@@ -177,7 +179,7 @@ class AlignedNetworks(nn.Module):
 
 def save_aligned(path: str | os.PathLike, module: AlignedNetworks, card: dict) -> None:
     """Write the weights and their card."""
-    about = {"kind": "aligned_networks", "architecture": asdict(module.about)}
+    about = {"kind": _KIND, "architecture": asdict(module.about)}
     save_weights(path, module, {**about, **card})
 
 
@@ -187,9 +189,9 @@ def load_aligned(path: str | os.PathLike) -> AlignedNetworks:
     Raises
     ------
     DataError
-        If the file or its card is missing, damaged or of another version.
+        If the file or its card is missing, damaged or of another version, or holds another network.
     """
-    about = shape_from_card(path, Architecture, read_card(path)["architecture"])
-    module = AlignedNetworks(about)
+    card = read_card_of(path, ("architecture",), (_KIND,))
+    module = AlignedNetworks(shape_from_card(path, Architecture, card["architecture"]))
     load_into(module, path)
     return module

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,3 +42,40 @@ def read_card(weights: str | os.PathLike) -> dict[str, Any]:
             f"knows ({CARD_VERSION}); install the version that wrote it"
         )
     return card
+
+
+def read_card_of(
+    weights: str | os.PathLike, keys: Sequence[str], kinds: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return the card of a weights file of which more is known.
+
+    Parameters
+    ----------
+    weights
+        The file.
+    keys
+        What the card has to say.
+    kinds
+        What its key `kind` may be; cards of other networks have none.
+
+    Raises
+    ------
+    DataError
+        As `read_card`; if the card is that of something else.
+    """
+    card, path = read_card(weights), card_path(weights)
+    if kinds and card.get("kind") not in kinds:
+        found = f"kind {card['kind']!r}" if "kind" in card else f"no kind, but {_in_words(card)}"
+        raise DataError(
+            f"{path}: weights of something else: {found}; here belongs {' or '.join(kinds)}"
+        )
+    if lacking := [key for key in keys if key not in card]:
+        raise DataError(
+            f"{path}: weights of something else, or a damaged card: no {', '.join(lacking)}, but "
+            f"{_in_words(card)}; copy card and weights again"
+        )
+    return card
+
+
+def _in_words(card: dict[str, Any]) -> str:
+    return ", ".join(card) or "nothing"

@@ -4,11 +4,12 @@ import logging
 import os
 from typing import Any
 
+from galaxy_lvm.core.cards import read_card_of
 from galaxy_lvm.core.config.tasks import MultitaskRun
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.lvm.model import LVM, LVMConfig
 from galaxy_lvm.lvm.norms import follow_clean_images
-from galaxy_lvm.lvm.weights import load_into, load_lvm, read_card, save_weights, shape_from_card
+from galaxy_lvm.lvm.weights import load_into, load_lvm, save_weights, shape_from_card
 from galaxy_lvm.multitask.baselines import classical_errors
 from galaxy_lvm.multitask.classical import BlurredSet
 from galaxy_lvm.multitask.feed import (
@@ -118,8 +119,14 @@ def starting_model(
 
 
 def load_multitask(path: str | os.PathLike) -> tuple[MultitaskModel, dict[str, Any]]:
-    """Return a trained multitask model and its card."""
-    card = read_card(path)
+    """Return a trained multitask model and its card.
+
+    Raises
+    ------
+    DataError
+        If the file or its card is missing or damaged, or holds another network.
+    """
+    card = read_card_of(path, ("settings", "architecture", "classes"))
     settings = MultitaskRun.model_validate(card["settings"])
     lvm = LVM(shape_from_card(path, LVMConfig, card["architecture"]))
     model = build_model(lvm, len(card["classes"]), settings)

@@ -60,7 +60,7 @@ class LanguageNetwork(SpectrumNetwork):
     ------
     DataError
         If the packages or the folder are missing, the folder has changed since the card was
-        written, or its tokenizer has no word for a digit.
+        written, its tokenizer has no word for a digit, or it reads fewer words than a spectrum has.
     """
 
     # Four arrays of an MLP of 11,008 numbers in half precision are 0.1 MB a word.
@@ -79,12 +79,25 @@ class LanguageNetwork(SpectrumNetwork):
         self.n_missing = n_numbers * about.patch_pix - about.n_pixels
         self.register_buffer("words", _words(about.path), persistent=False)
         self.model = _adapted(about)
+        self._refuse_too_many_words()
         n_hidden = self.model.config.hidden_size
         self.narrow = nn.Sequential(
             nn.LayerNorm(n_hidden), nn.Linear(n_hidden, about.token_width), nn.GELU()
         )
         self.add_head(n_numbers * about.token_width, about.width, about.dropout)
         self._leave_the_base_out()
+
+    def _refuse_too_many_words(self) -> None:
+        n_read = getattr(self.model.config, "max_position_embeddings", None)
+        if n_read is not None and self.n_tokens > n_read:
+            about = self.about
+            least = math.ceil(about.n_pixels / max(1, n_read // (about.n_digits + 1)))
+            raise DataError(
+                f"{about.path}: reads {n_read} words (max_position_embeddings), and a spectrum of "
+                f"{about.n_pixels} samples takes {self.n_tokens}; set spectra.pretrain.shape."
+                f"patch_pix to {least} or more (it is {about.patch_pix}), or n_digits below "
+                f"{about.n_digits}"
+            )
 
     def _leave_the_base_out(self) -> None:
         """Keep the language model's own weights out of what is saved, and of what is loaded."""

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import torch
 
-from galaxy_lvm.core.cards import read_card
+from galaxy_lvm.core.cards import read_card_of
 from galaxy_lvm.core.config.spectra import TransformerShape
 from galaxy_lvm.lvm.weights import load_into, save_weights, shape_from_card
 from galaxy_lvm.spectra.labels import BASIC
@@ -63,9 +63,10 @@ def load_network(path: str | os.PathLike, device: torch.device | str = "cpu") ->
     Raises
     ------
     DataError
-        If the file, its card or its language model is missing, damaged or of another version.
+        If the file, its card or its language model is missing, damaged or of another version, or
+        holds another network.
     """
-    card = read_card(path)
+    card = read_card_of(path, ("architecture",), tuple(_KINDS))
     described, network = _KINDS[card["kind"]]
     module = network(shape_from_card(path, described, card["architecture"]))
     load_into(module, path)
