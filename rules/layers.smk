@@ -73,7 +73,7 @@ rule train_capacity:
         methods=part_of(SpectrumMethods, config["spectra"]),
         state_root=f"{STATE}/train_capacity",
         seed=config["seed"],
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/train_capacity.py"
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -48,7 +48,7 @@ def capacity_stars(stars: SplitStars, n_stars: int, labels: Labels, seed: int) -
     Raises
     ------
     DataError
-        If there are fewer.
+        If there are fewer, or half of the spectra are of one star.
     """
     if n_stars > len(stars.train):
         raise DataError(
@@ -59,7 +59,24 @@ def capacity_stars(stars: SplitStars, n_stars: int, labels: Labels, seed: int) -
     found = stars.train.take(rng.permutation(len(stars.train))[:n_stars])
     if labels == "true":
         return found
-    return replace(found, labels=found.labels[rng.permutation(n_stars)])
+    return replace(found, labels=found.labels[_of_others(found.ids, rng)])
+
+
+def _of_others(ids: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return rows (n,), each once and in no order, never one of the same star."""
+    numbers, stars = pd.factorize(ids)
+    most = np.bincount(numbers).max()
+    if 2 * most > len(ids):
+        raise DataError(
+            f"layers.capacity.n_stars: {most} of {len(ids)} spectra are of the star "
+            f"{stars[np.bincount(numbers).argmax()]}, which leaves it no labels of others; choose "
+            "larger numbers, or spectra of more stars"
+        )
+    # A star's spectra side by side, stars in any order: a shift by the most that one has leaves it.
+    order = np.argsort(rng.permutation(len(stars))[numbers], kind="stable")
+    rows = np.empty_like(order)
+    rows[order] = np.roll(order, most)
+    return rows
 
 
 class LateValues:
@@ -132,7 +149,8 @@ def train_capacity(
     module.add_labels(stars.label_names)
     module.whiten.fit(stars.flux, stars.error)
     late = LateValues(module, settings.optim.steps)
-    settled = [settings.model_dump(), labels, job.seed, stars.ids.tolist(), stars.label_names]
+    read = [stars.ids.tolist(), stars.label_names, stars.continuum_angstrom]
+    settled = [settings.model_dump(), labels, job.seed, *read, asdict(module.about)]
     job.prepare(module, settled, [origin, start], late)
     size = min(settings.batch_size, len(stars))
     as_they_are = Finetuning(batch_size=size, added_noise=0.0)
@@ -140,6 +158,7 @@ def train_capacity(
     job.run(feed.batch, f"{labels} labels of {len(stars)} stars", late.look)
     about = {"capacity": settings.model_dump(), "n_train": len(stars), "label_order": labels}
     card = {**about, "seed": job.seed, "moved": moved(late.values, singular_values(module))}
+    card["continuum_angstrom"] = stars.continuum_angstrom
     job.write(save_network, module, card)
 
 

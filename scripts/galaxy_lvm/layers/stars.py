@@ -43,7 +43,6 @@ def some_of(stars: Stars, n_stars: int, seed: int) -> Stars:
     return stars.take(np.sort(rng.permutation(len(stars))[:n_stars]))
 
 
-@torch.no_grad()
 def latent_directions(
     module: SpectrumNetwork, stars: SplitStars, seed: int
 ) -> tuple[pd.DataFrame, list[dict]]:
@@ -56,15 +55,11 @@ def latent_directions(
         correlation (Spearman) of each direction with each label. Directions are principal ones of
         the training stars.
     """
-    module.eval()
-
-    def vectors(part: Stars) -> np.ndarray:
-        blocks = np.array_split(part.flux, -(-len(part) // 1024))
-        return np.concatenate([module.pooled(torch.from_numpy(b)).numpy() for b in blocks])
-
-    seen = vectors(stars.train)
+    seen = module.vectors(stars.train.flux)
     n = min(N_DIRECTIONS, *seen.shape)
-    found = PCA(n, svd_solver="covariance_eigh").fit(seen).transform(vectors(stars.test))
+    found = (
+        PCA(n, svd_solver="covariance_eigh").fit(seen).transform(module.vectors(stars.test.flux))
+    )
     table = pd.DataFrame({"id": stars.test.ids})
     rows = []
     for k in range(n):
