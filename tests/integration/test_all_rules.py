@@ -193,8 +193,9 @@ def test_a_run_killed_again_and_again_ends_with_the_same_numbers(finished_run, t
     hold = Hold(tmp_path / "hold")
     for rule in ("simulate_survey", "pretrain_lvm", "train_multitask"):
         process = subprocess.Popen(
-            command_line(tmp_path, *arguments), env=environment() | hold.environment,
-            start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            command_line(tmp_path, *arguments), start_new_session=True,
+            env=environment() | hold.environment | {"HOLD_RULE": rule},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         # Not after some seconds: machines differ too much to meet a job by the clock.
         end = time.monotonic() + 1200
@@ -207,8 +208,9 @@ def test_a_run_killed_again_and_again_ends_with_the_same_numbers(finished_run, t
         assert not (tmp_path / target).exists()
         (hold.folder / "waiting").unlink(missing_ok=True)
     snakemake(tmp_path, *arguments)
-    logs = (tmp_path / "logs" / "test" / "train_multitask").glob("**/*.log")
-    assert any("continuing from step" in path.read_text() for path in logs)
+    for rule in ("pretrain_lvm", "train_multitask"):
+        logs = (tmp_path / "logs" / "test" / rule).glob("**/*.log")
+        assert any("continuing from step 3" in path.read_text() for path in logs), rule
     pd.testing.assert_frame_equal(
         pd.read_csv(finished_run / target), pd.read_csv(tmp_path / target)
     )

@@ -10,6 +10,7 @@ import sys
 import time
 
 FOLDER, TEST = os.environ["HOLD_FOLDER"], os.environ["HOLD_TEST_PROCESS"]
+RULE = os.environ.get("HOLD_RULE", "")  # of one rule alone
 CHECKPOINTS = 3
 _replace = os.replace
 _written = 0
@@ -24,7 +25,7 @@ def _is_told_to_leave():
 def _replace_and_wait(source, goal, **options):
     global _written
     _replace(source, goal, **options)
-    if os.path.basename(goal) != "checkpoint.pt":
+    if os.path.basename(goal) != "checkpoint.pt" or f"/{RULE}" not in str(goal):
         return
     _written += 1
     held = os.path.join(FOLDER, "held")
