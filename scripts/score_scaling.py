@@ -12,7 +12,7 @@ from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.report.results import write_results
 from galaxy_lvm.spectra.floors import floor_predictions
-from galaxy_lvm.spectra.networks import load_network, usual_device
+from galaxy_lvm.spectra.networks import load_for, usual_device
 from galaxy_lvm.spectra.scaling import first_stars, scaling_rows
 from galaxy_lvm.spectra.scores import score_rows
 from galaxy_lvm.spectra.stars import SplitStars, read_split
@@ -68,7 +68,7 @@ def _estimates(
     """Yield name and predictions (n_test, k) of the floors but the mean, and of the networks."""
     yield from (f for f in floor_predictions(stars, settings, seed) if f[0] != "mean")
     for model, path in weights.items():
-        module = load_network(path, usual_device())
+        module = load_for(path, stars.test, usual_device())
         columns = module.columns(stars.train.label_names)
         yield model, module.estimate(stars.test.flux)[0][:, columns]
 

@@ -12,11 +12,12 @@ from galaxy_lvm.core.config.spectra import (
     SpectrumPretraining,
     TransformerShape,
 )
+from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.spectra.continuum import continuum_scale, over_continuum
 from galaxy_lvm.spectra.simulate import simulate_stars, write_simulated
 from galaxy_lvm.spectra.stars import read_split, read_stars
 from galaxy_lvm.spectra.store import write_spectra
-from galaxy_lvm.spectra.train import SimulatedFeed, StarFeed, finetune, pretrain
+from galaxy_lvm.spectra.train import SimulatedFeed, StarFeed, ensemble, finetune, pretrain
 from galaxy_lvm.spectra.wavelengths import grid_wavelengths
 from galaxy_lvm.training.job import JobFiles
 from safetensors.torch import load_file
@@ -118,6 +119,25 @@ def test_a_training_never_goes_on_with_spectra_over_another_continuum(tmp_path, 
     assert read_card(found)["continuum_angstrom"] == 300.0
     train(0.0, "killed")
     assert taken == [3]  # what was killed is taken up by its own kind alone
+
+
+def test_a_network_is_not_asked_about_spectra_over_another_continuum(tmp_path):
+    noise = SimulatedSpectra(n_stars=60, extinction_mean_mag=0)
+    store, out = tmp_path / "stars.h5", [tmp_path / f"w{end}" for end in (".safetensors", ".csv")]
+    write_simulated(store, noise.n_stars, "xp", noise, 1, "stars")
+    files = JobFiles(tmp_path / "state", 1, *out)
+    shape = TransformerShape(patch_pix=200, width=8, depth=1, n_heads=2, n_components=3)
+    settings = SpectrumPretraining(shape=shape, batch_size=4, optim=SpectrumOptim(steps=1))
+    pretrain("xp", noise, settings, 1, files, 300.0)
+    plain, over = (read_split(store, SpectrumMethods(continuum_angstrom=c), 1) for c in (0, 300))
+    told = r"over a running mean of 300 Angstrom, and these are over one of 0 \(0 is none\)"
+    for ask in (
+        lambda stars: finetune(stars, out[0], store, Finetuning(), 0, 1, files),
+        lambda stars: ensemble([out[0]], stars),
+    ):
+        with pytest.raises(DataError, match=told):
+            ask(plain)
+    assert np.isfinite(ensemble([out[0]], over)).all()
 
 
 def test_the_card_of_stage_1_says_the_continuum_that_null_stands_for(tmp_path):

@@ -115,7 +115,7 @@ def test_long_sequences_are_read_in_smaller_parts():
 
 def test_one_member_of_an_ensemble_is_in_memory_at_a_time(estimated, monkeypatch):
     stars = split_stars(read_stars(estimated / "stars.h5", BASIC[:3]), SpectrumSplits(), 1)
-    alive, plain = [], train.load_network
+    alive, plain = [], train.load_for
 
     def load(*given):
         gc.collect()
@@ -124,7 +124,7 @@ def test_one_member_of_an_ensemble_is_in_memory_at_a_time(estimated, monkeypatch
         alive.append(weakref.ref(module))
         return module
 
-    monkeypatch.setattr(train, "load_network", load)
+    monkeypatch.setattr(train, "load_for", load)
     ensemble([estimated / f"member_{k}.safetensors" for k in range(2)], stars)
     assert len(alive) == 2
 

@@ -19,7 +19,7 @@ from galaxy_lvm.layers.decompose import Score, enough_share, score_by_layer, sco
 from galaxy_lvm.layers.matrices import Matrix, matrices_of
 from galaxy_lvm.layers.stars import skill_of
 from galaxy_lvm.report.results import long_rows
-from galaxy_lvm.spectra.networks import load_network, save_network
+from galaxy_lvm.spectra.networks import load_for, load_network, save_network
 from galaxy_lvm.spectra.stars import SplitStars, Stars
 from galaxy_lvm.spectra.train import StarFeed
 from galaxy_lvm.training.job import JobFiles, TrainingJob
@@ -145,7 +145,7 @@ def train_capacity(
     """
     own_seed = derive_seed(seed, "layers", "capacity", labels, len(stars))
     job = TrainingJob(settings.optim, own_seed, files)
-    module = load_network(start)
+    module = load_for(start, stars)
     module.add_labels(stars.label_names)
     module.whiten.fit(stars.flux, stars.error)
     late = LateValues(module, settings.optim.steps)

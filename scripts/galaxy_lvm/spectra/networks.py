@@ -6,12 +6,14 @@ from dataclasses import asdict
 
 import torch
 
-from galaxy_lvm.core.cards import read_card_of
+from galaxy_lvm.core.cards import read_card, read_card_of
 from galaxy_lvm.core.config.spectra import TransformerShape
+from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.lvm.weights import load_into, save_weights, shape_from_card
 from galaxy_lvm.spectra.labels import BASIC
 from galaxy_lvm.spectra.language import LanguageArchitecture, LanguageNetwork, files_of
 from galaxy_lvm.spectra.network import SpectrumNetwork
+from galaxy_lvm.spectra.stars import Stars
 from galaxy_lvm.spectra.transformer import Architecture, SpectrumTransformer
 
 # What a card calls the network -> what it is built of, and the network.
@@ -71,6 +73,26 @@ def load_network(path: str | os.PathLike, device: torch.device | str = "cpu") ->
     module = network(shape_from_card(path, described, card["architecture"]))
     load_into(module, path)
     return module.to(device)
+
+
+def load_for(
+    path: str | os.PathLike, stars: Stars, device: torch.device | str = "cpu"
+) -> SpectrumNetwork:
+    """Read weights of `save_network` that are to read the spectra of these stars.
+
+    Raises
+    ------
+    DataError
+        As `load_network`; if the network learned from spectra over another continuum.
+    """
+    known = read_card(path).get("continuum_angstrom", stars.continuum_angstrom)
+    if known != stars.continuum_angstrom:
+        raise DataError(
+            f"{path}: learned from spectra over a running mean of {known:g} Angstrom, and these "
+            f"are over one of {stars.continuum_angstrom:g} (0 is none); set "
+            "spectra.continuum_angstrom to what it was, or train anew"
+        )
+    return load_network(path, device)
 
 
 def usual_device() -> str:

@@ -24,7 +24,7 @@ from galaxy_lvm.spectra.labels import BASIC
 from galaxy_lvm.spectra.networks import (
     architecture,
     build,
-    load_network,
+    load_for,
     save_network,
     usual_device,
 )
@@ -207,7 +207,9 @@ def finetune(
     scratch = isinstance(start, TransformerShape)
     n_pixels = stars.train.flux.shape[1]
     names = stars.train.label_names
-    module = build(architecture(start, n_pixels, names)) if scratch else load_network(start)
+    module = (
+        build(architecture(start, n_pixels, names)) if scratch else load_for(start, stars.train)
+    )
     module.add_labels(names)
     # What real spectra vary in is not what the simulated ones do; labels are not looked at.
     module.whiten.fit(stars.train.flux, settings.added_noise * stars.train.error)
@@ -262,7 +264,7 @@ def _of_member(
     weights: str | os.PathLike, parts: Sequence[Stars], names: Sequence[str]
 ) -> list[np.ndarray]:
     """Return a member's labels and standard deviations (2, n, k) of each part."""
-    module = load_network(weights, usual_device())
+    module = load_for(weights, parts[0], usual_device())
     return [np.array(module.estimate(part.flux))[..., module.columns(names)] for part in parts]
 
 
