@@ -55,7 +55,7 @@ PAGE_WIDTH_INCH = 7.0
 GOLDEN = 0.618
 # Of the PNG beside each PDF, legible on a page and a screen; sheets of galaxies, whose noise no
 # compression makes smaller, have fewer. The PDF keeps every pixel; a report of all is below 25 MB.
-DPI, SHEET_DPI = 150, 130
+DPI, SHEET_DPI = 150, 120
 
 STYLE = {
     "font.size": 8.0,
