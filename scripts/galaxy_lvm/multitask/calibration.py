@@ -6,7 +6,7 @@ from scipy.special import softmax
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log
-from galaxy_lvm.multitask.training_figures import calibration_error, reliability
+from galaxy_lvm.multitask.training_figures import calibration_error, confidence_bins
 from galaxy_lvm.report.metrics import bootstrap_interval
 from galaxy_lvm.training.network import cross_entropy
 
@@ -92,4 +92,4 @@ def calibration_scores(labels: np.ndarray, shares: np.ndarray, seed: int) -> dic
 
 
 def _error(labels: np.ndarray, shares: np.ndarray) -> float:
-    return calibration_error(reliability(labels, shares))
+    return calibration_error(confidence_bins(labels, shares))

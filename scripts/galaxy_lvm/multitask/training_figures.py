@@ -282,7 +282,7 @@ def _confusion(axes: Axes, labels: np.ndarray, predicted: np.ndarray, names: lis
     axes.set_xlabel("Predicted class")
 
 
-def reliability(labels: np.ndarray, shares: np.ndarray) -> pd.DataFrame:
+def confidence_bins(labels: np.ndarray, shares: np.ndarray) -> pd.DataFrame:
     """Return how often predictions of a given confidence are right, in bins of equal size.
 
     Parameters
@@ -296,15 +296,18 @@ def reliability(labels: np.ndarray, shares: np.ndarray) -> pd.DataFrame:
     -------
     DataFrame
         One row per bin: `confidence` (mean probability of the predicted class), `right` (share
-        of right predictions), `low95` and `high95` (Wilson's interval), `n`.
+        of right predictions), `n`.
     """
     confidence, right = shares.max(axis=1), shares.argmax(axis=1) == labels
     n_bins = min(N_BINS, max(1, len(labels) // SMALLEST_BIN))
     parts = np.array_split(np.argsort(confidence, kind="stable"), n_bins)
-    rows = []
-    for part in parts:
-        rows.append((confidence[part].mean(), right[part].mean(), len(part)))
-    table = pd.DataFrame(rows, columns=["confidence", "right", "n"])
+    rows = [(confidence[part].mean(), right[part].mean(), len(part)) for part in parts]
+    return pd.DataFrame(rows, columns=["confidence", "right", "n"])
+
+
+def reliability(labels: np.ndarray, shares: np.ndarray) -> pd.DataFrame:
+    """Return `confidence_bins` with `low95` and `high95`, Wilson's interval of `right`."""
+    table = confidence_bins(labels, shares)
     n_right = np.rint(table["right"] * table["n"])
     ends = binom_conf_interval(n_right, table["n"], confidence_level=0.95, interval="wilson")
     return table.assign(low95=ends[0], high95=ends[1])
