@@ -14,6 +14,7 @@ from galaxy_lvm.report.provenance import (
     commit_of,
     costs,
     machine,
+    measured_jobs,
     provenance_html,
     versions,
 )
@@ -35,7 +36,8 @@ def main(
     data, config_yaml, page
         JSON, YAML and HTML to write.
     """
-    spent = costs(Path(run) / "benchmarks")
+    jobs = measured_jobs(Path(run) / "benchmarks")
+    spent = costs(jobs)
     text = yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=True, allow_unicode=True)
     facts = {
         "Run": {
@@ -43,7 +45,7 @@ def main(
             "seed": config["seed"],
             "commit": commit_of(source),
             "config (SHA-256)": hashlib.sha256(text.encode()).hexdigest(),
-            **clock(Path(run) / "benchmarks"),
+            **clock(jobs),
         },
         "Machine that made this page": machine(),
         "Versions": versions(),

@@ -21,7 +21,7 @@ from galaxy_lvm.report.printed import (
     printed_numbers,
     reasons_told,
 )
-from galaxy_lvm.report.provenance import clock, costs
+from galaxy_lvm.report.provenance import clock, costs, measured_jobs
 from galaxy_lvm.report.results import long_rows, write_results
 from galaxy_lvm.report.verdicts import counted_claims
 
@@ -173,7 +173,7 @@ def test_costs_are_those_of_all_jobs_of_a_rule(tmp_path):
     benchmark(tmp_path / "train" / "a_0.tsv", 60, 900)
     benchmark(tmp_path / "train" / "a_1.tsv", 30, 1200)
     benchmark(tmp_path / "draw.tsv", 2, "NA")
-    train, draw = costs(tmp_path).to_dict("records")
+    train, draw = costs(measured_jobs(tmp_path)).to_dict("records")
     assert (train["rule"], train["jobs"], train["wall_s"]) == ("train", 2, 90)
     assert (train["cpu_s"], train["peak_mb"]) == (45, 1200)
     assert draw["rule"] == "draw" and pd.isna(draw["peak_mb"])
@@ -188,7 +188,7 @@ def test_the_clock_runs_from_the_first_start_to_the_last_end(tmp_path):
     ):
         benchmark(tmp_path / f"{name}.tsv", seconds, 1)
         os.utime(tmp_path / f"{name}.tsv", (ended, ended))
-    assert clock(tmp_path) == {
+    assert clock(measured_jobs(tmp_path)) == {
         "first job began": "1970-01-12 13:36 UTC",
         "last job ended": "1970-01-12 14:36 UTC",
         "by the clock": "60 minutes, pauses included",
@@ -197,10 +197,10 @@ def test_the_clock_runs_from_the_first_start_to_the_last_end(tmp_path):
 
 def test_what_is_no_benchmark_is_named(tmp_path):
     with pytest.raises(DataError, match="no benchmark file"):
-        costs(tmp_path)
+        measured_jobs(tmp_path)
     (tmp_path / "x.tsv").write_text("a\tb\n1\t2\n")
     with pytest.raises(DataError, match=r"x\.tsv: no column \['cpu_time', 'max_rss', 's'\]"):
-        costs(tmp_path)
+        measured_jobs(tmp_path)
 
 
 def test_provenance_names_versions_commit_machine_and_costs(tmp_path):

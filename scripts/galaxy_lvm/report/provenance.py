@@ -76,8 +76,8 @@ def _processor() -> str:
 _MEASURED = ("s", "cpu_time", "max_rss")
 
 
-def costs(benchmarks: str | os.PathLike) -> pd.DataFrame:
-    """Return what every rule took, the longest first.
+def measured_jobs(benchmarks: str | os.PathLike) -> pd.DataFrame:
+    """Return a row for every benchmark file of a run.
 
     Parameters
     ----------
@@ -87,8 +87,8 @@ def costs(benchmarks: str | os.PathLike) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `rule`, `jobs`, `wall_s` and `cpu_s` (seconds of all jobs together) and `peak_mb` (largest
-        resident memory of a job, MB); NaN where a job was too short to be measured.
+        `rule`, `wall_s` and `cpu_s` (seconds), `peak_mb` (largest resident memory, MB), and
+        `ended_s`, when the file was written (seconds since 1970): a job writes it at its end.
 
     Raises
     ------
@@ -104,39 +104,50 @@ def costs(benchmarks: str | os.PathLike) -> pd.DataFrame:
         # "NA" and "-" stand where a job was too short to be looked at.
         told = table[list(_MEASURED)].apply(pd.to_numeric, errors="coerce")
         rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
-        rows.append((rule, told["s"].sum(), told["cpu_time"].sum(), told["max_rss"].max()))
+        measured = told["s"].sum(), told["cpu_time"].sum(), told["max_rss"].max()
+        rows.append((rule, *measured, path.stat().st_mtime))
     if not rows:
         raise DataError(f"{folder}: no benchmark file; the rules of a run write them")
-    table = pd.DataFrame(rows, columns=["rule", "wall_s", "cpu_s", "peak_mb"])
-    grouped = table.groupby("rule").agg(
+    return pd.DataFrame(rows, columns=["rule", "wall_s", "cpu_s", "peak_mb", "ended_s"])
+
+
+def costs(jobs: pd.DataFrame) -> pd.DataFrame:
+    """Return what every rule took, the longest first.
+
+    Parameters
+    ----------
+    jobs
+        Of `measured_jobs`.
+
+    Returns
+    -------
+    DataFrame
+        `rule`, `jobs`, `wall_s` and `cpu_s` (seconds of all jobs together) and `peak_mb` (largest
+        resident memory of a job, MB); NaN where a job was too short to be measured.
+    """
+    grouped = jobs.groupby("rule").agg(
         jobs=("rule", "size"), wall_s=("wall_s", "sum"), cpu_s=("cpu_s", "sum"),
         peak_mb=("peak_mb", "max"),
     )  # fmt: skip
     return grouped.sort_values("wall_s", ascending=False).reset_index()
 
 
-def clock(benchmarks: str | os.PathLike) -> dict[str, str]:
+def clock(jobs: pd.DataFrame) -> dict[str, str]:
     """Return when a run's first job began and its last one ended, and the time between.
 
-    A benchmark file is written at a job's end. Where a run was interrupted or continued, the time
-    between holds the pauses.
+    Where a run was interrupted or continued, the time between holds the pauses.
 
     Parameters
     ----------
-    benchmarks
-        Folder of `costs`, with a file at least.
+    jobs
+        Of `measured_jobs`.
 
     Returns
     -------
     dict
         `first job began`, `last job ended` (UTC) and `by the clock` (minutes).
     """
-    ends, starts = [], []
-    for path in Path(benchmarks).rglob("*.tsv"):
-        seconds = pd.to_numeric(read_user_table(path)["s"], errors="coerce").sum()
-        ends.append(path.stat().st_mtime)
-        starts.append(ends[-1] - seconds)
-    began, ended = min(starts), max(ends)
+    began, ended = (jobs["ended_s"] - jobs["wall_s"]).min(), jobs["ended_s"].max()
     utc = [datetime.datetime.fromtimestamp(at, datetime.UTC) for at in (began, ended)]
     return {
         "first job began": f"{utc[0]:%Y-%m-%d %H:%M} UTC",
