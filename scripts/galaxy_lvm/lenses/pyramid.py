@@ -34,7 +34,7 @@ class LVMLevels(nn.Module):
         """Map (B, 3, H, W) to maps (B, C, H/4, W/4), (B, 2C, H/8, W/8), ..."""
         maps = self.encoder(images, n_stages=len(self.dims))
         # Swin's maps have the channels last; `norms` of the encoder follow every stage.
-        return {str(i): x.permute(0, 3, 1, 2).contiguous() for i, x in enumerate(maps)}
+        return {str(i): x.permute(0, 3, 1, 2) for i, x in enumerate(maps)}
 
 
 class ResNetLevels(nn.Module):

