@@ -8,6 +8,7 @@ from galaxy_lvm.core.config.hitl import OnFeatures, TrainingSets
 from galaxy_lvm.core.logs import job_log, progress
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import state_folder
+from galaxy_lvm.hitl.measures import CHANCE, chance_metrics
 from galaxy_lvm.hitl.pools import read_galaxies, resolve_targets
 from galaxy_lvm.hitl.settings import SessionSettings, settings_from
 from galaxy_lvm.hitl.simulate import Task, compare, kept_result, open_task, sweep_alpha
@@ -61,8 +62,9 @@ def main(
 def comparison_rows(
     task: Task, session: SessionSettings, comparison: OnFeatures, state: str, seed: int
 ) -> list[dict]:
-    """Return the rows of experiment `hitl`."""
-    rows, target = [], comparison.target
+    """Return the rows of experiment `hitl`; those of chance have no training set."""
+    target = comparison.target
+    rows = long_rows("hitl", target, CHANCE, "train=0", 0, chance_metrics(task.test_truth))
     for number in progress(range(comparison.n_seeds), desc="comparison", unit="seeds"):
 
         def make(number: int = number) -> list:

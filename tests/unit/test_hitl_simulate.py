@@ -11,7 +11,13 @@ from galaxy_lvm.hitl.claims import claims_table
 from galaxy_lvm.hitl.diagram import ModuleParts, module_canvas
 from galaxy_lvm.hitl.discovery import open_search, search_runs, targets_table, vote_shares
 from galaxy_lvm.hitl.figures import draw_alpha, draw_comparison, draw_searches, draw_targets
-from galaxy_lvm.hitl.measures import comparison_metrics, discovery_metrics, labels_to_find
+from galaxy_lvm.hitl.measures import (
+    CHANCE,
+    chance_metrics,
+    comparison_metrics,
+    discovery_metrics,
+    labels_to_find,
+)
 from galaxy_lvm.hitl.pools import Pool
 from galaxy_lvm.hitl.ranker import RankerSettings, Whitening
 from galaxy_lvm.hitl.settings import SessionSettings
@@ -273,6 +279,31 @@ def test_comparison_table_is_ordered_and_has_the_papers_numbers():
     fig = draw_comparison(table, "face_on_spiral")
     texts = [label.get_text() for label in fig.axes[0].get_yticklabels()]
     assert texts[1] == "LVM + HITL, 10 + 10 labels"
+
+
+def test_chance_is_a_row_of_the_table_and_a_line_in_the_figure():
+    truth = np.arange(400) % 4 == 0
+    expected = chance_metrics(truth)
+    rng = np.random.default_rng(0)
+    drawn = [comparison_metrics(truth, rng.permutation(400) / 400) for _ in range(200)]
+    for metric in ("aupr", "auc", "purity"):
+        assert np.mean([d[metric] for d in drawn]) == pytest.approx(expected[metric], abs=0.012)
+    assert expected["accuracy"] == comparison_metrics(truth, np.zeros(400))["accuracy"] == 0.75
+
+    rows = long_rows("hitl", "face_on_spiral", CHANCE, "train=0", 0, expected)
+    results = pd.concat([comparison_results(0.05), pd.DataFrame(rows)])
+    table = comparison_table(results, PAPER)
+    assert table.loc[0, ["model", "n_labels", "aupr"]].tolist() == [CHANCE, 0, 0.25]
+    assert "<td>Chance</td><td>train=0</td>" in comparison_html(
+        table, claims_table(results, Sizes()), "face_on_spiral"
+    )
+    fig = draw_comparison(table, "face_on_spiral")
+    assert len(fig.axes[0].get_yticklabels()) == len(table) - 1
+    lines = [
+        [line.get_xdata()[0] for line in axis.lines if line.get_linestyle() == ":"]
+        for axis in fig.axes
+    ]
+    assert lines == [[0.25], [0.5], [0.75], [0.25], []]
 
 
 def test_discovery_table_and_figures(task):

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from galaxy_lvm.core.errors import DataError
-from galaxy_lvm.hitl.measures import COMPARISON_METRICS
+from galaxy_lvm.hitl.measures import CHANCE, COMPARISON_METRICS
 from galaxy_lvm.hitl.tables import (
     METRIC_NAMES,
     RULE_NAMES,
@@ -136,6 +136,8 @@ def draw_comparison(table: pd.DataFrame, target: str) -> Figure:
     target
         What the positives are.
     """
+    chance = table[table["model"] == CHANCE]
+    table = table[table["model"] != CHANCE]
     places = np.arange(len(table))[::-1]
     height = 0.75 + 0.21 * len(table)
     fig, axes = style.figure(
@@ -155,6 +157,8 @@ def draw_comparison(table: pd.DataFrame, target: str) -> Figure:
             table[f"{metric}_paper"], places, marker="D", s=18, facecolor="none",
             edgecolor=style.COLOURS["black"], linewidth=0.8, zorder=3,
         )  # fmt: skip
+        for value in chance[metric].dropna():
+            axis.axvline(value, color=style.COLOURS["black"], linestyle=":", linewidth=0.8)
         axis.set_title(METRIC_NAMES[metric])
         axis.set_xlim(0, 1)
         axis.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
@@ -163,6 +167,7 @@ def draw_comparison(table: pd.DataFrame, target: str) -> Figure:
     axes[0].set_ylim(-0.7, len(table) - 0.3)
     text = f"{target_names([target])[target]} against the rest, test split"
     text += "; diamonds: the paper (other galaxies)" * bool(table["aupr_paper"].notna().any())
+    text += "; dotted: chance" * bool(len(chance))
     fig.supxlabel(text, fontsize=8)
     return fig
 

@@ -6,6 +6,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.hitl.selection import BOUNDARY
 
+CHANCE = "chance"  # stands among the models of figure 10
 COMPARISON_METRICS = ("aupr", "auc", "accuracy", "purity", "completeness")
 DISCOVERY_METRICS = ("asked_precision", "found", "precision", "recall", "aupr", "auc")
 
@@ -46,6 +47,25 @@ def comparison_metrics(truth: np.ndarray, scores: np.ndarray) -> dict[str, float
         "purity": float(right / max(predicted.sum(), 1)),
         "completeness": float(right / truth.sum()),
     }
+
+
+def chance_metrics(truth: np.ndarray) -> dict[str, float]:
+    """Return what figure 10's scores come to without a look at any image.
+
+    Parameters
+    ----------
+    truth
+        Whether each galaxy is a positive (N,).
+
+    Returns
+    -------
+    dict
+        Of galaxies in random order `aupr` and `purity` (both the share of positives) and `auc`;
+        `accuracy` where all are called what most are. Completeness has no such floor: it is 1 where
+        all are called positives.
+    """
+    share = float(np.mean(truth))
+    return {"aupr": share, "auc": 0.5, "accuracy": max(share, 1 - share), "purity": share}
 
 
 def discovery_metrics(

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.hitl.measures import COMPARISON_METRICS, labels_to_find
+from galaxy_lvm.hitl.measures import CHANCE, COMPARISON_METRICS, labels_to_find
 from galaxy_lvm.report.results import summarise
 from galaxy_lvm.report.tables import page_html
 from galaxy_lvm.report.verdicts import verdicts_html
@@ -26,7 +26,7 @@ RULE_NAMES = {
     "k_centre": "k-centre",
     "mix": "Mix",
 }
-_MODEL_NAMES = {"resnet18": "ResNet18", "lvm": "LVM", "lvm_hitl": "LVM + HITL"}
+_MODEL_NAMES = {CHANCE: "Chance", "resnet18": "ResNet18", "lvm": "LVM", "lvm_hitl": "LVM + HITL"}
 _MODEL_ORDER = ("resnet18", "lvm", "lvm_hitl")
 
 
@@ -44,7 +44,9 @@ def condition_numbers(condition: str) -> dict[str, int]:
 def n_labels(condition: str) -> int:
     """Return how many labels a training set of figure 10 has in all."""
     numbers = condition_numbers(condition)
-    return numbers.get("train") or numbers["initial"] + numbers["rounds"] * numbers["recommended"]
+    if "train" in numbers:
+        return numbers["train"]
+    return numbers["initial"] + numbers["rounds"] * numbers["recommended"]
 
 
 def comparison_table(results: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
@@ -62,13 +64,13 @@ def comparison_table(results: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame
     DataFrame
         `model`, `condition`, `n_labels`, `n_seeds`, and of every metric its mean, `_low95`,
         `_high95` (NaN for a single seed) and `_paper` (NaN where the paper prints none); ordered
-        by number of labels, then model.
+        by number of labels, then model. First comes chance, which has no completeness (NaN).
     """
     summary = summarise(results[results["experiment"] == "hitl"])
     printed = paper.set_index(["model", "condition", "metric"])["value"]
     rows = []
     for (model, condition), part in summary.groupby(["model", "condition"]):
-        part = part.set_index("metric")
+        part = part.set_index("metric").reindex(COMPARISON_METRICS)
         row = {"model": model, "condition": condition, "n_labels": n_labels(condition)}
         row["n_seeds"] = int(part["n_seeds"].iloc[0])
         for metric in COMPARISON_METRICS:
@@ -136,13 +138,15 @@ def comparison_html(table: pd.DataFrame, claims: pd.DataFrame, target: str) -> s
             low, high = np.clip([row[f"{metric}_low95"], row[f"{metric}_high95"]], 0, 1)
             interval = "" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
             printed = row[f"{metric}_paper"]
-            cells += f'<td>{row[metric]:.3f}<span class="interval">{interval}</span></td>'
+            value = "&ndash;" if math.isnan(row[metric]) else f"{row[metric]:.3f}"
+            cells += f'<td>{value}<span class="interval">{interval}</span></td>'
             cells += f'<td class="paper">{"&ndash;" if math.isnan(printed) else printed}</td>'
         kind = ' class="network"' if row["model"] == "lvm_hitl" else ""
         body += f"<tr{kind}>{cells}</tr>"
     note = (
         f"Positives: {target}. Test split; mean and 95 % t interval over seeds, which draw the "
-        "training sets and the first weights. The paper's galaxies are others."
+        "training sets and the first weights. The paper's galaxies are others. Chance: galaxies in "
+        "random order, and for the accuracy all called what most are."
     )
     return page_html(
         "Figure 10: training sets",
