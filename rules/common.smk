@@ -138,8 +138,16 @@ wildcard_constraints:
 
 
 def code_of(script):
-    """Return a hash of a script and all that it imports, as a param: its edits rerun the rule."""
-    return code_hash(Path(workflow.basedir) / "scripts" / f"{script}.py")
+    """Return a hash of a script and all that it imports, as a param: its edits rerun the rule.
+
+    A function, called for the jobs of a plan alone: every job on a cluster starts Snakemake twice,
+    and hashing for the other rules was a fifth of each start.
+    """
+
+    def hashed(wildcards):
+        return code_hash(Path(workflow.basedir) / "scripts" / f"{script}.py")
+
+    return hashed
 
 
 def growing(mem_mb):

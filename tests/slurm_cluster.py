@@ -6,6 +6,7 @@ State lies in one folder; daemons are children of the tests and end with them.
 import contextlib
 import os
 import random
+import re
 import shutil
 import socket
 import subprocess
@@ -39,6 +40,15 @@ class NoCluster(RuntimeError):
     """SLURM is installed and does not work on this machine."""
 
 
+class ConfRefused(NoCluster):
+    """SLURM does not take what these tests configure, in a version that they are written for."""
+
+
+# Of these a refused slurm.conf is a fault of these tests, of others perhaps a change of SLURM.
+VERSIONS = ("22.05",)
+REFUSED = re.compile(r"unrecognized key|Unable to process configuration file|Parsing error", re.I)
+
+
 def wait_until(condition: Callable[[], object], what: str, seconds: float = PATIENCE_S) -> None:
     """Wait for a condition; fail with what was waited for."""
     end = time.monotonic() + seconds
@@ -57,7 +67,7 @@ def free_ports(number: int) -> list[int]:
             free.append(port)
         if len(free) == number:
             return free
-    raise RuntimeError("no free ports between 16000 and 32000")
+    raise NoCluster("no free ports between 16000 and 32000")
 
 
 class Cluster:
@@ -140,7 +150,7 @@ class Cluster:
             )
             self._try_job()
         except Exception as error:
-            raise NoCluster(f"{error}\n{self.logs()}") from error
+            raise self._fault()(f"{error}\n{self.logs()}") from error
         finally:
             if not self._works:
                 self.stop()
@@ -148,6 +158,13 @@ class Cluster:
 
     def __exit__(self, *error: object) -> None:
         self.stop()
+
+    def _fault(self) -> type[NoCluster]:
+        """Return whose fault it is that none came up: the machine's, or that of these tests."""
+        if not REFUSED.search(self.logs()):
+            return NoCluster
+        words = self.ask("slurmctld", "-V").split()  # slurm-wlm 22.05.8
+        return ConfRefused if words and words[-1].startswith(VERSIONS) else NoCluster
 
     def logs(self) -> str:
         """Return the ends of the daemons' logs."""
@@ -210,12 +227,11 @@ class Cluster:
             )  # fmt: skip
 
     def _end(self, process: subprocess.Popen) -> None:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(20)
+        for end in (process.terminate, process.kill):
+            end()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+                return
 
     def _write_gres(self) -> None:
         """Fake GPUs: devices like /dev/null, or a bare number where no device can be made."""
