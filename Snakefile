@@ -34,6 +34,16 @@ include: "rules/wise.smk"
 include: "rules/targets.smk"
 
 
+onstart:
+    # sacct knows of no job where a cluster keeps no accounts: each would be waited for without end.
+    if (
+        getattr(workflow.executor_settings, "status_command", "") == "sacct"
+        and not keeps_accounts()
+    ):
+        workflow.executor_settings.status_command = "squeue"
+        logger.info("This cluster keeps no accounts: squeue is asked what became of the jobs.")
+
+
 localrules:
     all,
 

@@ -9,6 +9,7 @@ from typing import get_args
 # The library lies beside the scripts; rules need its config check and class list.
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
+from galaxy_lvm.core.accounts import keeps_accounts
 from galaxy_lvm.core.closure import code_hash
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.training.model_specs import model_specs, reference_specs

@@ -36,6 +36,11 @@ def fewshot_sources(wildcards):
     return {"lvm": spec.weights_path(LVM_WEIGHTS)} if spec.is_lvm else own_weights(spec)
 
 
+def fewshot_gpus(wildcards):
+    """Return how many GPUs a model is trained on: none where it is no network."""
+    return min(1, config["gpus"]) if FEWSHOT_SPECS[wildcards.model].is_network else 0
+
+
 def fewshot_seeds(wildcards):
     """Return the seeds of one job of the few-shot comparison."""
     settings = config["fewshot"]
@@ -188,7 +193,7 @@ rule train_fewshot:
     resources:
         mem_mb=growing(config["resources"]["train_mem_mb"]),
         runtime=config["resources"]["fewshot_runtime_min"],
-        gpu=min(1, config["gpus"]),
+        gpu=fewshot_gpus,
         nodes=1,
     params:
         model=fewshot_model,

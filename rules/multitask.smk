@@ -139,11 +139,13 @@ rule evaluate_multitask:
     benchmark:
         f"{RUN}/benchmarks/evaluate_multitask/{{strategy}}_{{part}}.tsv"
     conda:
-        CPU_ENV
+        TRAIN_ENV
     threads: config["threads"]
     resources:
-        mem_mb=growing(4000),
+        mem_mb=growing(6000),
         runtime=60,
+        gpu=min(1, config["gpus"]),
+        nodes=1,
     params:
         n_images=config["multitask"]["n_test_images"],
         n_orientations=config["multitask"]["n_orientations"],

@@ -223,11 +223,13 @@ rule evaluate_objectives:
     benchmark:
         f"{RUN}/benchmarks/evaluate_objectives.tsv"
     conda:
-        CPU_ENV
+        TRAIN_ENV
     threads: 1
     resources:
-        mem_mb=growing(4000),
+        mem_mb=growing(6000),
         runtime=60,
+        gpu=min(1, config["gpus"]),
+        nodes=1,
     params:
         view_side_pix=config["classification"]["view_side_pix"],
         seed=config["seed"],

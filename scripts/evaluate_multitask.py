@@ -1,6 +1,7 @@
 """Score one multitask training on the test split: its part of Tables 1 to 4."""
 
 import torch
+from galaxy_lvm.core.gpus import own_gpus
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.multitask.evaluate import TestSplit, evaluate_multitask
@@ -52,7 +53,8 @@ def main(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):  # noqa: F821
+    gpus = own_gpus(snakemake.resources.get("gpu", 0))  # noqa: F821
+    with job_log(snakemake.log[0]), gpus:  # noqa: F821
         main(
             crops=snakemake.input.crops,  # noqa: F821
             splits=snakemake.input.splits,  # noqa: F821

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from galaxy_lvm.core.config.fewshot import Features
+from galaxy_lvm.core.gpus import own_gpus
 from galaxy_lvm.core.logs import job_log, progress
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.features.extract import FeatureExtractor
@@ -100,7 +101,8 @@ def _probe(features: dict, labels: dict, seed: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):  # noqa: F821
+    gpus = own_gpus(snakemake.resources.get("gpu", 0))  # noqa: F821
+    with job_log(snakemake.log[0]), gpus:  # noqa: F821
         main(
             crops=snakemake.input.crops,  # noqa: F821
             splits=snakemake.input.splits,  # noqa: F821

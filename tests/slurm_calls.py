@@ -32,9 +32,9 @@ def command_line(folder, *arguments):
 
 
 def slurm_options():
-    """Return the profile as a user gives it on a small cluster without accounting."""
+    """Return the profile as a user gives it, with logs that stay and no waiting ahead of them."""
     return [
-        "--profile", "slurm", "--slurm-status-command", "squeue", "--slurm-no-account",
+        "--profile", "slurm", "--slurm-no-account",
         "--slurm-init-seconds-before-status-checks", "2", "--slurm-keep-successful-logs",
     ]  # fmt: skip
 
