@@ -58,7 +58,7 @@ $(DETECTRON2)/installed: envs/detectron2-test.txt envs/detectron2-wheel.txt test
 test-detectron2: $(DETECTRON2)/installed
 	$(DETECTRON2)/bin/python -m pytest tests/lens_backends tests/unit/test_detectors.py -k "detectron2 or test_backends"
 
-# A cluster of two nodes on this machine: seven minutes of CPU and many waits, half an hour on two slow cores.
+# A cluster of two nodes on this machine: 22 minutes of CPU and many waits, an hour on two slow cores.
 test-slurm: .venv/installed-dev
 	@SLURM_NEEDED=1 bash tests/slurm/install_slurm.sh
 	SLURM_NEEDED=1 OMP_NUM_THREADS=1 $(RUN_PYTHON) -m pytest tests/slurm

@@ -35,13 +35,8 @@ include: "rules/targets.smk"
 
 
 onstart:
-    # sacct knows of no job where a cluster keeps no accounts: each would be waited for without end.
-    if (
-        getattr(workflow.executor_settings, "status_command", "") == "sacct"
-        and not keeps_accounts()
-    ):
-        workflow.executor_settings.status_command = "squeue"
-        logger.info("This cluster keeps no accounts: squeue is asked what became of the jobs.")
+    if hasattr(workflow.executor_settings, "status_command"):  # SLURM's
+        ask_the_right_command(workflow.executor_settings)
 
 
 localrules:

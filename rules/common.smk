@@ -9,8 +9,8 @@ from typing import get_args
 # The library lies beside the scripts; rules need its config check and class list.
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from galaxy_lvm.core.accounts import keeps_accounts
 from galaxy_lvm.core.closure import code_hash
+from galaxy_lvm.core.cluster import status_command
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.training.model_specs import model_specs, reference_specs
 from galaxy_lvm.core.config import part_of, resolve, type_command_line
@@ -149,6 +149,17 @@ def code_of(script):
         return code_hash(Path(workflow.basedir) / "scripts" / f"{script}.py")
 
     return hashed
+
+
+def ask_the_right_command(slurm):
+    """Let SLURM's executor ask what knows of its jobs; else each is waited for without end."""
+    try:
+        found = status_command(slurm.status_command)
+    except ConfigError as error:
+        raise WorkflowError(str(error)) from None
+    if found != slurm.status_command:
+        slurm.status_command = found
+        logger.info(f"This cluster keeps no accounts: {found} is asked what became of the jobs.")
 
 
 def growing(mem_mb):

@@ -5,6 +5,7 @@
 
 import re
 
+import pandas as pd
 import pytest
 from slurm_calls import CONFIG, RUN_S, Call, overlay
 
@@ -37,8 +38,19 @@ def jobs(cluster, runs):
     return [(re.match(r"rule_(\w+?)(_wildcards|$)", job["Comment"])[1], job) for job in found]
 
 
-def results(call):
-    return call.folder / "results" / "test"
+def files(call):
+    """Return what a run wrote, by name, without what its trainings go on from."""
+    run = call.folder / "results" / "test"
+    found = {path.relative_to(run): path for path in run.rglob("*") if path.is_file()}
+    return {str(name): path for name, path in found.items() if name.parts[0] != "state"}
+
+
+def numbers(path):
+    """Return a table without what the clock said."""
+    table = pd.read_csv(path)
+    if "metric" in table:
+        table = table[~table["metric"].str.contains("seconds")]
+    return table.drop(columns=[name for name in table if "seconds" in name])
 
 
 def test_every_job_that_is_not_light_went_through_sbatch(cluster, runs, jobs):
@@ -54,3 +66,17 @@ def test_every_job_that_is_not_light_went_through_sbatch(cluster, runs, jobs):
 def test_gpus_are_asked_for_by_what_needs_them(jobs):
     asking = {rule for rule, job in jobs if any(key.startswith("TresPer") for key in job)}
     assert asking == ON_A_GPU
+
+
+def test_the_results_are_those_of_a_run_without_slurm(runs):
+    """To the last byte where nothing tells the time: weights, features, predictions, figures."""
+    through, without = map(files, runs)
+    assert through.keys() == without.keys()
+    for name in through:
+        if name.endswith(".csv"):
+            pd.testing.assert_frame_equal(numbers(through[name]), numbers(without[name]), obj=name)
+    exact = {name for name in through if name.endswith((".safetensors", ".npy", ".parquet", ".h5"))}
+    figures = {name for name in through if name.endswith(".png") and "fig09" not in name}
+    assert len(exact) > 40 and len(figures) > 30
+    for name in exact | figures:
+        assert through[name].read_bytes() == without[name].read_bytes(), name

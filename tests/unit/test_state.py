@@ -1,5 +1,6 @@
 """Outputs appear whole, and what killed processes left behind goes when the job starts again."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -8,14 +9,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.state import atomic_path, writable_folder
 from safetensors.torch import save_file
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 WRITE_HALF = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.state import atomic_path, writable_folder
 with atomic_path(sys.argv[2]) as temporary:
     temporary.write_text("half")
     print("there", flush=True)
@@ -83,3 +86,25 @@ def test_weights_can_be_read_by_those_who_can_read_tables(tmp_path):
         save_file({"a": torch.zeros(1)}, temporary)
     modes = [(tmp_path / name).stat().st_mode for name in ("ordinary.csv", "w.safetensors")]
     assert modes[0] == modes[1]
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_folder_that_takes_nothing_is_named_before_there_is_work_to_lose(
+    tmp_path, monkeypatch, exists
+):
+    """As on a disk that is mounted read-only; root may write into any other."""
+    folder = tmp_path / "state"
+
+    def refuse(*arguments, **options):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(folder))
+
+    if exists:
+        folder.mkdir()
+        monkeypatch.setattr(os, "access", lambda path, mode: False)
+    else:
+        monkeypatch.setattr(Path, "mkdir", refuse)
+    said = f"{folder}: cannot be written .*see to the rights of the folder and its disk, or move"
+    with pytest.raises(DataError, match=said):
+        writable_folder(folder)
+    with pytest.raises(DataError, match=said), atomic_path(folder / "out.csv"):
+        pytest.fail("nothing can be written")

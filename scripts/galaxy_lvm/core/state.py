@@ -16,14 +16,37 @@ from galaxy_lvm.core.errors import DataError
 
 # The disk is full, one's share of it is, a file of this size is too large, nothing may be written.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+_FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def cannot_write(path: str | os.PathLike, error: OSError) -> str:
     """Return in words that a disk does not take an output, and what to do."""
+    forbidden = error.errno in _FORBIDDEN
+    help_ = "see to the rights of the folder and its disk" if forbidden else "make room on the disk"
     return (
-        f"{path}: cannot be written ({os.strerror(error.errno) if error.errno else error}); make "
-        "room on the disk, or move the output to another, and run it again"
+        f"{path}: cannot be written ({os.strerror(error.errno) if error.errno else error}); "
+        f"{help_}, or move the output to another, and run it again"
     )
+
+
+def writable_folder(path: str | os.PathLike) -> Path:
+    """Return a folder, made where it is not there, that takes files.
+
+    Raises
+    ------
+    DataError
+        If it does not: better now than when hours of work are to be written.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+            raise OSError(errno.EROFS if read_only else errno.EACCES, "")
+    except OSError as error:
+        if error.errno not in (*NO_ROOM, *_FORBIDDEN):
+            raise
+        raise DataError(cannot_write(path, error)) from error
+    return Path(path)
 
 
 # Some libraries write files that their owner alone may read; colleagues share results. The mask can
@@ -47,7 +70,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         If the disk has no room for what is written, or takes nothing: libraries name no file then.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    writable_folder(path.parent)
     head = f".{path.stem}.{socket.gethostname()}-"
     _remove_orphans(path, head)
     temporary = path.with_name(f"{head}{os.getpid()}-{threading.get_ident()}{path.suffix}")

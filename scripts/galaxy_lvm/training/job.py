@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from galaxy_lvm.core.config.training import Optim
-from galaxy_lvm.core.state import state_folder
+from galaxy_lvm.core.state import state_folder, writable_folder
 from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.training.loop import Batch, TrainingLoop, make_accelerator
 
@@ -119,8 +119,13 @@ class TrainingJob:
             All that the result depends on: values, and files (None for one that is not used).
         extra_state
             What travels with the checkpoint.
+
+        Raises
+        ------
+        DataError
+            If checkpoints could not be written.
         """
-        state = self.files.state(settings, inputs)
+        state = writable_folder(self.files.state(settings, inputs))
         self.loop = TrainingLoop(
             module, self.optim, state, self.seed, self.accelerator, extra_state
         )
