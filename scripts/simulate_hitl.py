@@ -96,12 +96,9 @@ def sweep_rows(
     for lower, alpha, number in progress(runs, desc="alpha", unit="sessions"):
         changed = session.changed(lower=lower, alpha=alpha)
         plan = (comparison.few_per_class, sweep.n_rounds, settings.n_recommended)
+        asked = (changed, *plan, derive_seed(seed, "hitl", number))
         values = kept_result(
-            state,
-            ["alpha", lower, alpha, number],
-            lambda s=changed, n=number, p=plan: sweep_alpha(
-                task, s, *p, derive_seed(seed, "hitl", n)
-            ),
+            state, ["alpha", lower, alpha, number], lambda asked=asked: sweep_alpha(task, *asked)
         )
         rows += long_rows("alpha", comparison.target, lower, f"alpha={alpha:g}", number, values)
     return rows
