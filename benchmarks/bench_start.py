@@ -132,7 +132,12 @@ def main() -> None:
     best = min(found, key=lambda phases: phases["all"]["wall_s"])
     result = {"crops": options.crops, "shards": options.shards, "load": os.getloadavg()[0], **best}
     print(json.dumps(result, indent=1))
-    (ROOT / "benchmarks" / "results" / "start.json").write_text(json.dumps(result, indent=1) + "\n")
+    path = ROOT / "benchmarks" / "results" / "start.json"
+    if path.exists():  # of bench_slurm_start.py
+        result |= {
+            key: found for key, found in json.loads(path.read_text()).items() if key == "sbatch"
+        }
+    path.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":
