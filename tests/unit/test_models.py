@@ -6,7 +6,7 @@ import torch
 from galaxy_lvm.core.config.training import Lvm
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.lvm.model import LVM, PRESETS, LVMConfig, build_config, count_parameters
-from galaxy_lvm.lvm.swin import SwinLayer
+from galaxy_lvm.lvm.swin_layer import SwinLayer
 from galaxy_lvm.lvm.weights import load_into, load_lvm, read_card, save_lvm
 from galaxy_lvm.multitask.heads import MultitaskModel
 from galaxy_lvm.training.predict import class_probabilities
@@ -125,22 +125,44 @@ def test_config_lists_dims_and_sides():
     assert config.sides == [16, 8, 4]
 
 
-def test_a_map_as_large_as_the_window_is_treated_as_timm_does():
+@pytest.mark.parametrize("shift", (0, 2))
+@pytest.mark.parametrize("precision", (torch.float32, torch.bfloat16))
+def test_a_layer_is_timms_to_the_last_bit(shift, precision):
+    """The same draws for the same seed, names of the weights, updates and numbers."""
+    about = {"input_resolution": (8, 8), "num_heads": 3, "drop_path": 0.3}
     torch.manual_seed(0)
-    ours = SwinLayer(12, input_resolution=(4, 4), num_heads=3, window_size=4, dynamic_mask=True)
+    ours = SwinLayer(12, num_heads=3, side=8, window=4, shift=shift, drop_path=0.3)
+    torch.manual_seed(0)
     timms = SwinTransformerBlock(
-        12, input_resolution=(4, 4), num_heads=3, window_size=4, dynamic_mask=True
-    )
-    timms.load_state_dict(ours.state_dict())
-    x = torch.randn(2, 4, 4, 12)
-    torch.testing.assert_close(ours(x), timms(x))
-    larger = torch.randn(2, 8, 12, 12)
-    torch.testing.assert_close(ours(larger), timms(larger))
+        12, **about, window_size=4, shift_size=shift, dynamic_mask=True
+    )  # fmt: skip
+    expected = timms.state_dict()
+    assert list(ours.state_dict()) == list(expected)
+    assert all(torch.equal(value, expected[k]) for k, value in ours.state_dict().items())
+    for size in ((8, 8), (4, 4), (8, 12), (6, 9)):
+        if shift and size == (4, 4):
+            continue  # timm shifts what one window holds
+        results = []
+        for layer in (ours, timms):
+            torch.manual_seed(1)
+            x = torch.randn(5, *size, 12, requires_grad=True)
+            with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+                y = layer(x)
+            gradients = torch.autograd.grad(y.square().sum(), (x, *layer.parameters()))
+            results.append((y, *gradients))
+        assert all(torch.equal(a, b) for a, b in zip(*results, strict=True)), size
+
+
+def test_a_window_shrinks_to_the_nominal_map_and_is_not_shifted_then():
+    layer = SwinLayer(12, num_heads=3, side=4, window=8, shift=4)
+    timms = SwinTransformerBlock(12, (4, 4), num_heads=3, window_size=8, shift_size=4)
+    assert (layer.window, layer.shift) == (timms.window_size[0], timms.shift_size[0]) == (4, 0)
+    assert len(layer.attn.relative_position_bias_table) == 49
 
 
 def test_a_map_smaller_than_the_window_attends_to_its_own_tokens_only():
     torch.manual_seed(0)
-    layer = SwinLayer(6, input_resolution=(8, 8), num_heads=1, window_size=4, shift_size=2)
+    layer = SwinLayer(6, num_heads=1, side=8, window=4, shift=2)
     x = torch.randn(1, 2, 3, 6)
     attn = layer.attn
     q, k, v = attn.qkv(x.reshape(6, 6)).chunk(3, dim=-1)
@@ -151,7 +173,7 @@ def test_a_map_smaller_than_the_window_attends_to_its_own_tokens_only():
             bias = attn.relative_position_bias_table[(dy + 3) * 7 + dx + 3, 0]
             scores[i, j] = (q[i] * k[j]).sum() * attn.scale + bias
     expected = attn.proj(scores.softmax(dim=-1) @ v).reshape(1, 2, 3, 6)
-    torch.testing.assert_close(layer._attn(x), expected)
+    torch.testing.assert_close(layer._attend(x), expected)
 
 
 def test_class_probabilities_are_averaged_over_the_views_that_were_asked_for():

@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from galaxy_lvm.core.config.tasks import TaskSections
 from galaxy_lvm.core.marks import FIGURE_KEY, FIGURE_VALUE
 from galaxy_lvm.lvm.anatomy import build_empty, describe_lvm, layer_pair, swin_layers
 from galaxy_lvm.lvm.diagrams import lvm_canvas, swin_canvas, window_groups
 from galaxy_lvm.lvm.model import LVM, PRESETS, LVMConfig, count_parameters
+from galaxy_lvm.lvm.swin_layer import SwinLayer, window_mask
 from galaxy_lvm.multitask.diagram import make_icons, multitask_canvas
 from galaxy_lvm.multitask.heads import build_empty_multitask
 from galaxy_lvm.multitask.outputs import OUTPUTS
@@ -156,10 +158,10 @@ def test_stages_without_shift_still_give_a_diagram():
     assert_no_text_leaves_its_box(swin_canvas(lvm))
 
 
-def test_window_groups_are_those_that_timm_masks():
+def test_window_groups_are_those_that_the_layer_masks():
     lvm = LVM(replace(SMALL, image_side_pix=64))
-    block = [m for m in lvm.encoder.stages[0].layers if hasattr(m, "shift_size")][1]
-    side, window, shift = 16, block.window_size[0], block.shift_size[0]
+    block = [m for m in lvm.encoder.stages[0].layers if isinstance(m, SwinLayer)][1]
+    side, window, shift = 16, block.window, block.shift
     assert shift == 4
     groups = window_groups(side, window, shift)
     cells = groups[:, None] * 100 + groups[None, :]
@@ -167,7 +169,8 @@ def test_window_groups_are_those_that_timm_masks():
     n = side // window
     tokens = shifted.reshape(n, window, n, window).swapaxes(1, 2).reshape(n * n, -1)
     together = tokens[:, :, None] == tokens[:, None, :]
-    assert np.array_equal(together, block.get_attn_mask().numpy() == 0)
+    mask = window_mask(torch.zeros(1, side, side, 1), window, shift)
+    assert np.array_equal(together, mask.numpy() == 0)
 
 
 def test_the_multitask_diagram_follows_model_and_config():

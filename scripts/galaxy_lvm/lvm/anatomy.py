@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from accelerate import init_empty_weights
-from timm.models.swin_transformer import SwinTransformerBlock
 from torch import nn
 
 from galaxy_lvm.lvm.model import LVM, PATCH_PIX, LVMConfig, count_parameters
 from galaxy_lvm.lvm.swin import SwinStage
+from galaxy_lvm.lvm.swin_layer import SwinLayer
 
 _POOLING = {
     "mean": "mean over the map",
@@ -163,7 +163,7 @@ def swin_layers(stage: SwinStage) -> list[SwinLayerParts]:
     """Return the Swin layers of a stage, each with the convolution in front of it."""
     result, conv = [], None
     for module in stage.layers:
-        if isinstance(module, SwinTransformerBlock):
+        if isinstance(module, SwinLayer):
             result.append(_swin_layer(module, conv))
             conv = None
         else:
@@ -200,17 +200,17 @@ def _stage(name: str, stage: SwinStage, n_more: int = 0) -> Part:
     return Part(name, first.side, first.dim, tuple(lines), n_parameters)
 
 
-def _swin_layer(block: SwinTransformerBlock, conv: nn.Module | None) -> SwinLayerParts:
+def _swin_layer(block: SwinLayer, conv: nn.Module | None) -> SwinLayerParts:
     return SwinLayerParts(
         dim=block.norm1.normalized_shape[0],
         heads=block.attn.num_heads,
-        window=block.window_size[0],
-        shift=block.shift_size[0],
-        side=block.input_resolution[0],
+        window=block.window,
+        shift=block.shift,
+        side=block.side,
         hidden=block.mlp.fc1.out_features,
         n_attention=count_parameters(block.attn),
         n_mlp=count_parameters(block.mlp),
-        drop_path=float(getattr(block.drop_path1, "drop_prob", 0.0) or 0.0),
+        drop_path=block.drop_path1.rate,
         conv=_kernel(conv) if conv is not None else "",
         n_conv=count_parameters(conv) if conv is not None else 0,
     )

@@ -1,15 +1,15 @@
 """Swin stages with a 3 x 3 convolution, and the layers that change resolution.
 
-Feature maps are NHWC, as in timm's Swin; convolutions permute on the way in and out.
+Feature maps are NHWC; convolutions permute on the way in and out.
 """
 
 import torch
-from timm.models.swin_transformer import SwinTransformerBlock
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from galaxy_lvm.lvm.convolution import conv_nhwc
 from galaxy_lvm.lvm.norms import DomainBatchNorm, norm_layer
+from galaxy_lvm.lvm.swin_layer import SwinLayer
 
 NORM_GROUPS = 4
 # Layers between convolutions; "stage" has one for all.
@@ -41,33 +41,6 @@ class Conv3x3(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, H, W, C) to (B, H, W, C)."""
         return x + self.act(conv_nhwc(self.conv, self.norm(x)))
-
-
-class SwinLayer(SwinTransformerBlock):
-    """timm's Swin layer; a map that fits into one window is not filled up to the window's size.
-
-    timm adds zeros around such a map, attends to them as well, and shifts a map that has nothing
-    to be shifted against. Small views meet this in every deeper stage: without it a contrastive
-    step on views of 32 pixels takes half the time. At the nominal image size both are the same.
-    """
-
-    def _attn(self, x: Tensor) -> Tensor:
-        height, width = x.shape[1:3]
-        if height > self.window_size[0] or width > self.window_size[1]:
-            return super()._attn(x)
-        return self._attend_to_all(x)
-
-    def _attend_to_all(self, x: Tensor) -> Tensor:
-        batch, height, width, dim = x.shape
-        attn, n_tokens = self.attn, height * width
-        places = attn.relative_position_index.view(*self.window_size, *self.window_size)
-        places = places[:height, :width, :height, :width].reshape(n_tokens, n_tokens)
-        bias = attn.relative_position_bias_table[places].permute(2, 0, 1)
-        qkv = attn.qkv(x.reshape(batch, n_tokens, dim))
-        q, k, v = qkv.reshape(batch, n_tokens, 3, attn.num_heads, -1).permute(2, 0, 3, 1, 4)
-        weights = ((q * attn.scale) @ k.transpose(-2, -1) + bias).softmax(dim=-1)
-        y = (weights.to(v.dtype) @ v).transpose(1, 2).reshape(batch, height, width, dim)
-        return attn.proj(y)
 
 
 class SwinStage(nn.Module):
@@ -112,11 +85,10 @@ class SwinStage(nn.Module):
             layers.append(
                 SwinLayer(
                     dim,
-                    input_resolution=(side, side),
-                    num_heads=num_heads,
-                    window_size=window,
-                    shift_size=0 if index % 2 == 0 else window // 2,
-                    dynamic_mask=True,
+                    num_heads,
+                    side,
+                    window,
+                    shift=0 if index % 2 == 0 else window // 2,
                     drop_path=rates[index],
                 )
             )
