@@ -25,7 +25,8 @@ from galaxy_lvm.core.config.fewshot import Features  # noqa: E402
 from galaxy_lvm.core.encoder_files import weights_file  # noqa: E402
 from galaxy_lvm.features.extract import FeatureExtractor  # noqa: E402
 from galaxy_lvm.features.oddities import ODDITIES, inject  # noqa: E402
-from galaxy_lvm.features.outliers import METHODS, OutlierDetectors, list_recall  # noqa: E402
+from galaxy_lvm.features.outlier_detectors import OutlierDetectors  # noqa: E402
+from galaxy_lvm.features.outliers import METHODS, list_recall  # noqa: E402
 from galaxy_lvm.features.space import FeatureSpace  # noqa: E402
 from galaxy_lvm.lvm.weights import git_commit, load_encoder_of, lvm_shape  # noqa: E402
 from galaxy_lvm.survey.crop_store import CropStore  # noqa: E402

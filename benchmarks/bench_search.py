@@ -24,8 +24,9 @@ import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 from galaxy_lvm.core.config.extensions import Outliers, Similarity  # noqa: E402
 from galaxy_lvm.core.peak_memory import peak_memory_bytes  # noqa: E402
+from galaxy_lvm.features.outlier_detectors import OutlierDetectors  # noqa: E402
 from galaxy_lvm.features.outlier_ranks import most_unusual  # noqa: E402
-from galaxy_lvm.features.outliers import METHODS, OutlierDetectors  # noqa: E402
+from galaxy_lvm.features.outliers import METHODS  # noqa: E402
 from galaxy_lvm.features.similarity import SimilaritySearch, neighbour_recall  # noqa: E402
 from galaxy_lvm.features.similarity_parts import Found, search_part, together  # noqa: E402
 from galaxy_lvm.features.store import FeatureStore, write_ids  # noqa: E402

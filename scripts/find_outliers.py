@@ -12,6 +12,7 @@ from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.features.file_rows import ChosenRows
+from galaxy_lvm.features.outlier_detectors import OutlierDetectors
 from galaxy_lvm.features.outlier_trials import (
     baseline_scores,
     kinds_of_crops,
@@ -21,7 +22,7 @@ from galaxy_lvm.features.outlier_trials import (
     score_in_blocks,
     score_oddities,
 )
-from galaxy_lvm.features.outliers import BASELINE, OutlierDetectors
+from galaxy_lvm.features.outliers import BASELINE
 from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.lvm.weights import lvm_shape

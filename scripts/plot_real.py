@@ -3,8 +3,7 @@
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.tables import load_table, save_table
 from galaxy_lvm.joint.claims import claims_table
-from galaxy_lvm.joint.real import QUESTIONS
-from galaxy_lvm.joint.real_views import TARGET_NAMES, draw_real, real_html
+from galaxy_lvm.joint.real_views import QUESTIONS, TARGET_NAMES, draw_real, real_html
 from galaxy_lvm.joint.tables import joint_table
 from galaxy_lvm.report.results import read_results, write_table
 from galaxy_lvm.report.style import save

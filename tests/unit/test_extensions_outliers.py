@@ -9,11 +9,10 @@ from galaxy_lvm.core.config.fewshot import Features
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.features.encode import check_same_encoder, lvm_extractor
 from galaxy_lvm.features.oddities import ODDITIES, inject
+from galaxy_lvm.features.outlier_detectors import OutlierDetectors, PixelResidual
 from galaxy_lvm.features.outlier_trials import rare_kind_rows, score_oddities
 from galaxy_lvm.features.outliers import (
     METHODS,
-    OutlierDetectors,
-    PixelResidual,
     detection_scores,
     list_recall,
     rare_kinds,

@@ -20,10 +20,12 @@ from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.features.store import FeatureStore, write_features
 from galaxy_lvm.joint.claims import claims_table
-from galaxy_lvm.joint.estimate import estimate_all, score_rows, skills
-from galaxy_lvm.joint.galaxies import MODELS, TARGETS, Galaxies
+from galaxy_lvm.joint.estimate import estimate_all, score_rows
+from galaxy_lvm.joint.galaxies import Galaxies
+from galaxy_lvm.joint.names import MODELS, TARGETS
 from galaxy_lvm.joint.pairs import write_galaxy_pairs
 from galaxy_lvm.joint.regress import repetition
+from galaxy_lvm.joint.skills import skills
 from galaxy_lvm.joint.tables import joint_table
 from galaxy_lvm.report.results import read_results
 from galaxy_lvm.spectra.store import SpectrumStore, write_spectra

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
-from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 
 from galaxy_lvm.align.pairs import Pairs, Side
+from galaxy_lvm.report.rankings import area_under_roc
 from galaxy_lvm.report.results import long_rows
 from galaxy_lvm.spectra.floors import pixels
 from galaxy_lvm.spectra.scores import mean_interval
@@ -74,12 +74,14 @@ def anomaly_rows(
     rows = []
     for model, part in table.groupby("model", sort=False):
         injected = part["injected"].to_numpy(bool)
-        above = (part["score"] > limits[model]).to_numpy()
+        scores = part["score"].to_numpy()
+        above = scores > limits[model]
         low, high = mean_interval(above[injected].astype(float), seed)
         values = {
             "recall": above[injected].mean(), "recall_low95": low, "recall_high95": high,
             "false_positives": above[~injected].mean(),
-            "auroc": roc_auc_score(injected, part["score"]), "n_test": (~injected).sum(),
+            "auroc": area_under_roc(scores[~injected], scores[injected]),
+            "n_test": (~injected).sum(),
         }  # fmt: skip
         rows += long_rows(EXPERIMENT, experiment, str(model), "binaries", seed, values)
     return rows

@@ -8,6 +8,7 @@ from sklearn.cross_decomposition import CCA
 from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from galaxy_lvm.align.claims import K
 from galaxy_lvm.align.network import AlignedNetworks
 from galaxy_lvm.align.pairs import Pairs, SplitPairs
 from galaxy_lvm.core.logs import log
@@ -17,7 +18,6 @@ from galaxy_lvm.spectra.floors import pixels
 from galaxy_lvm.spectra.scores import mean_interval
 
 EXPERIMENT = "search"
-K = 10
 # Random galleries; and of stars with errors of about one size, where noise betrays nothing.
 GALLERIES = ("random", "like_noise")
 RANK_COLUMNS = ("model", "direction", "gallery", "id", "rank")

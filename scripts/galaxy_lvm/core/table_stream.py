@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from astropy.io import fits
 from pyarrow import csv
 
 from galaxy_lvm.core.errors import DataError
@@ -138,6 +137,8 @@ def _write_head(
     about: Mapping[str, str],
     units: Mapping[str, str],
 ) -> None:
+    from astropy.io import fits  # a third of a CPU second, which all that reads vectors saves
+
     columns = []
     for field in schema:
         form = f"{widths[field.name]}A" if field.name in widths else _FORMATS[field.type][0]

@@ -13,8 +13,9 @@ from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.features.embed_files import EmbeddedFiles
 from galaxy_lvm.features.encoder import ImageEncoder
 from galaxy_lvm.features.images import FileImages
+from galaxy_lvm.features.outlier_detectors import OutlierDetectors
 from galaxy_lvm.features.outlier_trials import score_in_blocks
-from galaxy_lvm.features.outliers import METHODS, OutlierDetectors, unusual_galaxies
+from galaxy_lvm.features.outliers import METHODS, unusual_galaxies
 from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.similarity import SimilaritySearch, drop_self
 from galaxy_lvm.features.similarity_trials import neighbour_table

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from galaxy_lvm.core.errors import DataError, in_short
 from galaxy_lvm.core.logs import log, progress
 from galaxy_lvm.core.state import atomic_path
-from galaxy_lvm.features.outliers import METHODS, OutlierDetectors, unusual_by_ranks
+from galaxy_lvm.features.outliers import METHODS, Detectors, unusual_by_ranks
 from galaxy_lvm.features.rows import row_blocks
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.survey.crop_store import CropStore
@@ -31,7 +31,7 @@ _REMEDY = "run score_shard, or find_outliers, again"
 
 def write_scores(
     path: str | os.PathLike,
-    detectors: OutlierDetectors,
+    detectors: Detectors,
     store: FeatureStore,
     reference: np.ndarray,
     crops: CropStore,

@@ -13,11 +13,11 @@ from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.features.encode import check_same_encoder, lvm_extractor
 from galaxy_lvm.features.file_rows import ChosenRows
 from galaxy_lvm.features.oddities import inject
+from galaxy_lvm.features.outlier_detectors import PixelResidual
 from galaxy_lvm.features.outliers import (
     BASELINE,
     METHODS,
-    OutlierDetectors,
-    PixelResidual,
+    Detectors,
     method_scores,
     rare_kinds,
     score_as_novelty,
@@ -35,7 +35,7 @@ _PIXEL_GALAXIES = 5000
 
 
 def score_in_blocks(
-    detectors: OutlierDetectors, values: np.ndarray | ChosenRows, in_reference: np.ndarray
+    detectors: Detectors, values: np.ndarray | ChosenRows, in_reference: np.ndarray
 ) -> pd.DataFrame:
     """Return the scores of many vectors; see `OutlierDetectors`."""
     blocks = list(row_blocks(len(values), _BLOCK_ROWS))
@@ -71,7 +71,7 @@ def score_oddities(
     crops_path: str | os.PathLike,
     store: FeatureStore,
     lvm: str | os.PathLike,
-    detectors: OutlierDetectors,
+    detectors: Detectors,
     settings: Outliers,
     feature_settings: Features,
     seed: int,
@@ -131,7 +131,7 @@ def rare_kind_rows(
     values: np.ndarray | ChosenRows,
     reference: np.ndarray,
     kinds: pd.Series | None,
-    detect: Callable[[np.ndarray], OutlierDetectors],
+    detect: Callable[[np.ndarray], Detectors],
     settings: Outliers,
     seed: int,
 ) -> list[dict]:

@@ -1,19 +1,15 @@
-"""Unusual galaxies: scores of how unlike the usual ones a vector is, and their tests."""
+"""Unusual galaxies: what scores of unusualness are worth, and which galaxies lead."""
 
 from collections.abc import Callable, Sequence
 
-import cv2
 import numpy as np
 import pandas as pd
-from sklearn.covariance import LedoitWolf
-from sklearn.ensemble import IsolationForest
-from sklearn.neighbors import NearestNeighbors
 
-from galaxy_lvm.core.config.extensions import Outliers
-from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.features.likeness import mean_nearest_distance
-from galaxy_lvm.features.space import FeatureSpace
+from galaxy_lvm.report.rankings import area_under_roc
+
+Detectors = Callable[..., pd.DataFrame]
+"""Scores of vectors (n, D), a column per method, as those of `OutlierDetectors`."""
 
 METHODS = ("isolation_forest", "knn", "knn_whitened", "mahalanobis_fine")
 # What the features have to beat; it sees reduced images instead of them.
@@ -22,110 +18,6 @@ BASELINE = "pixel_residual"
 INJECTED_SHARE = 0.01
 N_RESAMPLES = 200
 MIN_RARE = 3  # test galaxies of a rare kind
-_THUMBNAIL_SIDE_PIX = 20
-_PIXEL_COMPONENTS = 128
-_TREE_GALAXIES = 256  # per tree (Liu et al. 2008)
-
-
-class OutlierDetectors:
-    """Scores of unusualness, larger for more unusual vectors.
-
-    Four methods: `isolation_forest` on whitened principal components (Liu et al. 2008), `knn`,
-    the mean distance to the nearest reference vectors after standardisation, and `knn_whitened`,
-    the same on whitened components, to which faint directions count as much as strong ones;
-    `mahalanobis_fine`, the distance from the mean in units of the scatter (covariance shrunk as
-    Ledoit & Wolf 2004) of the finest maps' statistics. The deeper a map, the more it was trained to
-    overlook what an image has besides its galaxy: trails, stars, edges, lost bands.
-
-    Parameters
-    ----------
-    reference
-        (n, D): what is usual, `n_neighbours` + 1 rows at least.
-    settings
-        How.
-    seed
-        The run's seed.
-    n_fine
-        How many numbers, the first of a vector, come from the finest maps (`LVMConfig.n_fine`);
-        None takes the whole vector.
-
-    Raises
-    ------
-    DataError
-        If the reference is too small.
-    """
-
-    def __init__(
-        self, reference: np.ndarray, settings: Outliers, seed: int, n_fine: int | None = None
-    ) -> None:
-        if len(reference) <= settings.n_neighbours:
-            raise DataError(
-                f"{len(reference)} galaxies to compare with, extensions.outliers.n_neighbours = "
-                f"{settings.n_neighbours} needs more; lower it or use more galaxies"
-            )
-        self.settings = settings
-        self.plain = FeatureSpace(reference)
-        self.whitened = FeatureSpace(reference, settings.n_components, whiten=True)
-        white = self.whitened(reference)
-        self.forest = IsolationForest(
-            n_estimators=settings.n_trees,
-            max_samples=min(_TREE_GALAXIES, len(reference)),
-            random_state=derive_seed(seed, "isolation_forest") % 2**32,
-        ).fit(white)
-        self.n_fine = n_fine
-        self.scatter = LedoitWolf().fit(self._fine(reference))
-        self.neighbours = {
-            "knn": NearestNeighbors(algorithm="brute").fit(self.plain(reference)),
-            "knn_whitened": NearestNeighbors(algorithm="brute").fit(white),
-        }
-
-    def _fine(self, values: np.ndarray) -> np.ndarray:
-        return self.plain(values)[:, : self.n_fine].astype(np.float64)
-
-    def __call__(self, values: np.ndarray, in_reference: np.ndarray | None = None) -> pd.DataFrame:
-        """Return one column per method for vectors (n, D).
-
-        Parameters
-        ----------
-        values
-            (n, D).
-        in_reference
-            bool (n,): which of them belong to the reference; their distance to themselves does
-            not count. None: none of them.
-        """
-        white = self.whitened(values)
-        scores = {"isolation_forest": -self.forest.score_samples(white)}
-        k = self.settings.n_neighbours
-        for name, vectors in (("knn", self.plain(values)), ("knn_whitened", white)):
-            nearest = self.neighbours[name]
-            scores[name] = mean_nearest_distance(nearest, vectors, k, in_reference)
-        scores["mahalanobis_fine"] = np.sqrt(self.scatter.mahalanobis(self._fine(values)))
-        return pd.DataFrame(scores)[list(METHODS)]
-
-
-class PixelResidual:
-    """How badly principal components of reduced images describe an image: a baseline.
-
-    Parameters
-    ----------
-    crops
-        uint8 (n, H, W, 3), the usual ones.
-    """
-
-    def __init__(self, crops: np.ndarray) -> None:
-        self.space = FeatureSpace(_thumbnails(crops), _PIXEL_COMPONENTS)
-
-    def __call__(self, crops: np.ndarray) -> np.ndarray:
-        """Return the norm of what the components leave of standardised images, (n,)."""
-        pixels = self.space.standardise(_thumbnails(crops)) - self.space.centre
-        explained = np.square(pixels @ self.space.components).sum(axis=1)
-        return np.sqrt(np.maximum(np.square(pixels).sum(axis=1) - explained, 0))
-
-
-def _thumbnails(crops: np.ndarray) -> np.ndarray:
-    side = (_THUMBNAIL_SIDE_PIX, _THUMBNAIL_SIDE_PIX)
-    small = [cv2.resize(crop, side, interpolation=cv2.INTER_AREA) for crop in crops]
-    return np.stack(small).reshape(len(crops), -1).astype(np.float32)
 
 
 def list_recall(
@@ -191,23 +83,18 @@ def detection_scores(
         and `_high95`. `n_plain`, `n_odd`.
     """
     rng = np.random.default_rng(derive_seed(seed, "outliers", "lists"))
-    scores = {"auc": _auc(plain, odd), **list_recall(plain, odd, list_shares, rng)}
+    scores = {"auc": area_under_roc(plain, odd), **list_recall(plain, odd, list_shares, rng)}
     resampled = []
     for _ in range(N_RESAMPLES):
         a, b = rng.choice(plain, len(plain)), rng.choice(odd, len(odd))
-        resampled.append({"auc": _auc(a, b), **list_recall(a, b, list_shares, rng, n_lists=50)})
+        resampled.append(
+            {"auc": area_under_roc(a, b), **list_recall(a, b, list_shares, rng, n_lists=50)}
+        )
     result = {"n_plain": len(plain), "n_odd": len(odd)}
     for name, value in scores.items():
         low, high = np.percentile([sample[name] for sample in resampled], (2.5, 97.5))
         result |= {name: value, f"{name}_low95": float(low), f"{name}_high95": float(high)}
     return result
-
-
-def _auc(plain: np.ndarray, odd: np.ndarray) -> float:
-    """Return the chance that an oddity scores higher than a galaxy; a tie counts half."""
-    ordered = np.sort(plain)
-    below = np.searchsorted(ordered, odd, side="left") + np.searchsorted(ordered, odd, side="right")
-    return float(below.mean() / (2 * len(plain)))
 
 
 def recall_name(list_share: float) -> str:
@@ -254,7 +141,7 @@ def score_as_novelty(
     of_kind: np.ndarray,
     split: np.ndarray,
     reference: np.ndarray,
-    detect: Callable[[np.ndarray], OutlierDetectors],
+    detect: Callable[[np.ndarray], Detectors],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score a kind of galaxies by detectors whose reference had none of it.
 

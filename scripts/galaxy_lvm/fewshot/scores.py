@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.fewshot.label_efficiency import label_efficiency
 from galaxy_lvm.report.class_scores import classification_metrics
+from galaxy_lvm.report.rankings import area_under_roc
 from galaxy_lvm.report.results import summarise
 from galaxy_lvm.report.tables import page_html
 
@@ -44,7 +44,7 @@ def few_shot_scores(labels: np.ndarray, shares: np.ndarray) -> dict[str, float]:
     """
     scores = classification_metrics(labels, shares.argmax(axis=1), shares.shape[1])
     areas = [
-        roc_auc_score(labels == number, shares[:, number])
+        area_under_roc(shares[labels != number, number], shares[labels == number, number])
         for number in np.unique(labels)
         if (labels != number).any()
     ]

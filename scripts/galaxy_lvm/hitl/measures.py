@@ -1,10 +1,10 @@
 """What is measured of a ranker: figure 10's five scores, and the progress of a search."""
 
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.hitl.selection import BOUNDARY
+from galaxy_lvm.report.rankings import area_under_roc, average_precision
 
 CHANCE = "chance"  # stands among the models of figure 10
 COMPARISON_METRICS = ("aupr", "auc", "accuracy", "purity", "completeness")
@@ -41,8 +41,8 @@ def comparison_metrics(truth: np.ndarray, scores: np.ndarray) -> dict[str, float
     predicted = scores >= BOUNDARY
     right = np.sum(predicted & truth)
     return {
-        "aupr": float(average_precision_score(truth, scores)),
-        "auc": float(roc_auc_score(truth, scores)),
+        "aupr": average_precision(scores[~truth], scores[truth]),
+        "auc": area_under_roc(scores[~truth], scores[truth]),
         "accuracy": float(np.mean(predicted == truth)),
         "purity": float(right / max(predicted.sum(), 1)),
         "completeness": float(right / truth.sum()),

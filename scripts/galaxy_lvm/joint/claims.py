@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.joint.estimate import skills
-from galaxy_lvm.joint.galaxies import TARGET_NAMES
+from galaxy_lvm.joint.names import TARGET_NAMES
+from galaxy_lvm.joint.skills import skills
 from galaxy_lvm.report.differences import Difference, by_galaxy, by_seed_and_galaxy
 from galaxy_lvm.report.verdicts import Claim, judge, verdict_table
 

@@ -4,18 +4,19 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from galaxy_lvm.core.config.joint import JointEstimates
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.joint.galaxies import CLASSES, MODELS, Galaxies
+from galaxy_lvm.joint.galaxies import Galaxies
+from galaxy_lvm.joint.names import CLASSES, MODELS
 from galaxy_lvm.joint.regress import Parts, estimates, repetition
+from galaxy_lvm.joint.skills import CALLED
+from galaxy_lvm.report.rankings import area_under_roc
 from galaxy_lvm.report.results import long_rows
 
 EXPERIMENT = "joint"
 PREDICTION_COLUMNS = ("model", "target", "seed", "split", "id", "true", "predicted")
-_CALLED = 0.5  # a class that is regressed as 0 and 1
 
 
 def estimate_all(
@@ -103,25 +104,7 @@ def _number_scores(true: np.ndarray, made: np.ndarray) -> dict[str, float]:
 
 
 def _class_scores(true: np.ndarray, made: np.ndarray) -> dict[str, float]:
-    both = 0 < true.mean() < 1
-    auc = roc_auc_score(true, made) if both else np.nan
-    return {"accuracy": np.mean((made > _CALLED) == (true > _CALLED)), "auc": auc}
-
-
-def skills(predictions: pd.DataFrame, target: str, split: str) -> dict[str, pd.DataFrame]:
-    """Return the skill of every repetition (rows) at every galaxy (columns), by model.
-
-    Of numbers it is 1 minus the squared error over the variance, whose mean is R2; of classes
-    whether the call is right, whose mean is the accuracy.
-    """
-    chosen = predictions[(predictions["target"] == target) & (predictions["split"] == split)]
-    if target in CLASSES:
-        value = ((chosen["predicted"] > _CALLED) == (chosen["true"] > _CALLED)).astype(float)
-    else:
-        of_one = chosen.drop_duplicates("id")["true"]
-        value = 1 - np.square(chosen["predicted"] - chosen["true"]) / of_one.var(ddof=0)
-    table = chosen.assign(skill=value)
-    return {
-        str(model): part.pivot(index="seed", columns="id", values="skill")
-        for model, part in table.groupby("model", sort=False)
-    }
+    is_one = true > CALLED
+    both = is_one.any() and not is_one.all()
+    auc = area_under_roc(made[~is_one], made[is_one]) if both else np.nan
+    return {"accuracy": np.mean((made > CALLED) == is_one), "auc": auc}

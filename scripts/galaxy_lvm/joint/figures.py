@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from galaxy_lvm.joint.galaxies import CLASSES, MODELS, TARGET_NAMES, TARGETS
+from galaxy_lvm.joint.names import CLASSES, MODELS, TARGET_NAMES, TARGETS
 from galaxy_lvm.joint.tables import MODEL_NAMES
 from galaxy_lvm.report import style
 

@@ -1,7 +1,7 @@
 """Galaxies with all that is known of them: views to estimate from, and what is to be estimated."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,33 +11,10 @@ from galaxy_lvm.align.network import AlignedNetworks
 from galaxy_lvm.align.pairs import read_pairs, splits_of
 from galaxy_lvm.core.config.joint import JointEstimates
 from galaxy_lvm.core.config.spectra import SpectrumSplits
-from galaxy_lvm.joint.spectra import MEASURED
+from galaxy_lvm.joint.names import MEASURED, TARGETS
 from galaxy_lvm.spectra.store import SpectrumStore
 
-# Numbers that are regressed, and classes, which are regressed as 0 and 1.
-NUMBERS = ("redshift", "log_mass_to_light_r")
-CLASSES = ("star_forming", "smooth")
-TARGETS = (*NUMBERS, *CLASSES)
-TARGET_NAMES = {
-    "redshift": "redshift",
-    "log_mass_to_light_r": "log10 of mass to light in r",
-    "star_forming": "star-forming or not",
-    "smooth": "smooth or not",
-}
-UNITS = {"redshift": "", "log_mass_to_light_r": "dex", "star_forming": "", "smooth": ""}
 SMOOTH_CLASS = "elliptical"
-
-# What each row of the table looks at.
-MODELS: Mapping[str, tuple[str, ...]] = {
-    "photometry": ("photometry",),
-    "image": ("image",),
-    "spectrum": ("spectrum",),
-    "image_aligned": ("image_aligned",),
-    "spectrum_aligned": ("spectrum_aligned",),
-    "joint_aligned": ("image_aligned", "spectrum_aligned"),
-    "joint": ("image", "spectrum"),
-    "all": ("image", "spectrum", "photometry"),
-}
 
 
 @dataclass(frozen=True)

@@ -36,11 +36,6 @@ STAR_MODELS: Mapping[str, tuple[str, ...]] = {
     "xp_colours": ("xp", "colours"),
 }
 MODELS = {"photometry": PHOTOMETRY_MODELS, "stars": STAR_MODELS}
-# What is asked to be better than what.
-QUESTIONS = {
-    "photometry": (("ugriz", ("grz",)), ("ugriz_jhk", ("ugriz",))),
-    "stars": (("xp_colours", ("xp", "colours")),),
-}
 
 
 def read_photometry(path: str | os.PathLike, splits: SpectrumSplits, seed: int) -> Galaxies:

@@ -22,6 +22,11 @@ MODEL_NAMES = {
     "xp": "spectrum",
     "xp_colours": "spectrum and colours",
 }
+# What is asked to be better than what.
+QUESTIONS = {
+    "photometry": (("ugriz", ("grz",)), ("ugriz_jhk", ("ugriz",))),
+    "stars": (("xp_colours", ("xp", "colours")),),
+}
 
 
 def real_html(table: pd.DataFrame, claims: pd.DataFrame, unit: str) -> str:

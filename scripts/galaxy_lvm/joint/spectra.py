@@ -9,6 +9,7 @@ from galaxy_lvm.core.config.joint import GalaxySpectra, JointSimulation
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.joint.names import MEASURED
 from galaxy_lvm.simulation.physics import magnitudes, nanomaggies
 from galaxy_lvm.simulation.populations import MIXTURE_COLUMNS, populations
 from galaxy_lvm.spectra.store import write_spectra
@@ -19,8 +20,6 @@ KEPT = (
     "id", "label", "split", "redshift", "log_mass_to_light_r", "halpha_angstrom",
     "half_light_radius_arcsec", *(f"mag_{band}" for band in BANDS),
 )  # fmt: skip
-
-MEASURED = tuple(f"measured_mag_{band}" for band in BANDS)
 
 
 def sample_wavelengths(settings: GalaxySpectra) -> np.ndarray:

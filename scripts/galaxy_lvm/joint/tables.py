@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from galaxy_lvm.joint.claims import interval
-from galaxy_lvm.joint.estimate import skills
-from galaxy_lvm.joint.galaxies import CLASSES, TARGET_NAMES, UNITS
+from galaxy_lvm.joint.names import CLASSES, TARGET_NAMES, UNITS
+from galaxy_lvm.joint.skills import skills
 from galaxy_lvm.report.tables import page_html, plain_table
 from galaxy_lvm.report.verdicts import verdicts_html
 

@@ -5,8 +5,6 @@ import os
 import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
-from sklearn.decomposition import PCA
 from torch import nn
 
 from galaxy_lvm.core.seeds import derive_seed
@@ -55,6 +53,10 @@ def latent_directions(
         correlation (Spearman) of each direction with each label. Directions are principal ones of
         the training stars.
     """
+    # Together 2 CPU seconds; only this table needs them.
+    from scipy import stats
+    from sklearn.decomposition import PCA
+
     seen = module.vectors(stars.train.flux)
     n = min(N_DIRECTIONS, *seen.shape)
     found = (

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from astropy.stats import binom_conf_interval
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -307,6 +306,8 @@ def confidence_bins(labels: np.ndarray, shares: np.ndarray) -> pd.DataFrame:
 
 def reliability(labels: np.ndarray, shares: np.ndarray) -> pd.DataFrame:
     """Return `confidence_bins` with `low95` and `high95`, Wilson's interval of `right`."""
+    from astropy.stats import binom_conf_interval  # the other figures start without astropy
+
     table = confidence_bins(labels, shares)
     n_right = np.rint(table["right"] * table["n"])
     ends = binom_conf_interval(n_right, table["n"], confidence_level=0.95, interval="wilson")

@@ -1,14 +1,14 @@
 """Scores of classifications, with intervals over galaxies."""
 
 import numpy as np
-from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.report.metrics import (
     CLASSIFICATION_METRICS,
     SECOND_METRICS,
     bootstrap_interval,
-    checked_classes,
+    confusion_counts,
+    metric_of_counts,
 )
 
 
@@ -37,12 +37,8 @@ def classification_metrics(
     DataError
         If there is no galaxy, the lengths differ or a number is outside its range.
     """
-    y_true, y_pred = checked_classes(y_true, y_pred, n_classes)
-    scores = precision_recall_fscore_support(
-        y_true, y_pred, labels=np.unique(y_true), average="macro", zero_division=0
-    )
-    values = (accuracy_score(y_true, y_pred), *scores[:3])
-    return {name: float(v) for name, v in zip(CLASSIFICATION_METRICS, values, strict=True)}
+    counts = confusion_counts(y_true, y_pred, n_classes)
+    return {name: float(metric_of_counts(counts, name)) for name in CLASSIFICATION_METRICS}
 
 
 def classification_scores(

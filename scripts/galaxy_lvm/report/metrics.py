@@ -102,19 +102,33 @@ def _resampled_metric(
     y_true: np.ndarray, y_pred: np.ndarray, metric: str, rows: np.ndarray
 ) -> np.ndarray:
     """Return a classification metric of every resample (n,), by counting instead of looping."""
-    if metric not in CLASSIFICATION_METRICS:
-        raise DataError(f"{metric!r} is none of {CLASSIFICATION_METRICS}")
     k = 1 + int(max(y_true.max(), y_pred.max()))
     cell = (y_true * k + y_pred)[rows] + k * k * np.arange(len(rows))[:, None]
     counts = np.bincount(cell.ravel(), minlength=len(rows) * k * k).reshape(-1, k, k)
-    hits = np.diagonal(counts, axis1=1, axis2=2)
-    true, predicted = counts.sum(axis=2), counts.sum(axis=1)
+    return metric_of_counts(counts, metric)
+
+
+def metric_of_counts(counts: np.ndarray, metric: str) -> np.ndarray:
+    """Return a classification metric (...) of counts (..., k, k) of true and predicted classes.
+
+    Precision, recall and F1 are means over the classes that occur; a class that is never predicted
+    has precision 0.
+
+    Raises
+    ------
+    DataError
+        If `metric` is none of `CLASSIFICATION_METRICS`.
+    """
+    if metric not in CLASSIFICATION_METRICS:
+        raise DataError(f"{metric!r} is none of {CLASSIFICATION_METRICS}")
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    true, predicted = counts.sum(axis=-1), counts.sum(axis=-2)
     if metric == "accuracy":
-        return hits.sum(axis=1) / rows.shape[1]
+        return hits.sum(axis=-1) / true.sum(axis=-1)
     divisor = {"precision": predicted, "recall": true, "f1": (true + predicted) / 2}[metric]
     score = np.divide(hits, divisor, out=np.zeros(hits.shape), where=divisor > 0)
     occurs = true > 0
-    return (score * occurs).sum(axis=1) / occurs.sum(axis=1)
+    return (score * occurs).sum(axis=-1) / occurs.sum(axis=-1)
 
 
 def right_or_wrong(y_true: np.ndarray, y_pred: np.ndarray) -> pd.DataFrame:

@@ -14,13 +14,6 @@ from galaxy_lvm.core.config.spectra import SpectrumLabels
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.spectra.stars import SplitStars, Stars
 
-FLOORS = ("mean", "ridge", "neighbours", "quadratic")
-FLOOR_NAMES = {
-    "mean": "mean of the training stars",
-    "ridge": "ridge regression on pixels",
-    "neighbours": "nearest neighbours",
-    "quadratic": "quadratic ridge on components",
-}
 _STRENGTHS = tuple(10.0**k for k in range(-5, 3))
 
 

@@ -2,10 +2,8 @@
 
 import os
 
-import astropy.units as u
 import numpy as np
 import pandas as pd
-from dust_extinction.parameter_averages import F19
 
 from galaxy_lvm.core.config.spectra import Grid, SpectrumNoise
 from galaxy_lvm.core.logs import log
@@ -43,6 +41,10 @@ def reddening(wavelength_angstrom: np.ndarray, a_v_mag: np.ndarray) -> np.ndarra
     a_v_mag
         (n,) extinction in V.
     """
+    # A CPU second, which all that only simulates noise, or reads spectra, does without.
+    import astropy.units as u
+    from dust_extinction.parameter_averages import F19
+
     curve = F19(Rv=R_V)(np.asarray(wavelength_angstrom) * u.AA)
     return 10 ** (-0.4 * np.asarray(a_v_mag, dtype=float)[:, None] * curve[None, :])
 

@@ -4,7 +4,7 @@ import pandas as pd
 
 from galaxy_lvm.report.tables import page_html, plain_table
 from galaxy_lvm.report.verdicts import verdicts_html
-from galaxy_lvm.spectra.floors import FLOOR_NAMES
+from galaxy_lvm.spectra.floor_names import FLOOR_NAMES
 from galaxy_lvm.spectra.labels import NAMES, UNITS
 
 MODEL_NAMES = {**FLOOR_NAMES, "transformer": "Transformer, pretrained on simulated spectra",

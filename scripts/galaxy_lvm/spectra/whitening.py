@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -56,6 +55,9 @@ class Whitening(nn.Module):
         self.components.zero_()
         self.sizes.fill_(1.0)
         if n_kept > 0:
+            # 1.3 CPU seconds, which all that loads a network that was fitted saves.
+            from sklearn.decomposition import PCA
+
             found = PCA(n_kept, svd_solver="full").fit(pixels)
             added = np.square(np.nan_to_num(noise) / spread).mean(axis=0)
             sizes = np.sqrt(found.explained_variance_ + np.square(found.components_) @ added)

@@ -7,7 +7,6 @@ ratios. Others are astropy's.
 
 import cv2
 import numpy as np
-from astropy.visualization import AsinhStretch, LinearStretch, SqrtStretch, make_lupton_rgb
 
 from galaxy_lvm.core.config.sky_survey import Stretch
 from galaxy_lvm.core.errors import DataError
@@ -100,6 +99,9 @@ def _scale(image: np.ndarray, planes: np.ndarray, stretch: Stretch) -> None:
 
 
 def _by_astropy(planes: np.ndarray, stretch: Stretch) -> np.ndarray:
+    # Half a CPU second, and the usual mapping needs none of them.
+    from astropy.visualization import AsinhStretch, LinearStretch, SqrtStretch, make_lupton_rgb
+
     if stretch.kind == "lupton":
         return make_lupton_rgb(*planes[::-1], minimum=0.0, stretch=1.0, Q=stretch.softening)
     curves = {

@@ -5,9 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
-import torchvision
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -153,6 +151,8 @@ def _own_encoder(spec: ModelSpec, side_pix: int) -> nn.Module:
 
 
 def _torchvision_network(spec: ModelSpec, side_pix: int) -> nn.Module:
+    import torchvision  # see `_timm_encoder`
+
     imagenet = spec.weights == IMAGENET
     # GoogLeNet's classifiers on the way are left out, as torchvision does where it has weights.
     alone = spec.model == "googlenet" and not imagenet
@@ -222,6 +222,9 @@ class PooledMaps(nn.Module):
 
 
 def _timm_encoder(spec: ModelSpec) -> NormalisedNetwork:
+    # Both import torch's compiler, 2 of the 4 CPU seconds in which a job with torch starts.
+    import timm
+
     name = spec.model.removeprefix(TIMM_PREFIX)
     if not name.startswith(("hf_hub:", "hf-hub:")):
         check_model_name(name.partition(".")[0], timm.list_models())

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -227,6 +225,9 @@ class NetworkTrainer:
 
         A random layer would first spoil them (Kumar et al. 2022). Training then has to do better.
         """
+        from sklearn.linear_model import LogisticRegression  # networks from scratch need none
+        from sklearn.preprocessing import StandardScaler
+
         x, x_val = (self._vectors(module.eval().encoder, crops[k]) for k in "tv")
         scaler = StandardScaler().fit(x)
         layers = [

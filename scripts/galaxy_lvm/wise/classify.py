@@ -6,8 +6,6 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from galaxy_lvm.core.config.wise import COMPACT, WiseNetworks
 from galaxy_lvm.core.errors import DataError
@@ -22,8 +20,8 @@ from galaxy_lvm.training.model_specs import ModelSpec
 from galaxy_lvm.training.network import NetworkTrainer, cross_entropy
 from galaxy_lvm.training.network_settings import NetworkProtocol
 from galaxy_lvm.wise.bands import BANDS
+from galaxy_lvm.wise.scores import EXPERIMENT
 
-EXPERIMENT = "wise"
 # Of boosting, chosen from on validation sources.
 _LEAVES = (4, 8, 16)
 _TIMED_IMAGES, _TIMED_BATCHES = 64, 5
@@ -59,6 +57,10 @@ def floor_probabilities(
         the same numbers and chi^2 of the fits, which tells extended and blended sources. Each with
         probabilities (n_test, n_classes) and the cross-entropy of validation sources.
     """
+    # 1.5 CPU seconds, which the trainings of networks do without.
+    from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
     parts = splits.all_labelled()
     rows = photometry.set_index("id")
 

@@ -11,7 +11,8 @@ from galaxy_lvm.report.differences import Difference
 from galaxy_lvm.report.metrics import bootstrap_interval
 from galaxy_lvm.report.results import long_rows
 from galaxy_lvm.report.verdicts import Claim, difference, judge, verdict_table
-from galaxy_lvm.wise.classify import EXPERIMENT
+
+EXPERIMENT = "wise"
 
 FLOORS = ("quadratic", "boosting")
 ALL = "all"
