@@ -1,11 +1,10 @@
 """Simulate figure 10's comparison on the LVM's features, and the sweep over alpha."""
 
-import logging
 import shutil
 
 from galaxy_lvm.core.config import section
 from galaxy_lvm.core.config.hitl import OnFeatures, TrainingSets
-from galaxy_lvm.core.logs import job_log, progress
+from galaxy_lvm.core.logs import job_log, log, progress
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import state_folder
 from galaxy_lvm.hitl.measures import CHANCE, chance_metrics
@@ -14,8 +13,6 @@ from galaxy_lvm.hitl.settings import SessionSettings, settings_from
 from galaxy_lvm.hitl.simulate import Task, compare, kept_result, open_task, sweep_alpha
 from galaxy_lvm.report.results import long_rows, write_results
 from threadpoolctl import threadpool_limits
-
-log = logging.getLogger("galaxy_lvm.hitl")
 
 
 def main(
