@@ -1,17 +1,18 @@
 """Time `make demo` from a fresh clone, with the CPU's kernels as they are and with AVX-512 off.
 
-Run as `python benchmarks/bench_demo.py as_they_are without_avx512 [--scratch FOLDER] [--cores 2]`,
-on a machine that does nothing else; it takes the demo's time for each of the two and writes
-benchmarks/results/demo_times.json; without a name nothing is run. The environment is that of the
-interpreter: its installation is not timed. Kept of each run: minutes by the clock and of CPU,
-seconds until the first picture, peak memory of all processes together, disk beside the environment,
-size of the report, and the seconds of the rules that take longest.
+Run as `python benchmarks/bench_demo.py as_they_are without_avx512 [--scratch FOLDER] [--keep
+FOLDER] [--cores 2]`, on a machine that does nothing else; it takes the demo's time for each of the
+two and writes benchmarks/results/demo_times.json; without a name nothing is run. The environment is
+that of the interpreter: its installation is not timed. Kept of each run: minutes by the clock and
+of CPU, seconds until the first picture, peak memory of all processes together, disk beside the
+environment, size of the report, and the seconds of the rules that take longest.
 """
 
 import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -118,6 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kernels", nargs="*", choices=[[], *KERNELS], metavar="KERNELS")
     parser.add_argument("--scratch", type=Path, help="folder for the clones; a temporary one")
+    parser.add_argument("--keep", type=Path, help="folder for the results; otherwise they go")
     parser.add_argument("--cores", type=int, default=2)
     given = parser.parse_args()
     if not given.kernels:
@@ -130,6 +132,8 @@ def main() -> None:
             found[name] = measure(clone, given.cores, KERNELS[name])
             OUTPUT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
             print(name, json.dumps(found[name]))
+            if given.keep:
+                shutil.copytree(clone / "results" / "demo", given.keep / name / "demo")
 
 
 if __name__ == "__main__":
