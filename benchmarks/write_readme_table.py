@@ -1,9 +1,9 @@
-"""Write README's table of headline claims, and docs/demo_summary.md, from a finished demo.
+"""Write README's table of headline claims from a finished demo, its summary and its figures.
 
 python benchmarks/write_readme_table.py results/demo
 
 Every number and verdict of README's table stands in docs/demo_summary.md, the page that the run
-wrote itself; a test compares the two.
+wrote itself; a test compares the two. The figures that its rows lead to come to docs/images/demo/.
 """
 
 import argparse
@@ -12,33 +12,45 @@ import shutil
 import sys
 from pathlib import Path
 
+from PIL import Image
+
 ROOT = Path(__file__).resolve().parents[1]
 SUMMARY = ROOT / "docs" / "demo_summary.md"
+PICTURES = ROOT / "docs" / "images" / "demo"
 MARKS = ("<!-- results -->", "<!-- /results -->")
 HEAD = ("claim of the paper", "paper", "demo", "in the demo")
 
-# What is claimed; rows of the summary (item, models) and its claim. Of items and claims whose
-# name begins or ends as said, `first` and `last` choose one: sizes differ from run to run.
+# What is claimed; its picture; rows of the summary (item, models) and its claim. Of items and
+# claims whose name begins or ends as said, `first` and `last` choose one: sizes differ from run to
+# run. Pictures of galaxies are kept as JPEG, plots as PNG.
 FEW_LABELS = "labels a class: lvm_finetuned above ResNet18, from scratch"
 HEADLINES = (
     ("multi_active classifies best: accuracy of multi_active, multi_uniform, pre_train",
+     "classification.png",
      "table 1", ("multi_active", "multi_uniform", "pre_train"), "multi_active classifies best"),
     ("restoration: multi_active > multi_uniform > pre_train > blurred, PSNR [dB]",
+     "restoration_examples.jpg",
      "table 2", ("multi_active", "multi_uniform", "pre_train", "blurred"),
      "restoration: multi_active > multi_uniform > pre_train > blurred"),
     ("reconstruction: multi_active > multi_uniform > pre_train > masked, PSNR [dB]",
+     "fig04_reconstruction.jpg",
      "table 3", ("multi_active", "multi_uniform", "pre_train", "masked"),
      "reconstruction: multi_active > multi_uniform > pre_train > masked"),
     ("{item}: LVM fine-tuned above ResNet18 from scratch, accuracy",
+     "fig05_few_shot.png",
      "first figure 5,", ("lvm_finetuned", "resnet18"), "first " + FEW_LABELS),
     ("{item}: the same",
+     "fig05_few_shot.png",
      "last figure 5,", ("lvm_finetuned", "resnet18"), "last " + FEW_LABELS),
     ("strong lenses: Mask R-CNN on the LVM above that on ResNet50, AP of boxes",
+     "fig06_lens_detection.jpg",
      "last figure 6,", ("lvm", "resnet50"), "lenses: lvm above resnet50, AP of boxes"),
     ("one step of the loop (20 labels) above 30 labels without, AUPR",
+     "fig10_hitl.png",
      (("figure 10, 20 labels", "lvm_hitl"), ("figure 10, 30 labels", "lvm")), (),
      "LVM + HITL above LVM, train=30"),
     ("one step of the loop (20 labels) above ResNet18 with 100, AUPR",
+     "fig10_hitl.png",
      (("figure 10, 20 labels", "lvm_hitl"), ("figure 10, 100 labels", "resnet18")), (),
      "LVM + HITL above ResNet18, train=100"),
 )  # fmt: skip
@@ -72,7 +84,7 @@ def chosen(names: list[str], wanted: str) -> str:
 
 def headline(numbers: dict, verdicts: dict, about: tuple) -> tuple[str, ...]:
     """Return one row of README's table."""
-    what, items, models, claim = about
+    what, picture, items, models, claim = about
     claim = chosen(list(verdicts), claim)
     if models:
         item = chosen([name for name, _ in numbers], items)
@@ -82,6 +94,7 @@ def headline(numbers: dict, verdicts: dict, about: tuple) -> tuple[str, ...]:
     found = [numbers[place] for place in places]
     printed = [row[3] for row in found]
     paper = "-" if set(printed) == {"-"} else ", ".join(printed)
+    what = f"[{what}]({PICTURES.relative_to(ROOT)}/{picture})"
     return what, paper, ", ".join(row[1] for row in found), verdicts[claim]
 
 
@@ -92,8 +105,20 @@ def table_of(summary: str) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in (HEAD, ("---",) * 4, *rows))
 
 
+def copy_pictures(figures: Path) -> None:
+    """Bring the figures that the rows lead to, those of galaxies a fifth of their size."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for name in {picture for _, picture, *_ in HEADLINES}:
+        source = figures / Path(name).with_suffix(".png")
+        if name.endswith(".png"):
+            shutil.copyfile(source, PICTURES / name)
+        else:
+            Image.open(source).convert("RGB").save(PICTURES / name, quality=85, optimize=True)
+
+
 def main(run: Path) -> None:
-    """Write both."""
+    """Write all three."""
+    copy_pictures(run / "figures")
     shutil.copyfile(run / "tables" / "summary.md", SUMMARY)
     table = table_of(SUMMARY.read_text(encoding="utf-8"))
     readme = ROOT / "README.md"
