@@ -164,14 +164,14 @@ rule plot_alignment:
         png=report(
             f"{RUN}/figures/alignment.png",
             caption="../report/alignment.rst",
-            category="Beside: spectra",
+            category="Spectra",
             labels={"what": "Two kinds of spectra aligned"},
         ),
         table=f"{RUN}/tables/alignment.csv",
         page=report(
             f"{RUN}/tables/alignment.html",
             caption="../report/alignment.rst",
-            category="Beside: spectra",
+            category="Spectra",
             labels={"what": "Table of search, translation and anomalies"},
         ),
         claims=f"{RUN}/tables/alignment_claims.csv",

@@ -198,14 +198,14 @@ rule plot_joint:
         png=report(
             f"{RUN}/figures/joint.png",
             caption="../report/joint.rst",
-            category="Beside: spectra",
+            category="Spectra",
             labels={"what": "Images and spectra of the same galaxies"},
         ),
         table=f"{RUN}/tables/joint.csv",
         page=report(
             f"{RUN}/tables/joint.html",
             caption="../report/joint.rst",
-            category="Beside: spectra",
+            category="Spectra",
             labels={"what": "Table of estimates from images and spectra"},
         ),
         claims=f"{RUN}/tables/joint_claims.csv",
@@ -273,14 +273,14 @@ rule plot_real:
         png=report(
             f"{RUN}/figures/joint_{{catalogue}}.png",
             caption="../report/joint_real.rst",
-            category="Beside: spectra",
+            category="Spectra",
             labels={"what": "Real data, {catalogue}"},
         ),
         table=f"{RUN}/tables/joint_{{catalogue}}.csv",
         page=report(
             f"{RUN}/tables/joint_{{catalogue}}.html",
             caption="../report/joint_real.rst",
-            category="Beside: spectra",
+            category="Spectra",
             labels={"what": "Table of real data, {catalogue}"},
         ),
         claims=f"{RUN}/tables/joint_{{catalogue}}_claims.csv",

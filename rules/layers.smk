@@ -120,14 +120,14 @@ rule plot_layers:
         png=report(
             f"{RUN}/figures/layers.png",
             caption="../report/layers.rst",
-            category="Beside: spectra",
+            category="Spectra",
             labels={"what": "What is written in the weights"},
         ),
         table=f"{RUN}/tables/layers.csv",
         page=report(
             f"{RUN}/tables/layers.html",
             caption="../report/layers.rst",
-            category="Beside: spectra",
+            category="Spectra",
             labels={"what": "Table of ranks that are enough"},
         ),
     log:

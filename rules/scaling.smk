@@ -101,14 +101,14 @@ rule plot_scaling:
         png=report(
             f"{RUN}/figures/spectra_scaling.png",
             caption="../report/spectra_scaling.rst",
-            category="Beside: spectra",
+            category="Spectra",
             labels={"what": "Error against the number of training stars"},
         ),
         table=f"{RUN}/tables/spectra_scaling.csv",
         page=report(
             f"{RUN}/tables/spectra_scaling.html",
             caption="../report/spectra_scaling.rst",
-            category="Beside: spectra",
+            category="Spectra",
             labels={"what": "Table of errors by the number of training stars"},
         ),
     log:

@@ -185,14 +185,14 @@ rule plot_stellar_parameters:
         png=report(
             f"{RUN}/figures/stellar_parameters.png",
             caption="../report/stellar_parameters.rst",
-            category="Beside: spectra",
+            category="Spectra",
             labels={"what": "Stellar parameters, predicted and true"},
         ),
         table=f"{RUN}/tables/stellar_parameters.csv",
         page=report(
             f"{RUN}/tables/stellar_parameters.html",
             caption="../report/stellar_parameters.rst",
-            category="Beside: spectra",
+            category="Spectra",
             labels={"what": "Table of stellar parameters"},
         ),
         claims=f"{RUN}/tables/stellar_parameters_claims.csv",

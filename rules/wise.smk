@@ -123,7 +123,7 @@ rule plot_wise_sources:
         png=report(
             f"{RUN}/figures/wise_sources.png",
             caption="../report/wise_sources.rst",
-            category="Beside: WISE",
+            category="WISE",
             labels={"what": "Sources in W1, W2, W3"},
         ),
     log:
@@ -225,14 +225,14 @@ rule plot_wise:
         png=report(
             f"{RUN}/figures/wise.png",
             caption="../report/wise.rst",
-            category="Beside: WISE",
+            category="WISE",
             labels={"what": "Stars, galaxies and quasars told apart"},
         ),
         table=f"{RUN}/tables/wise.csv",
         page=report(
             f"{RUN}/tables/wise.html",
             caption="../report/wise.rst",
-            category="Beside: WISE",
+            category="WISE",
             labels={"what": "Table of accuracies"},
         ),
         claims=f"{RUN}/tables/wise_claims.csv",

@@ -68,10 +68,14 @@ def main(
     lines += [] if detectors is None else lenses.summary_lines(detectors)
     lines += hitl.summary_lines(load_table(hitl_table, _SCORES))
     specs = model_specs(few_shot_models)
-    from_scratch = {s.label: s.display_name for s in specs if s.is_network and not s.pretrained}
+    networks = [spec for spec in specs if spec.is_network]
+    from_scratch = {s.label: s.display_name for s in networks if not s.pretrained}
+    elsewhere = {s.label: s.display_name for s in networks if s.pretrained and not s.is_lvm}
     judged = [load_table(path) for path in claims]
     predictions = read_predictions(few_shot_predictions)
-    few_shot = fewshot.few_shot_claims(read_results(few_shot_metrics), predictions, from_scratch)
+    few_shot = fewshot.few_shot_claims(
+        read_results(few_shot_metrics), predictions, from_scratch, elsewhere
+    )
     found = [lenses.detector_claims(read_results(detector_metrics))] if detector_metrics else []
     verdicts = pd.concat([judged[0], few_shot, *found, *judged[1:]])
     content = (lines, multitask.summary_note(tables), verdicts, best_classical(results))

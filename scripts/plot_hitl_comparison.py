@@ -6,7 +6,7 @@ from galaxy_lvm.core.logs import job_log, log
 from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.hitl.claims import claims_table
 from galaxy_lvm.hitl.figures import draw_comparison
-from galaxy_lvm.hitl.tables import comparison_html, comparison_table
+from galaxy_lvm.hitl.tables import asked_galaxies, comparison_html, comparison_table
 from galaxy_lvm.report.results import paper_values, read_results, write_table
 from galaxy_lvm.report.style import save
 
@@ -30,9 +30,10 @@ def main(
     results = read_results(metrics)
     target = results.loc[results["experiment"] == "hitl", "task"].iloc[0]
     comparison = comparison_table(results, paper_values(paper_csv, "fig10"))
-    save(draw_comparison(comparison, target), figure)
+    asked = asked_galaxies(results)
+    save(draw_comparison(comparison, target, asked), figure)
     judged = claims_table(results, sizes)
-    write_table(table, comparison, comparison_html(comparison, judged, target))
+    write_table(table, comparison, comparison_html(comparison, judged, target, asked))
     save_table(claims, judged)
     for row in judged.itertuples():
         log.info("%s: %s, %s", row.claim, row.verdict, row.detail)

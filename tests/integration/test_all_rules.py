@@ -146,6 +146,7 @@ def test_report_is_one_file(finished_run):
     snakemake(finished_run, "--configfile", config, "--report", "report.html")
     text = (finished_run / "report.html").read_text()
     assert "Table 1: classification" in text
+    assert "System Message" not in text, "a caption or the front page is no clean text"
 
 
 def test_repeated_trainings_are_jobs_of_their_own(finished_run, tmp_path):

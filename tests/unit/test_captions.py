@@ -79,6 +79,13 @@ def test_captions_of_the_catalogue_name_its_galaxies_and_its_model():
     assert "as multi_active gives" in rendered("catalogue_reliability.rst", 1)
 
 
+def test_names_of_categories_make_targets_that_differ():
+    """Snakemake makes each a target of reStructuredText, which a colon would cut short."""
+    rules = [path.read_text(encoding="utf-8") for path in (REPORT.parent / "rules").glob("*.smk")]
+    names = {name for text in rules for name in re.findall(r'category="([^"]+)"', text)}
+    assert len(names) > 10 and not [name for name in names if re.search(r"[:`<>_]", name)]
+
+
 @pytest.mark.parametrize("name", sorted(p.name for p in REPORT.glob("*.rst")))
 def test_every_caption_says_how_it_is_made_again(name):
     if name == "workflow.rst":

@@ -14,6 +14,7 @@ from galaxy_lvm.core.config.training import Lvm
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.features.store import write_features
 from galaxy_lvm.fewshot import protocol as fewshot
+from galaxy_lvm.fewshot.claims import few_shot_claims
 from galaxy_lvm.fewshot.figures import draw_confusions, draw_few_shot, draw_reliability
 from galaxy_lvm.fewshot.protocol import train_few_shot
 from galaxy_lvm.fewshot.scores import (
@@ -28,6 +29,7 @@ from galaxy_lvm.lvm.model import LVM, build_config
 from galaxy_lvm.lvm.weights import save_lvm
 from galaxy_lvm.multitask.reference import train_reference
 from galaxy_lvm.report.results import long_rows, read_results
+from galaxy_lvm.report.verdicts import FAILS, HOLDS
 from galaxy_lvm.survey.splits_table import Galaxies, Splits
 from galaxy_lvm.training import network
 from galaxy_lvm.training.job import NetworkFiles
@@ -354,3 +356,22 @@ def test_a_frozen_network_of_table_1_is_read_with_all_labels(data, tmp_path):
     assert values["chosen_logistic_c"] in protocol_of(settings()).logistic_c
     right = pd.read_parquet(tmp_path / "p.parquet")
     assert right["value"].mean() == pytest.approx(values["accuracy"])
+
+
+def test_the_lvm_is_asked_beside_networks_from_elsewhere_too():
+    scores = {"lvm_finetuned": 0.7, "resnet18": 0.6, "lite": 0.85}
+    rows = [
+        row
+        for seed, luck in enumerate((-0.01, 0.0, 0.012))
+        for model, value in scores.items()
+        for row in long_rows(
+            "fewshot", "classification", model, "n=10", seed,
+            {"accuracy": value + luck + 0.004 * seed * (model == "lite")},
+        )
+    ]  # fmt: skip
+    names = ({"resnet18": "ResNet18"}, {"lite": "Lite0", "absent": "not trained"})
+    judged = few_shot_claims(pd.DataFrame(rows), pd.DataFrame(), *names).set_index("claim")
+    assert judged["verdict"].to_dict() == {
+        "10 labels a class: lvm_finetuned above ResNet18": HOLDS,
+        "10 labels a class: lvm_finetuned above Lite0 (our control)": FAILS,
+    }

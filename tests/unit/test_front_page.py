@@ -3,6 +3,7 @@
 import json
 import os
 
+import numpy as np
 import pandas as pd
 import pytest
 import record_provenance
@@ -21,7 +22,7 @@ from galaxy_lvm.report.printed import (
     printed_numbers,
     reasons_told,
 )
-from galaxy_lvm.report.provenance import clock, costs, measured_jobs
+from galaxy_lvm.report.provenance import clock, costs, measured_jobs, provenance_html
 from galaxy_lvm.report.results import long_rows, write_results
 from galaxy_lvm.report.verdicts import counted_claims
 
@@ -215,3 +216,14 @@ def test_provenance_names_versions_commit_machine_and_costs(tmp_path):
     ]
     assert names[1].read_text() == "run: demo\nseed: 1\n"
     assert "<td>draw</td>" in names[2].read_text()
+
+
+def test_what_was_not_measured_is_a_dash_and_no_name_is_touched():
+    spent = pd.DataFrame(
+        {"rule": ["draw", "record_provenance"], "jobs": [1, 1], "wall_s": [2.0, 0.1],
+         "cpu_s": [1.0, np.nan], "peak_mb": [300.0, np.nan]}
+    )  # fmt: skip
+    page = provenance_html({}, spent, "")
+    assert "<td>record_provenance</td><td>1</td><td>0.1</td><td>-</td><td>-</td>" in page
+    assert "most memory: draw, 0.3 GB" in page
+    assert "memory: " not in provenance_html({}, spent[1:], "")

@@ -34,6 +34,7 @@ from galaxy_lvm.hitl.simulate import (
 )
 from galaxy_lvm.hitl.store import POSITIVE
 from galaxy_lvm.hitl.tables import (
+    asked_galaxies,
     comparison_html,
     comparison_table,
     discovery_table,
@@ -297,7 +298,8 @@ def test_chance_is_a_row_of_the_table_and_a_line_in_the_figure():
     assert "<td>Chance</td><td>train=0</td>" in comparison_html(
         table, claims_table(results, Sizes()), "face_on_spiral"
     )
-    fig = draw_comparison(table, "face_on_spiral")
+    fig = draw_comparison(table, "face_on_spiral", asked_galaxies(results))
+    assert "400 test galaxies, 100 positive" in fig.get_supxlabel()
     assert len(fig.axes[0].get_yticklabels()) == len(table) - 1
     lines = [
         [line.get_xdata()[0] for line in axis.lines if line.get_linestyle() == ":"]

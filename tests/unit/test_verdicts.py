@@ -24,6 +24,7 @@ from galaxy_lvm.report.verdicts import (
     SHARE_MARGIN,
     UNCLEAR,
     Claim,
+    counted_claims,
     difference,
     how_to_read,
     judge,
@@ -136,6 +137,20 @@ def test_equality_is_never_concluded_from_a_wide_interval():
         claim = Claim("a at or above b", "accuracy", (("a", "b"),), at_or_above=True)
         expected = UNCLEAR if low_side is wide else NOT_LOWER
         assert judge(claim, [low_side])["verdict"] == expected
+
+
+def test_a_difference_too_small_to_matter_is_called_so():
+    chain = Claim("a > b > c", "psnr", (("a", "b"), ("b", "c")))
+    up, down = (Difference(d, (Part(0.03, 99),), "", 100) for d in (0.1, -0.1))
+    much = Difference(2.0, (Part(0.03, 99),), "", 100)
+    assert judge(chain, [up, much])["verdict"] == HOLDS
+    assert judge(chain, [much, down])["verdict"] == f"{FAILS}, by less than 0.2 dB"
+    one = Claim("a above b", "psnr", (("a", "b"),))
+    alone = Difference(-0.1, (Part(0.03, 99),), "", 1)
+    assert judge(one, [alone])["verdict"] == f"{ONE_LOWER}, by less than 0.2 dB"
+    assert judge(one, [up])["verdict"] == f"{HOLDS}, by less than 0.2 dB"
+    counted = counted_claims(verdict_table([judge(one, [up]), judge(chain, [much, much])]))
+    assert counted == "Of 2 claims: 2 holds."
 
 
 def test_the_difference_that_could_have_been_seen_is_seen_four_times_in_five():

@@ -26,9 +26,14 @@ def ends_of(sizes: pd.Series) -> list[int]:
 
 
 def few_shot_claims(
-    results: pd.DataFrame, predictions: pd.DataFrame, from_scratch: Mapping[str, str]
+    results: pd.DataFrame,
+    predictions: pd.DataFrame,
+    from_scratch: Mapping[str, str],
+    elsewhere: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Judge whether the LVM is above the networks without pretraining, by seed and galaxy.
+
+    Whether it is above networks that were pretrained elsewhere is our own question.
 
     A seed draws the training set and the first weights; the pretrained encoder is the same for all.
 
@@ -40,11 +45,14 @@ def few_shot_claims(
         Class probabilities of single test galaxies that the trainings wrote; may be empty.
     from_scratch
         Label and name of the networks that start from random weights.
+    elsewhere
+        Label and name of those that start from weights made on other images (ImageNet).
 
     Returns
     -------
     DataFrame
-        Columns `VERDICT_COLUMNS`; one row per variant of the LVM and end of the sizes.
+        Columns `VERDICT_COLUMNS`; one row per variant of the LVM and end of the sizes for
+        all networks from random weights, and for each of the others.
     """
     scores = results[results["metric"] == "accuracy"]
     right = right_by_galaxy(predictions)
@@ -53,15 +61,16 @@ def few_shot_claims(
         block = scores[scores["condition"] == condition_of(size)]
         galaxies = right[right["n_per_class"] == size]
         models = set(block["model"])
-        others = {label: name for label, name in from_scratch.items() if label in models}
-        for model in PRETRAINED_LVM if others else ():
-            if model in models:
-                text = f"{size} labels a class: {model} above {', '.join(others.values())}"
+        rivals = [(from_scratch, "")]
+        rivals += [({label: name}, " (our control)") for label, name in (elsewhere or {}).items()]
+        for rival, whose in rivals:
+            others = {label: name for label, name in rival.items() if label in models}
+            for model in [name for name in PRETRAINED_LVM if name in models and others]:
+                text = f"{size} labels a class: {model} above {', '.join(others.values())}{whose}"
                 claim = Claim(text, "accuracy", tuple((model, name) for name in others.values()))
                 pairs = [(model, label) for label in others]
-                rows.append(
-                    judge(claim, [difference(block, galaxies, "accuracy", p) for p in pairs])
-                )
+                found = [difference(block, galaxies, "accuracy", pair) for pair in pairs]
+                rows.append(judge(claim, found))
     return verdict_table(rows)
 
 

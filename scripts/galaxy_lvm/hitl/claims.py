@@ -3,6 +3,7 @@
 import pandas as pd
 
 from galaxy_lvm.core.config.hitl import Sizes
+from galaxy_lvm.hitl.measures import CHANCE
 from galaxy_lvm.hitl.tables import split_round
 from galaxy_lvm.report.differences import by_seed
 from galaxy_lvm.report.tables import Line, score_line
@@ -14,10 +15,12 @@ RANDOM_CONTROL = "lvm_random"
 def summary_lines(comparison: pd.DataFrame) -> list[Line]:
     """Return rows of figure 10's table for the summary.
 
-    Those that the paper has as well, the control with random labels, and those with most labels.
+    Chance, those that the paper has as well, the control with random labels, and those with most
+    labels.
     """
     most = comparison["n_labels"] == comparison["n_labels"].max()
-    shown = comparison["aupr_paper"].notna() | most | (comparison["model"] == RANDOM_CONTROL)
+    floors = comparison["model"].isin((CHANCE, RANDOM_CONTROL))
+    shown = comparison["aupr_paper"].notna() | most | floors
     return [
         score_line(f"figure 10, {row['n_labels']:g} labels", row, "aupr", "AUPR", row["aupr_paper"])
         for row in comparison[shown].to_dict("records")

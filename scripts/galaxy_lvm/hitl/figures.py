@@ -126,7 +126,7 @@ def _head_sides(fig: Figure, n_prompts: int, n_right: int) -> None:
         fig.text(corner.x0, corner.y1 + 0.01, text, weight="bold", va="bottom")
 
 
-def draw_comparison(table: pd.DataFrame, target: str) -> Figure:
+def draw_comparison(table: pd.DataFrame, target: str, asked: str = "test split") -> Figure:
     """Return figure 10: every model and training set, one panel per metric.
 
     Parameters
@@ -135,6 +135,8 @@ def draw_comparison(table: pd.DataFrame, target: str) -> Figure:
         Of `comparison_table`.
     target
         What the positives are.
+    asked
+        Of `asked_galaxies`.
     """
     chance = table[table["model"] == CHANCE]
     table = table[table["model"] != CHANCE]
@@ -165,8 +167,8 @@ def draw_comparison(table: pd.DataFrame, target: str) -> Figure:
     names = [f"{model_name(r.model)}, {training_text(r.condition)}" for r in table.itertuples()]
     axes[0].set_yticks(places, names)
     axes[0].set_ylim(-0.7, len(table) - 0.3)
-    text = f"{target_names([target])[target]} against the rest, test split"
-    text += "; diamonds: the paper (other galaxies)" * bool(table["aupr_paper"].notna().any())
+    text = f"{target_names([target])[target]} against the rest, {asked}"
+    text += "; diamonds: the paper" * bool(table["aupr_paper"].notna().any())
     text += "; dotted: chance" * bool(len(chance))
     fig.supxlabel(text, fontsize=8)
     return fig

@@ -60,12 +60,13 @@ def chance_metrics(truth: np.ndarray) -> dict[str, float]:
     Returns
     -------
     dict
-        Of galaxies in random order `aupr` and `purity` (both the share of positives) and `auc`;
-        `accuracy` where all are called what most are. Completeness has no such floor: it is 1 where
-        all are called positives.
+        `n_galaxies` and `n_positives`; of galaxies in random order `aupr` and `purity` (both the
+        share of positives) and `auc`; `accuracy` where all are called what most are. Completeness
+        has no such floor: it is 1 where all are called positives.
     """
     share = float(np.mean(truth))
-    return {"aupr": share, "auc": 0.5, "accuracy": max(share, 1 - share), "purity": share}
+    scores = {"aupr": share, "auc": 0.5, "accuracy": max(share, 1 - share), "purity": share}
+    return scores | {"n_galaxies": float(len(truth)), "n_positives": float(np.sum(truth))}
 
 
 def discovery_metrics(

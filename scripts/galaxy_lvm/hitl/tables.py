@@ -84,6 +84,15 @@ def comparison_table(results: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame
     return table.drop(columns="order").reset_index(drop=True)
 
 
+def asked_galaxies(results: pd.DataFrame) -> str:
+    """Return how many galaxies figure 10 asks and how many of them are positives, in words."""
+    rows = results[(results["experiment"] == "hitl") & (results["model"] == CHANCE)]
+    found = rows.set_index("metric")["value"]
+    if found.empty:
+        return "test split"
+    return f"{found['n_galaxies']:.0f} test galaxies, {found['n_positives']:.0f} positive"
+
+
 def split_round(results: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of experiment `discovery` with columns `annotator` and `round`."""
     table = results[results["experiment"] == "discovery"]
@@ -126,9 +135,27 @@ def discovery_table(results: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def comparison_html(table: pd.DataFrame, claims: pd.DataFrame, target: str) -> str:
-    """Return figure 10's table and the claims as a page of its own."""
-    head = "".join(f"<th>{METRIC_NAMES[m]}</th><th>paper</th>" for m in COMPARISON_METRICS)
+def comparison_html(
+    table: pd.DataFrame, claims: pd.DataFrame, target: str, asked: str = "test split"
+) -> str:
+    """Return figure 10's table and the claims as a page of its own.
+
+    Parameters
+    ----------
+    table
+        Of `comparison_table`.
+    claims
+        Verdicts.
+    target
+        What the positives are.
+    asked
+        Of `asked_galaxies`.
+    """
+    printed_ones = {m for m in COMPARISON_METRICS if table[f"{m}_paper"].notna().any()}
+    head = "".join(
+        f"<th>{METRIC_NAMES[m]}</th>" + "<th>paper</th>" * (m in printed_ones)
+        for m in COMPARISON_METRICS
+    )
     body = ""
     for row in table.to_dict("records"):
         cells = f"<td>{html.escape(model_name(row['model']))}</td>"
@@ -140,13 +167,14 @@ def comparison_html(table: pd.DataFrame, claims: pd.DataFrame, target: str) -> s
             printed = row[f"{metric}_paper"]
             value = "&ndash;" if math.isnan(row[metric]) else f"{row[metric]:.3f}"
             cells += f'<td>{value}<span class="interval">{interval}</span></td>'
-            cells += f'<td class="paper">{"&ndash;" if math.isnan(printed) else printed}</td>'
+            if metric in printed_ones:
+                cells += f'<td class="paper">{"&ndash;" if math.isnan(printed) else printed}</td>'
         kind = ' class="network"' if row["model"] == "lvm_hitl" else ""
         body += f"<tr{kind}>{cells}</tr>"
     note = (
-        f"Positives: {target}. Test split; mean and 95 % t interval over seeds, which draw the "
-        "training sets and the first weights. The paper's galaxies are others. Chance: galaxies in "
-        "random order, and for the accuracy all called what most are."
+        f"Positives: {target}. {asked.capitalize()}; mean and 95 % t interval over seeds, which "
+        "draw the training sets and the first weights. The paper's galaxies are others. Chance: "
+        "galaxies in random order, and for the accuracy all called what most are."
     )
     return page_html(
         "Figure 10: training sets",

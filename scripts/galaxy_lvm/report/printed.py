@@ -168,7 +168,8 @@ def cells(row: Printed) -> tuple[str, ...]:
     item = _ITEMS.get(row.item, row.item.replace("table", "table "))
     ours = number_text(row.ours, row.metric) or "-"
     shown = (ours, ends if row.over else "-", row.over or "-", str(row.n_seeds or "-"))
-    return item, row.model, row.condition, row.metric, f"{row.paper:g}", *shown
+    metric = "psnr [dB]" if row.metric == "psnr" else row.metric
+    return item, row.model, row.condition, metric, f"{row.paper:g}", *shown
 
 
 def numbers_html(rows: Sequence[Printed]) -> str:

@@ -2,6 +2,7 @@
 
 import datetime
 import html
+import math
 import os
 import platform
 from collections.abc import Mapping
@@ -168,15 +169,23 @@ def provenance_html(
         )
         parts.append(f"<h2>{html.escape(section)}</h2><table>{rows}</table>")
     lines = "".join(
-        f"<tr><td>{html.escape(row.rule)}</td><td>{row.jobs}</td><td>{row.wall_s:.1f}</td>"
-        f"<td>{row.cpu_s:.1f}</td><td>{row.peak_mb:.0f}</td></tr>".replace("nan", "-")
+        f"<tr><td>{html.escape(row.rule)}</td><td>{row.jobs}</td><td>{_told(row.wall_s, 1)}</td>"
+        f"<td>{_told(row.cpu_s, 1)}</td><td>{_told(row.peak_mb, 0)}</td></tr>"
         for row in spent.itertuples()
     )
-    total = f"{spent['wall_s'].sum() / 60:.0f} minutes of jobs, highest memory of one "
-    total += f"{spent['peak_mb'].max() / 1000:.1f} GB"
+    total = f"{spent['wall_s'].sum() / 60:.0f} minutes of jobs one behind the other, "
+    total += f"{spent['cpu_s'].sum() / 60:.0f} of CPU"
+    if spent["peak_mb"].notna().any():
+        most = spent.loc[spent["peak_mb"].idxmax()]
+        total += f"; most memory: {most['rule']}, {most['peak_mb'] / 1000:.1f} GB"
     return page_html(
         "Provenance",
         f"{''.join(parts)}<h2>Time and memory</h2><p>{total}.</p><table><thead><tr><th>rule</th>"
         "<th>jobs</th><th>seconds</th><th>CPU seconds</th><th>peak memory [MB]</th></tr></thead>"
         f"<tbody>{lines}</tbody></table><h2>Config</h2><pre>{html.escape(config)}</pre>",
     )
+
+
+def _told(value: float, digits: int) -> str:
+    """Return a number, or a dash where a job was too short to be measured."""
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"

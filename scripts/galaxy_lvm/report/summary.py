@@ -68,12 +68,12 @@ def summary_text(
     verdicts = claims[["claim", "verdict", "trainings"]].replace("", "-").to_numpy().tolist()
     details = [f"- {row.claim}: {row.detail or 'no result'}" for row in claims.itertuples()]
     parts = [
-        "## The paper and this run",
-        aligned(_HEADER, lines),
-        note,
         "## The paper's claims in this run",
         aligned(("claim", "verdict", "trainings"), verdicts),
         how_to_read(claims),
+        "## The paper and this run",
+        aligned(_HEADER, lines),
+        note,
         "Differences with their 95 % intervals (dB for PSNR):",
         "\n".join(details),
     ]
@@ -97,9 +97,9 @@ def summary_html(
     named = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in best)
     return page_html(
         "The paper and this run",
+        f"<h2>The paper's claims in this run</h2>{verdicts_html(claims)}<h2>Numbers</h2>"
         f"<table><thead><tr>{head}</tr></thead><tbody>{numbers}</tbody></table>"
-        f"<p>{html.escape(note)}</p><h2>The paper's claims in this run</h2>"
-        f"{verdicts_html(claims)}"
+        f"<p>{html.escape(note)}</p>"
         + (f"<h2>Best classical baseline, by validation</h2><ul>{named}</ul>" if named else ""),
     )
 

@@ -94,11 +94,13 @@ def judge(claim: Claim, differences: Sequence[Difference | None]) -> dict[str, s
     """
     outcomes = [_outcome(claim, found) for found in differences]
     outcome = min(outcomes, default=_MISSING)
+    decisive = [f for f, o in zip(differences, outcomes, strict=True) if o == outcome]
+    small = all(found and _is_small(claim, found) for found in decisive)
     trainings = min((found.trainings for found in differences if found), default=0)
     parts = zip(claim.pairs, differences, strict=True)
     return {
         "claim": claim.text,
-        "verdict": _word(claim, outcome, trainings),
+        "verdict": _word(claim, outcome, trainings, small),
         "trainings": str(trainings or ""),
         "detail": "; ".join(_describe(claim, *names, found) for names, found in parts),
     }
@@ -120,10 +122,16 @@ def _outcome(claim: Claim, found: Difference | None) -> int:
         return _ABOVE
     if found.interval(claim.n_comparisons * len(claim.pairs))[1] < 0:
         return _BELOW
-    return _WITHIN if max(-low, high) < margin else _OPEN
+    return _WITHIN if _is_small(claim, found) else _OPEN
 
 
-def _word(claim: Claim, outcome: int, trainings: int) -> str:
+def _is_small(claim: Claim, found: Difference) -> bool:
+    """Return whether a difference, by its interval, is smaller than what matters."""
+    low, high = found.interval(claim.n_comparisons)
+    return max(-low, high) < margin_of(claim.metric)
+
+
+def _word(claim: Claim, outcome: int, trainings: int, small: bool) -> str:
     if outcome == _MISSING:
         return NOT_EVALUATED
     if outcome == _WITHIN and len(claim.pairs) > 1:
@@ -137,7 +145,8 @@ def _word(claim: Claim, outcome: int, trainings: int) -> str:
     }
     word = words[outcome]
     several, single = word if isinstance(word, tuple) else (word, word)
-    return several if trainings > 1 else _SINGLE + single
+    said = several if trainings > 1 else _SINGLE + single
+    return f"{said}, by less than {size}" if small and isinstance(word, tuple) else said
 
 
 def _describe(claim: Claim, a: str, b: str, found: Difference | None) -> str:
@@ -184,8 +193,9 @@ def how_to_read(claims: pd.DataFrame) -> str:
     parts.append("Pretraining was done once: what another would change is in no interval.")
     parts.append(
         f"Smallest difference that matters: {MARGINS['psnr']:g} dB of PSNR, {SHARE_MARGIN:g} of "
-        'other scores; "at or above" means not lower by more. Not distinguishable: neither higher '
-        'nor lower was shown, nor that they are equal; "could have seen" is the smallest '
+        'other scores; "at or above" means not lower by more, "by less than" that there is a '
+        "difference, too small to matter. Not distinguishable: neither higher nor lower was shown, "
+        'nor that they are equal; "could have seen" is the smallest '
         "difference that is found four times in five, which more trainings make smaller."
     )
     return " ".join(parts)
@@ -194,6 +204,7 @@ def how_to_read(claims: pd.DataFrame) -> str:
 def counted_claims(claims: pd.DataFrame) -> str:
     """Return how many claims have which verdict, in a sentence; those of one training apart."""
     words = claims["verdict"].where(claims["trainings"] != "1", "one training only")
+    words = words.str.replace(r", by less than .*", "", regex=True)
     counts = words.value_counts()
     return f"Of {len(claims)} claims: " + ", ".join(f"{n} {w}" for w, n in counts.items()) + "."
 
@@ -222,9 +233,9 @@ def verdicts_html(claims: pd.DataFrame) -> str:
 
 
 def _tone(verdict: str) -> str:
-    if verdict == HOLDS or verdict.startswith("not lower"):
+    if verdict.startswith((HOLDS, "not lower")):
         return "holds"
-    return "fails" if verdict == FAILS else "unclear"
+    return "fails" if verdict.startswith(FAILS) else "unclear"
 
 
 def difference(
