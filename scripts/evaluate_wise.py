@@ -9,7 +9,7 @@ from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.tables import load_table, save_table
 from galaxy_lvm.report.results import long_rows, read_results, write_results
 from galaxy_lvm.survey.splits_table import Splits
-from galaxy_lvm.wise.classify import floor_probabilities, prediction_table
+from galaxy_lvm.wise.floors import floor_probabilities, prediction_table
 from galaxy_lvm.wise.scores import EXPERIMENT, score_rows
 from threadpoolctl import threadpool_limits
 

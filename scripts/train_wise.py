@@ -11,7 +11,8 @@ from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.splits_table import Splits
 from galaxy_lvm.training.job import NetworkFiles
 from galaxy_lvm.training.model_specs import model_specs
-from galaxy_lvm.wise.classify import network_rows, prediction_table, train_network
+from galaxy_lvm.wise.classify import network_rows, train_network
+from galaxy_lvm.wise.floors import prediction_table
 
 
 def main(

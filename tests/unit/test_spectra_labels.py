@@ -21,7 +21,8 @@ from galaxy_lvm.core.config.spectra import (
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.spectra.emulator import emulator
-from galaxy_lvm.spectra.labels import BASIC, LABELS
+from galaxy_lvm.spectra.figures import draw_parameters
+from galaxy_lvm.spectra.labels import BASIC, LABELS, NAMES
 from galaxy_lvm.spectra.networks import architecture, build, load_network
 from galaxy_lvm.spectra.simulate import simulate_stars
 from galaxy_lvm.spectra.stars import read_stars
@@ -113,3 +114,20 @@ def test_an_abundance_goes_from_the_table_to_the_figure(store, tmp_path):
     plot_stellar_parameters.main(*out, *drawn)
     assert set(pd.read_csv(drawn[1])["label"]) == {"teff", "mg_fe"}
     assert "[Mg/Fe] [dex]" in (tmp_path / "table.html").read_text()
+
+
+@pytest.mark.parametrize(("n_labels", "columns"), [(2, 1), (3, 3), (4, 2), (5, 1)])
+def test_the_errors_have_the_rest_of_the_last_row(n_labels, columns):
+    labels = list(NAMES)[:n_labels]
+    table = pd.DataFrame(
+        [(label, model, mae) for label in labels for model, mae in (("mean", 2.0), ("ridge", 1.0))],
+        columns=["label", "model", "mae"],
+    ).assign(mae_low95=0.9, mae_high95=2.1, bias=0.0)
+    predictions = pd.DataFrame({"label": labels, "model": "ridge", "true": 1.0, "predicted": 1.2})
+    figure = draw_parameters(table, predictions)
+    *panels, errors = figure.axes
+    assert len(panels) == n_labels
+    place = errors.get_subplotspec()
+    assert len(place.colspan) == columns and place.is_last_row() and place.is_last_col()
+    assert {panel.get_subplotspec().num1 for panel in panels} == set(range(n_labels))
+    assert [bar.get_height() for bar in errors.patches] == [0.5] * n_labels

@@ -27,7 +27,8 @@ from galaxy_lvm.training.augment import dihedral, random_orientations
 from galaxy_lvm.training.backbones import build_encoder
 from galaxy_lvm.training.job import NetworkFiles
 from galaxy_lvm.training.model_specs import TIMM_PREFIX, model_specs
-from galaxy_lvm.wise.classify import floor_probabilities, protocol_of, train_network
+from galaxy_lvm.wise.classify import protocol_of, train_network
+from galaxy_lvm.wise.floors import floor_probabilities
 from galaxy_lvm.wise.levels import to_levels
 from galaxy_lvm.wise.network import Apertures, compact_network
 from galaxy_lvm.wise.render import DISC_NU, Camera, Shapes

@@ -16,9 +16,10 @@ from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.multitask.classical import hog_features
 from galaxy_lvm.multitask.heads import ClassifierHead
+from galaxy_lvm.report.metrics import cross_entropy
 from galaxy_lvm.survey.splits_table import Galaxies
 from galaxy_lvm.training.feed import CropImages
-from galaxy_lvm.training.network import BestWeights, Fit, cross_entropy
+from galaxy_lvm.training.network import BestWeights, Fit
 
 HEAD_VALIDATE_EVERY = 5
 

@@ -7,8 +7,7 @@ from scipy.special import softmax
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.multitask.training_figures import calibration_error, confidence_bins
-from galaxy_lvm.report.metrics import bootstrap_interval
-from galaxy_lvm.training.network import cross_entropy
+from galaxy_lvm.report.metrics import bootstrap_interval, cross_entropy
 
 # Few galaxies that are all right ask for infinite confidence: no temperature lies beyond these.
 TEMPERATURES = (0.2, 20.0)

@@ -13,7 +13,7 @@ from galaxy_lvm.core.config.fewshot import Features
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.features.extract import FeatureExtractor
 from galaxy_lvm.report.class_scores import classification_scores, second_scores
-from galaxy_lvm.report.metrics import right_or_wrong
+from galaxy_lvm.report.metrics import cross_entropy, right_or_wrong
 from galaxy_lvm.report.results import (
     long_rows,
     per_galaxy_rows,
@@ -25,7 +25,7 @@ from galaxy_lvm.training.backbones import build_encoder
 from galaxy_lvm.training.feed import CropImages
 from galaxy_lvm.training.job import NetworkFiles
 from galaxy_lvm.training.model_specs import ModelSpec
-from galaxy_lvm.training.network import Fit, NetworkTrainer, cross_entropy
+from galaxy_lvm.training.network import Fit, NetworkTrainer
 from galaxy_lvm.training.network_settings import NetworkProtocol
 
 TASK = "classification"

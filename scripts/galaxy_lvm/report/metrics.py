@@ -140,3 +140,12 @@ def mean_psnr(reference: np.ndarray, image: np.ndarray) -> float:
     """Return the PSNR in dB averaged over images (N, H, W, C); what baselines are tuned by."""
     mse = np.square(reference - image, dtype=np.float64).mean(axis=(1, 2, 3))
     return float(np.mean(-10 * np.log10(np.maximum(mse, MSE_FLOOR))))
+
+
+def cross_entropy(shares: np.ndarray, labels: np.ndarray, smallest: float = 1e-12) -> float:
+    """Return the mean cross-entropy of class probabilities (N, n_classes) with labels (N,).
+
+    Probabilities below `smallest` count as that: 0 has no logarithm.
+    """
+    right = shares[np.arange(len(labels)), labels].astype(float)
+    return float(-np.log(np.maximum(right, smallest)).mean())

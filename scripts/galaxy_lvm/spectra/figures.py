@@ -12,7 +12,7 @@ from galaxy_lvm.spectra.tables import MODEL_NAMES, digits
 _COLUMNS = 3
 _MOST_POINTS = 4000
 # More names than these do not fit below a panel side by side.
-_MOST_UPRIGHT = 5
+_MOST_UPRIGHT = 4
 _SHORT = {"mean": "mean", "ridge": "ridge", "neighbours": "neighbours", "quadratic": "quadratic",
           "transformer": "Transformer", "transformer_scratch": "from scratch"}  # fmt: skip
 _COLOURS = dict(zip(MODEL_NAMES, [style.COLOURS["grey"], *style.SEQUENCE], strict=False))
@@ -20,6 +20,8 @@ _COLOURS = dict(zip(MODEL_NAMES, [style.COLOURS["grey"], *style.SEQUENCE], stric
 
 def draw_parameters(table: pd.DataFrame, predictions: pd.DataFrame) -> Figure:
     """Return a panel per label, of the method listed last, and one with all errors.
+
+    The errors have the rest of the last row.
 
     Parameters
     ----------
@@ -35,14 +37,15 @@ def draw_parameters(table: pd.DataFrame, predictions: pd.DataFrame) -> Figure:
     fig, grid = style.figure(
         style.PAGE_WIDTH_INCH, 2.4 * n_rows, nrows=n_rows, ncols=_COLUMNS, squeeze=False
     )
-    panels = list(grid.ravel())
-    for label, axes in zip(labels, panels, strict=False):
+    for label, axes in zip(labels, grid.ravel(), strict=False):
         chosen = predictions[(predictions["label"] == label) & (predictions["model"] == best)]
         row = table[(table["label"] == label) & (table["model"] == best)].iloc[0]
         _draw_label(axes, label, best, chosen, row)
-    _draw_errors(panels[len(labels)], table, labels, shown)
-    for axes in panels[len(labels) + 1 :]:
-        axes.set_visible(False)
+    rest = list(grid.ravel()[len(labels) :])
+    place = rest[0].get_subplotspec().get_gridspec()[-1, _COLUMNS - len(rest) :]
+    for axes in rest:
+        axes.remove()
+    _draw_errors(fig.add_subplot(place), table, labels, shown)
     return fig
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.report.metrics import cross_entropy
 from galaxy_lvm.survey.splits_table import Galaxies
 from galaxy_lvm.training.augment import random_orientations, random_views, resize, to_float
 from galaxy_lvm.training.backbones import build_encoder, feature_dim
@@ -268,12 +269,3 @@ class NetworkTrainer:
 
     def _where(self) -> dict[str, Any]:
         return {"device": self.accelerator.device, "autocast": self.accelerator.autocast}
-
-
-def cross_entropy(shares: np.ndarray, labels: np.ndarray, smallest: float = 1e-12) -> float:
-    """Return the mean cross-entropy of class probabilities (N, n_classes) with labels (N,).
-
-    Probabilities below `smallest` count as that: 0 has no logarithm.
-    """
-    right = shares[np.arange(len(labels)), labels].astype(float)
-    return float(-np.log(np.maximum(right, smallest)).mean())

@@ -5,8 +5,6 @@ the last one.
 """
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from galaxy_lvm.wise.bands import pixel_noise
 
@@ -26,8 +24,3 @@ def to_fluxes(levels: np.ndarray, depth_mag: np.ndarray) -> np.ndarray:
     noise = pixel_noise(np.asarray(depth_mag))[:, None, None]
     share = levels.transpose(0, 3, 1, 2).astype(float) / 255
     return np.sinh(LOW + (HIGH - LOW) * share) * noise
-
-
-def in_noise(shares: Tensor) -> Tensor:
-    """Return fluxes in units of a pixel's noise of images (B, 3, H, W) in [0, 1]."""
-    return torch.sinh(LOW + (HIGH - LOW) * shares)

@@ -13,7 +13,6 @@ from galaxy_lvm.report.results import long_rows
 from galaxy_lvm.report.verdicts import Claim, difference, judge, verdict_table
 
 EXPERIMENT = "wise"
-
 FLOORS = ("quadratic", "boosting")
 ALL = "all"
 
