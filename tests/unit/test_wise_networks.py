@@ -27,10 +27,12 @@ from galaxy_lvm.training.augment import dihedral, random_orientations
 from galaxy_lvm.training.backbones import build_encoder
 from galaxy_lvm.training.job import NetworkFiles
 from galaxy_lvm.training.model_specs import TIMM_PREFIX, model_specs
+from galaxy_lvm.wise.bands import pixel_noise
 from galaxy_lvm.wise.classify import protocol_of, train_network
 from galaxy_lvm.wise.floors import floor_probabilities
 from galaxy_lvm.wise.levels import to_levels
 from galaxy_lvm.wise.network import Apertures, compact_network
+from galaxy_lvm.wise.noise import fade, in_noise
 from galaxy_lvm.wise.render import DISC_NU, Camera, Shapes
 from galaxy_lvm.wise.scores import ALL, best_network, claims_table, conditions_of, score_rows
 from galaxy_lvm.wise.tables import wise_table
@@ -155,6 +157,28 @@ def test_apertures_are_magnitudes_of_bright_sources():
     # One magnitude is 0.4 ln 10; the narrow apertures are above the noise of levels.
     assert change[0, :3] == pytest.approx(0.4 * np.log(10), abs=0.03)
     assert np.abs(change[1:]).max() == 0
+
+
+def test_a_faded_source_is_fainter_at_the_same_depth():
+    depth = np.array(WiseScene().depth_mag)
+    rng, n, bright = np.random.default_rng(1), 400, 2000.0
+    noise = pixel_noise(depth)[:, None, None]
+    images = noise * rng.standard_normal((n, 3, 16, 16))
+    images[:, :, 4, 4] += bright * noise[:, 0, 0]
+    levels = torch.from_numpy(to_levels(images, depth)).permute(0, 3, 1, 2).float() / 255
+    found = fade(levels, torch.Generator().manual_seed(1), max_mag=1.5)
+    kept = torch.tensor([torch.equal(a, b) for a, b in zip(found, levels, strict=True)])
+    assert 0.4 < kept.float().mean() < 0.6
+    fluxes = in_noise(found[~kept])
+    peak = fluxes[:, :, 4, 4] / bright
+    lost_mag = -2.5 * peak.log10()
+    assert lost_mag.min() > -0.05 and 1.3 < lost_mag.max() < 1.55
+    assert lost_mag.mean() == pytest.approx(0.75, abs=0.1)
+    assert (lost_mag.max(dim=1).values - lost_mag.min(dim=1).values).max() < 0.1  # colours stay
+    fluxes[:, :, 4, 4] = 0
+    assert fluxes.std() == pytest.approx(1, abs=0.02) and abs(fluxes.mean()) < 0.02
+    assert torch.equal(fade(levels, torch.Generator().manual_seed(1), max_mag=1.5), found)
+    assert fade(levels, torch.Generator(), max_mag=0) is levels
 
 
 def test_orientations_move_pixels_and_change_none():

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,9 @@ class NetworkTrainer:
         Galaxies to predict.
     n_classes
         Number of classes.
+    alter
+        What is done to the images of a step (B, 3, H, W) before they are turned, with the step's
+        generator; None leaves them.
     """
 
     def __init__(
@@ -132,7 +135,9 @@ class NetworkTrainer:
         settings: NetworkProtocol,
         test: Galaxies,
         n_classes: int,
+        alter: Callable[[Tensor, torch.Generator], Tensor] | None = None,
     ) -> None:
+        self.alter = alter
         self.spec, self.crops_path, self.lvm_path = spec, crops_path, lvm_path
         self.settings, self.n_classes = settings, n_classes
         self.test_crops = CropImages(crops_path, test.index)
@@ -200,6 +205,8 @@ class NetworkTrainer:
     def _views(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return what the network sees of images (B, 3, H, W) in a step."""
         side = self.settings.view_side_pix
+        if self.alter is not None:
+            images = self.alter(images, generator)
         if self.settings.views is None:
             return resize(random_orientations(images, generator), side)
         return random_views(images, self.settings.views, side, generator)

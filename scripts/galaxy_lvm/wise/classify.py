@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from galaxy_lvm.training.loop import make_accelerator
 from galaxy_lvm.training.model_specs import ModelSpec
 from galaxy_lvm.training.network import NetworkTrainer
 from galaxy_lvm.training.network_settings import NetworkProtocol
+from galaxy_lvm.wise.noise import fade
 from galaxy_lvm.wise.scores import EXPERIMENT
 
 _TIMED_IMAGES, _TIMED_BATCHES = 64, 5
@@ -81,9 +83,12 @@ def train_network(
     splits = Splits(files.splits)
     parts, n_classes = splits.all_labelled(), len(splits.class_names)
     protocol = protocol_of(settings, spec, side_pix)
-    about = [asdict(spec), protocol.model_dump(), seed]
+    about = [asdict(spec), protocol.model_dump(), settings.fade_max_mag, seed]
     state = files.state(about, [spec.weights_file])
-    trainer = NetworkTrainer(spec, files.crops, None, protocol, parts["test"], n_classes)
+    fainter = partial(fade, max_mag=settings.fade_max_mag)
+    trainer = NetworkTrainer(
+        spec, files.crops, None, protocol, parts["test"], n_classes, alter=fainter
+    )
     fit = trainer.fit(parts["train"], parts["val"], derive_seed(seed, "wise"), state)
     known = {"loss_val": fit.loss_val} | {f"chosen_{k}": v for k, v in fit.chosen.items()}
     return fit.shares, known | weigh(spec, protocol.view_side_pix)

@@ -5,17 +5,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from galaxy_lvm.wise.bands import BANDS
-from galaxy_lvm.wise.levels import HIGH, LOW
+from galaxy_lvm.wise.noise import in_noise
 
 # Start of the widths (sigma) of the apertures in pixels: inside of a point source to its wings.
 _WIDTHS_PIX = (0.8, 1.2, 2.0, 4.0)
 _WIDTH = 24
 _N_HIDDEN = 48
-
-
-def in_noise(shares: Tensor) -> Tensor:
-    """Return fluxes in units of a pixel's noise of images (B, 3, H, W) in [0, 1]."""
-    return torch.sinh(LOW + (HIGH - LOW) * shares)
 
 
 class Apertures(nn.Module):

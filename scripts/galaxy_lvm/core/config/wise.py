@@ -126,6 +126,15 @@ class WiseNetworks(Section):
         ge=16,
         description="side that cutouts are enlarged to for networks that halve them five times",
     )
+    fade_max_mag: float = Field(
+        0.0,
+        ge=0,
+        le=5,
+        description=(
+            "half of the cutouts of a step are made up to so much fainter [mag], with noise added "
+            "to scene.depth_mag; 0 leaves them"
+        ),
+    )
     n_orientations: int = Field(
         4, ge=1, le=8, description="orientations of a test source that are averaged"
     )
