@@ -244,4 +244,4 @@ def test_the_gallery_shows_the_most_certain_of_each_class_and_the_least_certain(
 def test_reliability_is_drawn_before_and_after(made):
     figure = draw_calibration(pd.read_parquet(made[0] / "p.parquet"))
     assert len(figure.axes) == 2
-    assert all("calibration error" in axis.texts[0].get_text() for axis in figure.axes)
+    assert all("calibration\nerror" in axis.texts[0].get_text() for axis in figure.axes)

@@ -264,5 +264,7 @@ def draw_alpha(results: pd.DataFrame) -> Figure:
 
 def _alpha_axis(axis: Axes, name: str) -> None:
     axis.set_ylabel(name)
-    for value in (0.1, 0.5, 0.9):  # where the paper says what alpha does
+    values = (0.1, 0.5, 0.9)  # where the paper says what alpha does
+    axis.set_xticks(values)
+    for value in values:
         axis.axvline(value, color=style.COLOURS["grey"], linewidth=0.6, linestyle=":", zorder=0)

@@ -327,5 +327,6 @@ def plot_reliability(axes: Axes, labels: np.ndarray, shares: np.ndarray) -> None
     axes.errorbar(table["confidence"], table["right"], yerr=np.maximum(errors, 0), marker="o",
                   elinewidth=0.8)  # fmt: skip
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
-    text = f"calibration error {calibration_error(table):.2f}"
-    axes.text(0.97, 0.05, text, transform=axes.transAxes, fontsize=7, ha="right")
+    text = f"calibration\nerror {calibration_error(table):.2f}"
+    # The corner of small confidence and many right answers, where no curve comes.
+    axes.text(0.04, 0.97, text, transform=axes.transAxes, fontsize=7, ha="left", va="top")
