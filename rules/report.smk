@@ -70,6 +70,7 @@ rule make_summary:
         detector_metrics=f"{RUN}/metrics/lenses.csv" if LENSES else [],
         detectors=LENSES.get("lens_table", []),
         hitl=f"{RUN}/tables/fig10_hitl.csv",
+        objectives=f"{RUN}/metrics/objectives.csv",
         paper=workflow.source_path("../config/paper_values.csv"),
     output:
         text=f"{RUN}/tables/summary.md",
@@ -92,6 +93,7 @@ rule make_summary:
         runtime=10,
     params:
         few_shot_models=config["fewshot"]["models"],
+        in_use=MAIN_VARIANT,
         code=code_of("make_summary"),
     script:
         "../scripts/make_summary.py"

@@ -19,6 +19,7 @@ from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.splits_table import Splits
 from galaxy_lvm.training.augment import resize, to_float
 from galaxy_lvm.training.backbones import PooledLVM
+from galaxy_lvm.training.objectives_table import UNTRAINED
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -59,7 +60,7 @@ def main(
         images = {split: store.of(those) for split, those in galaxies.items()}
         untrained = _untrained(load_lvm(weights[0]).config, store.of(some), view_side_pix, seed)
     rows = []
-    models = {"random": untrained} | {Path(path).parent.name: load_lvm(path) for path in weights}
+    models = {UNTRAINED: untrained} | {Path(path).parent.name: load_lvm(path) for path in weights}
     how = Features(view_side_pix=view_side_pix, n_orientations=1, batch_size=64)
     for name, lvm in progress(models.items(), desc="frozen features", unit="models"):
         extractor = FeatureExtractor(PooledLVM(lvm.encoder), how)

@@ -16,6 +16,7 @@ from galaxy_lvm.multitask.claims import best_classical
 from galaxy_lvm.report.results import paper_values, read_results
 from galaxy_lvm.report.summary import summary_html, summary_text
 from galaxy_lvm.training.model_specs import model_specs
+from galaxy_lvm.training.objectives_table import objective_claims
 
 # Columns of the chapters' tables that a line of the summary shows.
 _SCORES = ("n_*", "accuracy*", "aupr*", "boxes_ap*", "paper_*")
@@ -32,6 +33,8 @@ def main(
     detector_metrics: str | None,
     detector_table: str | None,
     hitl_table: str,
+    objectives: str,
+    in_use: str,
     summary: str,
     summary_page: str,
     verdicts_table: str,
@@ -54,6 +57,8 @@ def main(
         Figure 6 in long form and as a table; None in a run without lenses.
     hitl_table
         Table of figure 10.
+    objectives, in_use
+        Scores of frozen features in long form; the pretraining that the tasks start from.
     summary, summary_page
         Markdown and HTML to write.
     verdicts_table
@@ -67,23 +72,28 @@ def main(
     lines += fewshot.summary_lines(load_table(few_shot_table, _SCORES))
     lines += [] if detectors is None else lenses.summary_lines(detectors)
     lines += hitl.summary_lines(load_table(hitl_table, _SCORES))
-    specs = model_specs(few_shot_models)
-    networks = [spec for spec in specs if spec.is_network]
-    from_scratch = {s.label: s.display_name for s in networks if not s.pretrained}
-    elsewhere = {s.label: s.display_name for s in networks if s.pretrained and not s.is_lvm}
     judged = [load_table(path) for path in claims]
-    predictions = read_predictions(few_shot_predictions)
-    few_shot = fewshot.few_shot_claims(
-        read_results(few_shot_metrics), predictions, from_scratch, elsewhere
-    )
+    few_shot = few_shot_verdicts(few_shot_metrics, few_shot_predictions, few_shot_models)
     found = [lenses.detector_claims(read_results(detector_metrics))] if detector_metrics else []
-    verdicts = pd.concat([judged[0], few_shot, *found, *judged[1:]])
+    features = objective_claims(read_results(objectives), in_use)
+    verdicts = pd.concat([judged[0], features, few_shot, *found, *judged[1:]])
     content = (lines, multitask.summary_note(tables), verdicts, best_classical(results))
     save_table(verdicts_table, verdicts)
     for path, text in ((summary, summary_text(*content)), (summary_page, summary_html(*content))):
         with atomic_path(path) as temporary:
             Path(temporary).write_text(text, encoding="utf-8")
     log.info("%s", verdicts["verdict"].value_counts().to_dict())
+
+
+def few_shot_verdicts(
+    metrics: str, predictions: Sequence[str], models: Sequence[dict]
+) -> pd.DataFrame:
+    """Return what is claimed of few labels, judged; parameters as those of `main`."""
+    networks = [spec for spec in model_specs(models) if spec.is_network]
+    from_scratch = {s.label: s.display_name for s in networks if not s.pretrained}
+    elsewhere = {s.label: s.display_name for s in networks if s.pretrained and not s.is_lvm}
+    found = read_results(metrics), read_predictions(predictions)
+    return fewshot.few_shot_claims(*found, from_scratch, elsewhere)
 
 
 if __name__ == "__main__":
@@ -100,6 +110,8 @@ if __name__ == "__main__":
             detector_metrics=sources.get("detector_metrics") or None,
             detector_table=sources.get("detectors") or None,
             hitl_table=sources.hitl,
+            objectives=sources.objectives,
+            in_use=snakemake.params.in_use,  # noqa: F821
             summary=snakemake.output.text,  # noqa: F821
             summary_page=snakemake.output.page,  # noqa: F821
             verdicts_table=snakemake.output.verdicts,  # noqa: F821

@@ -305,6 +305,14 @@ def comparison():
     return table.assign(aupr_low95=table["aupr"] - 0.1, aupr_high95=table["aupr"] + 0.1)
 
 
+def objectives():
+    rows = []
+    for model, f1 in (("masked_noskips", 0.8), ("random", 0.7)):
+        scores = {"f1": f1, "f1_low95": f1 - 0.04, "f1_high95": f1 + 0.04}
+        rows += long_rows("objectives", "classification", model, "frozen features", 1, scores)
+    return pd.DataFrame(rows)
+
+
 def summary_of(run_dir, detector_table):
     """Write the summary of a run whose tables are there; return its lines."""
     folder = run_dir / "tables"
@@ -319,6 +327,8 @@ def summary_of(run_dir, detector_table):
         few_shot_models=[{"model": m} for m in ("lvm_frozen", "hog_logistic", "resnet18")],
         detector_table=detector_table,
         hitl_table=folder / "hitl.csv",
+        objectives=run_dir / "metrics" / "objectives.csv",
+        in_use="masked_noskips",
         summary=folder / "summary.md",
         summary_page=folder / "summary.html",
         verdicts_table=folder / "verdicts.csv",
@@ -341,6 +351,7 @@ def run_dir(tmp_path):
     write_results(tmp_path / "metrics" / "lenses.csv", detector_rows())
     detectors().to_csv(folder / "lens.csv")
     comparison().to_csv(folder / "hitl.csv")
+    write_results(tmp_path / "metrics" / "objectives.csv", objectives())
     judged = pd.DataFrame(
         {"claim": ["alpha matters"], "verdict": [UNCLEAR], "trainings": ["4"], "detail": ["0"]}
     )
@@ -379,6 +390,8 @@ def test_summary_has_the_applications_with_their_verdicts(run_dir):
     )
     assert "(paired by 3 seeds and 300 galaxies)" in text
     assert verdicts["lenses: lvm above resnet50, AP of boxes"] == ONE_LOWER
+    features = [name for name in verdicts if name.startswith("frozen features")]
+    assert [verdicts[name] for name in features] == [ONE_HIGHER]
     assert verdicts["alpha matters"] == UNCLEAR
     # HOG starts from no weights either, but it is no network.
     assert "lvm_frozen - hog_logistic" not in text

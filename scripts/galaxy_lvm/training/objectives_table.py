@@ -1,4 +1,4 @@
-"""The table of pretraining objectives."""
+"""The table of pretraining objectives, and whether the one in use taught anything."""
 
 import html
 
@@ -6,6 +6,9 @@ import pandas as pd
 
 from galaxy_lvm.report.labels import variant_label
 from galaxy_lvm.report.tables import page_html
+from galaxy_lvm.report.verdicts import Claim, difference, judge, verdict_table
+
+UNTRAINED = "random"  # the encoder's name in the long table
 
 
 def objectives_summary(results: pd.DataFrame, in_use: str) -> pd.DataFrame:
@@ -16,6 +19,28 @@ def objectives_summary(results: pd.DataFrame, in_use: str) -> pd.DataFrame:
     table.insert(0, "objective", [variant_label(name) for name in table.index])
     table["in_use"] = table.index == in_use
     return table
+
+
+def objective_claims(results: pd.DataFrame, in_use: str) -> pd.DataFrame:
+    """Judge whether frozen features of the encoder in use are above those of an untrained one.
+
+    Parameters
+    ----------
+    results
+        Long table of the experiment `objectives`.
+    in_use
+        The variant whose encoder the tasks start from.
+
+    Returns
+    -------
+    DataFrame
+        Columns `VERDICT_COLUMNS`, one row.
+    """
+    text = "frozen features: the pretrained encoder above an untrained one, macro F1 (our control)"
+    claim = Claim(text, "f1", ((in_use, UNTRAINED),))
+    of_galaxies = results[:0].assign(id="")  # single galaxies have no F1
+    found = difference(results, of_galaxies, claim.metric, claim.pairs[0])
+    return verdict_table([judge(claim, [found])])
 
 
 def objectives_html(table: pd.DataFrame) -> str:
