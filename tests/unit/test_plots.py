@@ -22,13 +22,12 @@ from galaxy_lvm.multitask.reconstruction_figure import (
     draw_restoration,
     scores_text,
 )
+from galaxy_lvm.multitask.reliability import calibration_error, reliability
 from galaxy_lvm.multitask.schedule import STRATEGIES, TaskSchedule
 from galaxy_lvm.multitask.training_figures import (
-    calibration_error,
     draw_classification,
     draw_multitask_training,
     draw_objectives,
-    reliability,
     share_steps,
 )
 from galaxy_lvm.report import style

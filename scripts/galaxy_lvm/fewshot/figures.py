@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from galaxy_lvm.fewshot.scores import METRIC_NAMES, METRICS
-from galaxy_lvm.multitask.training_figures import calibration_error, reliability
+from galaxy_lvm.multitask.reliability import calibration_error, reliability
 from galaxy_lvm.report import style
 from galaxy_lvm.report.class_looks import class_texts, drawn
 from galaxy_lvm.report.metrics import confusion_counts

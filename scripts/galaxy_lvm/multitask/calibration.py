@@ -6,7 +6,7 @@ from scipy.special import softmax
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log
-from galaxy_lvm.multitask.training_figures import calibration_error, confidence_bins
+from galaxy_lvm.multitask.reliability import calibration_error, confidence_bins
 from galaxy_lvm.report.metrics import bootstrap_interval, cross_entropy
 
 # Few galaxies that are all right ask for infinite confidence: no temperature lies beyond these.

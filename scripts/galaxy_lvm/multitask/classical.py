@@ -10,11 +10,6 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 import pandas as pd
-from skimage.feature import hog
-from skimage.restoration import inpaint_biharmonic
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from galaxy_lvm.core.config.tasks import Baselines, Blur
 from galaxy_lvm.core.errors import ConfigError, DataError
@@ -66,6 +61,8 @@ def hog_features(images: np.ndarray) -> np.ndarray:
     ndarray
         float32 (N, 1764): 9 orientations, cells of 8 by 8 pixels, blocks of 2 by 2 cells.
     """
+    from skimage.feature import hog
+
     side = (HOG_SIDE_PIX, HOG_SIDE_PIX)
     features = [
         hog(
@@ -101,6 +98,11 @@ def tune_hog_logistic(
     DataError
         If the training galaxies are of fewer than two classes or none is for validation.
     """
+    # 1.3 CPU seconds, which trainings and restorations that need the rest of this module save.
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     if len(np.unique(train[1])) < 2:
         raise DataError("the training split has labelled galaxies of fewer than two classes")
     if not len(val[1]):
@@ -108,12 +110,12 @@ def tune_hog_logistic(
     train_features, val_features = hog_features(train[0]), hog_features(val[0])
     scaler = StandardScaler().fit(train_features)
     scaled, scaled_val = scaler.transform(train_features), scaler.transform(val_features)
-    fits: list[tuple[float, float, LogisticRegression]] = []
+    fits = []
     for strength in sorted(strengths):
         model = LogisticRegression(C=strength, max_iter=1000).fit(scaled, train[1])
         fits.append((score(val[1], model.predict(scaled_val)), strength, model))
     best_score, strength, model = max(fits, key=lambda fit: fit[0])
-    pipeline: Pipeline = make_pipeline(scaler, model)
+    pipeline = make_pipeline(scaler, model)
     return Tuned(
         "hog_logistic",
         lambda images: pipeline.predict(hog_features(images)),
@@ -330,6 +332,8 @@ def inpaint(images: np.ndarray, mask: np.ndarray, method: str) -> np.ndarray:
 
 def _fill(image: np.ndarray, hidden: np.ndarray, method: str) -> np.ndarray:
     if method == "biharmonic":
+        from skimage.restoration import inpaint_biharmonic
+
         return np.clip(inpaint_biharmonic(image, hidden, channel_axis=-1), 0.0, 1.0)
     flag = {"telea": cv2.INPAINT_TELEA, "navier_stokes": cv2.INPAINT_NS}[method]
     steps = np.round(image * LARGEST_8_BIT_VALUE).astype(np.uint8)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 
+from galaxy_lvm.multitask.reliability import calibration_error, reliability
 from galaxy_lvm.report import style
 from galaxy_lvm.report.class_looks import class_texts, drawn
 from galaxy_lvm.report.labels import (
@@ -23,8 +24,6 @@ from galaxy_lvm.report.metrics import confusion_counts
 
 # More classes than this have their names upright, so that they do not run into each other.
 _SLANTED = 6
-N_BINS = 8
-SMALLEST_BIN = 10
 _STRATEGY_LINES = {
     "pre_train": (style.COLOURS["grey"], "o"),
     "multi_uniform": (style.COLOURS["sky"], "s"),
@@ -279,44 +278,6 @@ def _confusion(axes: Axes, labels: np.ndarray, predicted: np.ndarray, names: lis
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     axes.set_xlabel("Predicted class")
-
-
-def confidence_bins(labels: np.ndarray, shares: np.ndarray) -> pd.DataFrame:
-    """Return how often predictions of a given confidence are right, in bins of equal size.
-
-    Parameters
-    ----------
-    labels
-        Class numbers (N,).
-    shares
-        Class probabilities (N, number of classes).
-
-    Returns
-    -------
-    DataFrame
-        One row per bin: `confidence` (mean probability of the predicted class), `right` (share
-        of right predictions), `n`.
-    """
-    confidence, right = shares.max(axis=1), shares.argmax(axis=1) == labels
-    n_bins = min(N_BINS, max(1, len(labels) // SMALLEST_BIN))
-    parts = np.array_split(np.argsort(confidence, kind="stable"), n_bins)
-    rows = [(confidence[part].mean(), right[part].mean(), len(part)) for part in parts]
-    return pd.DataFrame(rows, columns=["confidence", "right", "n"])
-
-
-def reliability(labels: np.ndarray, shares: np.ndarray) -> pd.DataFrame:
-    """Return `confidence_bins` with `low95` and `high95`, Wilson's interval of `right`."""
-    from astropy.stats import binom_conf_interval  # the other figures start without astropy
-
-    table = confidence_bins(labels, shares)
-    n_right = np.rint(table["right"] * table["n"])
-    ends = binom_conf_interval(n_right, table["n"], confidence_level=0.95, interval="wilson")
-    return table.assign(low95=ends[0], high95=ends[1])
-
-
-def calibration_error(table: pd.DataFrame) -> float:
-    """Return the mean distance between confidence and accuracy (Naeini et al. 2015)."""
-    return float(np.average((table["confidence"] - table["right"]).abs(), weights=table["n"]))
 
 
 def plot_reliability(axes: Axes, labels: np.ndarray, shares: np.ndarray) -> None:

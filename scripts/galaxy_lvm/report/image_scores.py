@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from skimage.metrics import structural_similarity
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.report.metrics import (
@@ -37,6 +36,8 @@ def image_metrics(reference: np.ndarray, image: np.ndarray) -> pd.DataFrame:
         raise DataError(f"images {image.shape} against references {reference.shape}, expected NHWC")
     if not (np.isfinite(reference).all() and np.isfinite(image).all()):
         raise DataError("images with values that are not finite cannot be scored")
+    from skimage.metrics import structural_similarity  # only what scores images waits for it
+
     reference, image = (np.asarray(a, dtype=np.float32) for a in (reference, image))
     mse = np.square(reference - image, dtype=np.float64).mean(axis=(1, 2, 3))
     ssim = [
