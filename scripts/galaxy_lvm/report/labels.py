@@ -1,6 +1,6 @@
 """Names and colours of tasks, strategies and models, the same in every figure and table."""
 
-from galaxy_lvm.report.style import COLOURS
+from galaxy_lvm.report.colours import COLOURS
 
 TASK_NAMES = {
     "classification": "Classification",

@@ -19,19 +19,8 @@ from PIL import Image, PngImagePlugin  # noqa: E402
 
 from galaxy_lvm.core.marks import FIGURE_KEY, FIGURE_VALUE
 from galaxy_lvm.core.state import atomic_path
+from galaxy_lvm.report.colours import COLOURS
 
-# Okabe and Ito (2008): distinct for readers with colour vision deficiency.
-COLOURS = {
-    "orange": "#E69F00",
-    "sky": "#56B4E9",
-    "green": "#009E73",
-    "yellow": "#F0E442",
-    "blue": "#0072B2",
-    "red": "#D55E00",
-    "purple": "#CC79A7",
-    "black": "#000000",
-    "grey": "#7F7F7F",
-}
 SEQUENCE = tuple(
     COLOURS[name] for name in ("blue", "red", "green", "purple", "orange", "sky", "black")
 )
