@@ -133,7 +133,8 @@ def main() -> None:
             OUTPUT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
             print(name, json.dumps(found[name]))
             if given.keep:
-                shutil.copytree(clone / "results" / "demo", given.keep / name / "demo")
+                kept = given.keep / name / "demo"
+                shutil.copytree(clone / "results" / "demo", kept, dirs_exist_ok=True)
 
 
 if __name__ == "__main__":

@@ -37,8 +37,9 @@ def fewshot_sources(wildcards):
 
 
 def fewshot_gpus(wildcards):
-    """Return how many GPUs a model is trained on: none where it is no network."""
-    return min(1, config["gpus"]) if FEWSHOT_SPECS[wildcards.model].is_network else 0
+    """Return how many GPUs a model is trained on: none where only a layer on its features is."""
+    spec = FEWSHOT_SPECS[wildcards.model]
+    return min(1, config["gpus"]) if spec.is_network and not spec.frozen else 0
 
 
 def fewshot_seeds(wildcards):

@@ -33,7 +33,7 @@ rule simulate_hitl:
         settings=part_of(TrainingSets, config["hitl"]),
         state_root=f"{STATE}/simulate_hitl",
         seed=config["seed"],
-        recipe_version=1,
+        recipe_version=2,
     script:
         "../scripts/simulate_hitl.py"
 

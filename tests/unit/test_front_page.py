@@ -161,7 +161,7 @@ def test_numbers_of_all_chapters_are_found_under_the_papers_names(folder):
 
 def test_claims_of_one_training_are_counted_apart(folder):
     text = counted_claims(load_table(folder / "verdicts.csv"))
-    assert text == "Of 2 claims: 1 holds, 1 one training only."
+    assert text == "Of 2 claims of the paper: 1 holds, 1 one training only."
 
 
 def benchmark(path, seconds, memory):
@@ -216,6 +216,14 @@ def test_provenance_names_versions_commit_machine_and_costs(tmp_path):
     ]
     assert names[1].read_text() == "run: demo\nseed: 1\n"
     assert "<td>draw</td>" in names[2].read_text()
+
+
+def test_a_job_too_short_to_be_measured_has_no_seconds_of_cpu(tmp_path):
+    benchmark(tmp_path / "draw.tsv", 2, "NA")
+    text = (tmp_path / "draw.tsv").read_text()
+    (tmp_path / "draw.tsv").write_text(text.rpartition("\t")[0] + "\tNA\n")
+    row = costs(measured_jobs(tmp_path)).iloc[0]
+    assert row["wall_s"] == 2 and np.isnan(row["cpu_s"]) and np.isnan(row["peak_mb"])
 
 
 def test_what_was_not_measured_is_a_dash_and_no_name_is_touched():

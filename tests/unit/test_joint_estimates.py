@@ -91,7 +91,7 @@ def test_a_view_that_knows_nothing_more_gains_nothing():
     verdicts = claims_table(found).set_index("claim")["verdict"]
     assert "redshift: joint above spectrum" in verdicts  # the better one by validation galaxies
     joint = verdicts[verdicts.index.str.contains(": joint above")]
-    assert not (joint == "holds").any()
+    assert not joint.str.startswith("holds").any()
 
 
 def test_what_is_true_of_test_galaxies_does_not_change_what_is_said_of_them(found):

@@ -104,7 +104,7 @@ def test_redshifts_are_found_by_colours_and_those_that_say_nothing_add_none(
         "redshift: ugriz above grz",
         "redshift: ugriz_jhk above ugriz",
     ]
-    assert not (verdicts["verdict"] == "holds").any()
+    assert not verdicts["verdict"].str.startswith("holds").any()
     assert "with J, H, K" in table.with_suffix(".html").read_text()
     assert (tmp_path / "f.pdf").stat().st_size > 5000
     with pytest.raises(ConfigError, match="joint.real.photometry_path: null"):

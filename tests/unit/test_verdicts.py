@@ -150,7 +150,21 @@ def test_a_difference_too_small_to_matter_is_called_so():
     assert judge(one, [alone])["verdict"] == f"{ONE_LOWER}, by less than 0.2 dB"
     assert judge(one, [up])["verdict"] == f"{HOLDS}, by less than 0.2 dB"
     counted = counted_claims(verdict_table([judge(one, [up]), judge(chain, [much, much])]))
-    assert counted == "Of 2 claims: 2 holds."
+    assert counted == "Of 2 claims of the paper: 2 holds."
+
+
+def test_a_small_part_of_a_skill_is_not_called_too_small_to_matter():
+    claim = Claim("Teff: a above b", "skill", (("a", "b"),))
+    assert judge(claim, [Difference(0.012, (Part(0.0005, 99),), "", 3)])["verdict"] == HOLDS
+
+
+def test_claims_of_our_own_are_counted_apart():
+    own = Claim("a above b (our control)", "accuracy", (("a", "b"),))
+    found = Difference(0.5, (Part(0.01, 99),), "", 3)
+    table = verdict_table([judge(ONE, [found]), judge(own, [found]), judge(own, [None])])
+    assert counted_claims(table) == (
+        "Of 1 claim of the paper: 1 holds. Of 2 claims of our own: 1 holds, 1 not evaluated."
+    )
 
 
 def test_the_difference_that_could_have_been_seen_is_seen_four_times_in_five():

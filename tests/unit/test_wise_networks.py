@@ -231,7 +231,7 @@ def test_verdicts_compare_source_by_source_and_choose_the_best_network_by_valida
     assert best_network(results, ["large", "lucky"]) == "lucky"
     claims = claims_table(results, table, "compact", settings).set_index("claim")
     assert claims["verdict"].iloc[0] == "holds" and claims["trainings"].iloc[0] == "2"
-    assert claims["verdict"].iloc[1] != "holds"
+    assert not claims["verdict"].iloc[1].startswith("holds")
     assert "2 seeds and 400 sources" in claims["detail"].iloc[0]
     assert claims.index[2] == f"{SKY}, all sources: compact at or above lucky"
     assert claims["verdict"].iloc[2].startswith("not lower")

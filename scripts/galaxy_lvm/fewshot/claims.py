@@ -6,7 +6,7 @@ import pandas as pd
 
 from galaxy_lvm.fewshot.scores import condition_of, size_of
 from galaxy_lvm.report.tables import Line, score_line
-from galaxy_lvm.report.verdicts import Claim, difference, judge, verdict_table
+from galaxy_lvm.report.verdicts import OWN_QUESTION, Claim, difference, judge, verdict_table
 
 PRETRAINED_LVM = ("lvm_finetuned", "lvm_frozen")
 
@@ -62,7 +62,7 @@ def few_shot_claims(
         galaxies = right[right["n_per_class"] == size]
         models = set(block["model"])
         rivals = [(from_scratch, "")]
-        rivals += [({label: name}, " (our control)") for label, name in (elsewhere or {}).items()]
+        rivals += [({label: name}, f" {OWN_QUESTION}") for label, name in (elsewhere or {}).items()]
         for rival, whose in rivals:
             others = {label: name for label, name in rival.items() if label in models}
             for model in [name for name in PRETRAINED_LVM if name in models and others]:

@@ -7,7 +7,7 @@ from galaxy_lvm.hitl.measures import CHANCE
 from galaxy_lvm.hitl.tables import split_round
 from galaxy_lvm.report.differences import by_seed
 from galaxy_lvm.report.tables import Line, score_line
-from galaxy_lvm.report.verdicts import Claim, judge, verdict_table
+from galaxy_lvm.report.verdicts import OWN_QUESTION, Claim, judge, verdict_table
 
 RANDOM_CONTROL = "lvm_random"
 
@@ -107,7 +107,7 @@ def _figure10(sizes: Sizes) -> list[tuple[Claim, _Sides]]:
         _claim(f"LVM + HITL above LVM, {more}", "aupr", (head, ("lvm", more))),
         _claim(f"LVM + HITL above ResNet18, {small}", "aupr", (head, resnet18)),
         _claim(f"LVM + HITL at or above LVM, {big}", "aupr", (head, ("lvm", big)), True),
-        _claim("LVM + HITL above as many random labels (our control)", "aupr", (head, control)),
+        _claim(f"LVM + HITL above as many random labels {OWN_QUESTION}", "aupr", (head, control)),
         _claim(f"LVM above ResNet18, {small}", "aupr", (("lvm", small), resnet18)),
     ]
 

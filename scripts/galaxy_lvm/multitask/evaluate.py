@@ -98,11 +98,11 @@ def evaluate_multitask(
     settings = MultitaskRun.model_validate(card["settings"])
     name, known = settings.strategy, test.labelled
     # In the precision of the training: twice as fast where that is bfloat16.
-    autocast = make_accelerator(settings.multitask.optim.precision).autocast
+    accelerator = make_accelerator(settings.multitask.optim.precision)
+    model = model.to(accelerator.device)
+    how = {"device": accelerator.device, "autocast": accelerator.autocast}
     side_pix = settings.classification.view_side_pix
-    shares = class_probabilities(
-        model, test.images, side_pix, n_orientations, zooms, autocast=autocast
-    )
+    shares = class_probabilities(model, test.images, side_pix, n_orientations, zooms, **how)
     table = pd.DataFrame(shares, columns=[f"p_{c}" for c in test.class_names])
     found = Scores([], [], table.assign(id=known.ids, label=known.labels, model=name))
     found.probabilities["seed"] = settings.seed
@@ -119,7 +119,7 @@ def evaluate_multitask(
     add("classification", "", known.ids, scores, right_or_wrong(known.labels, predicted))
     sets = image_test_sets(test.drawn_images, settings.restoration, settings.reconstruction, seed)
     for task, condition, reference, degraded in sets:
-        made = restored_images(model, task, degraded, autocast=autocast)
+        made = restored_images(model, task, degraded, **how)
         result = image_metrics(reference, made)
         scores = image_scores(result, seed)
         if task == "restoration":

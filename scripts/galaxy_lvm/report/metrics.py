@@ -23,7 +23,8 @@ PSNR_CEILING_DB = float(-10 * np.log10(MSE_FLOOR))
 def confusion_counts(y_true: np.ndarray, y_pred: np.ndarray, n_classes: int) -> np.ndarray:
     """Return counts (n_classes, n_classes): rows are true classes, columns predicted ones."""
     y_true, y_pred = checked_classes(y_true, y_pred, n_classes)
-    counts = np.bincount(y_true * n_classes + y_pred, minlength=n_classes**2)
+    cells = y_true.astype(np.int64) * n_classes + y_pred.astype(np.int64)
+    counts = np.bincount(cells, minlength=n_classes**2)
     return counts.reshape(n_classes, n_classes)
 
 

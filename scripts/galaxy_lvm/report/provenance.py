@@ -105,7 +105,8 @@ def measured_jobs(benchmarks: str | os.PathLike) -> pd.DataFrame:
         # "NA" and "-" stand where a job was too short to be looked at.
         told = table[list(_MEASURED)].apply(pd.to_numeric, errors="coerce")
         rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
-        measured = told["s"].sum(), told["cpu_time"].sum(), told["max_rss"].max()
+        seconds, cpu_s = told[["s", "cpu_time"]].sum(min_count=1)
+        measured = seconds, cpu_s, told["max_rss"].max()
         rows.append((rule, *measured, path.stat().st_mtime))
     if not rows:
         raise DataError(f"{folder}: no benchmark file; the rules of a run write them")
@@ -127,7 +128,7 @@ def costs(jobs: pd.DataFrame) -> pd.DataFrame:
         resident memory of a job, MB); NaN where a job was too short to be measured.
     """
     grouped = jobs.groupby("rule").agg(
-        jobs=("rule", "size"), wall_s=("wall_s", "sum"), cpu_s=("cpu_s", "sum"),
+        jobs=("rule", "size"), wall_s=("wall_s", _sum), cpu_s=("cpu_s", _sum),
         peak_mb=("peak_mb", "max"),
     )  # fmt: skip
     return grouped.sort_values("wall_s", ascending=False).reset_index()
@@ -184,6 +185,11 @@ def provenance_html(
         "<th>jobs</th><th>seconds</th><th>CPU seconds</th><th>peak memory [MB]</th></tr></thead>"
         f"<tbody>{lines}</tbody></table><h2>Config</h2><pre>{html.escape(config)}</pre>",
     )
+
+
+def _sum(values: pd.Series) -> float:
+    """Return the sum of what was measured, NaN where nothing was."""
+    return values.sum(min_count=1)
 
 
 def _told(value: float, digits: int) -> str:

@@ -68,7 +68,7 @@ def summary_text(
     verdicts = claims[["claim", "verdict", "trainings"]].replace("", "-").to_numpy().tolist()
     details = [f"- {row.claim}: {row.detail or 'no result'}" for row in claims.itertuples()]
     parts = [
-        "## The paper's claims in this run",
+        "## The paper's claims in this run, and our own",
         aligned(("claim", "verdict", "trainings"), verdicts),
         how_to_read(claims),
         "## The paper and this run",
@@ -97,7 +97,8 @@ def summary_html(
     named = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in best)
     return page_html(
         "The paper and this run",
-        f"<h2>The paper's claims in this run</h2>{verdicts_html(claims)}<h2>Numbers</h2>"
+        f"<h2>The paper's claims in this run, and our own</h2>{verdicts_html(claims)}"
+        "<h2>Numbers</h2>"
         f"<table><thead><tr>{head}</tr></thead><tbody>{numbers}</tbody></table>"
         f"<p>{html.escape(note)}</p>"
         + (f"<h2>Best classical baseline, by validation</h2><ul>{named}</ul>" if named else ""),

@@ -24,6 +24,9 @@ _SINGLE = "one training only: "
 ONE_HIGHER, ONE_LOWER, ONE_UNCLEAR = (_SINGLE + word for word in ("higher", "lower", UNCLEAR))
 NOT_EVALUATED = "not evaluated"
 
+# Ends the text of a claim that is ours and not the paper's.
+OWN_QUESTION = "(our control)"
+
 VERDICT_COLUMNS = ("claim", "verdict", "trainings", "detail")
 
 # The smallest difference that matters: "at or above" allows to lie lower by less, "no difference"
@@ -95,7 +98,9 @@ def judge(claim: Claim, differences: Sequence[Difference | None]) -> dict[str, s
     outcomes = [_outcome(claim, found) for found in differences]
     outcome = min(outcomes, default=_MISSING)
     decisive = [f for f, o in zip(differences, outcomes, strict=True) if o == outcome]
-    small = all(found and _is_small(claim, found) for found in decisive)
+    small = _knows_what_matters(claim.metric) and all(
+        found and _is_small(claim, found) for found in decisive
+    )
     trainings = min((found.trainings for found in differences if found), default=0)
     parts = zip(claim.pairs, differences, strict=True)
     return {
@@ -129,6 +134,11 @@ def _is_small(claim: Claim, found: Difference) -> bool:
     """Return whether a difference, by its interval, is smaller than what matters."""
     low, high = found.interval(claim.n_comparisons)
     return max(-low, high) < margin_of(claim.metric)
+
+
+def _knows_what_matters(metric: str) -> bool:
+    """Return whether the margin says what matters; of a skill near 1 a small part is much."""
+    return metric in MARGINS or metric in _BOUNDED
 
 
 def _word(claim: Claim, outcome: int, trainings: int, small: bool) -> str:
@@ -202,11 +212,22 @@ def how_to_read(claims: pd.DataFrame) -> str:
 
 
 def counted_claims(claims: pd.DataFrame) -> str:
-    """Return how many claims have which verdict, in a sentence; those of one training apart."""
+    """Return how many claims have which verdict: the paper's, ours, those of one training apart."""
+    own = claims["claim"].str.endswith(OWN_QUESTION)
+    parts = ((claims[~own], "of the paper"), (claims[own], "of our own"))
+    return " ".join(_counted(part, whose) for part, whose in parts if len(part))
+
+
+def _counted(claims: pd.DataFrame, whose: str) -> str:
     words = claims["verdict"].where(claims["trainings"] != "1", "one training only")
     words = words.str.replace(r", by less than .*", "", regex=True)
     counts = words.value_counts()
-    return f"Of {len(claims)} claims: " + ", ".join(f"{n} {w}" for w, n in counts.items()) + "."
+    noun = "claim" if len(claims) == 1 else "claims"
+    return (
+        f"Of {len(claims)} {noun} {whose}: "
+        + ", ".join(f"{n} {w}" for w, n in counts.items())
+        + "."
+    )
 
 
 def verdicts_table(claims: pd.DataFrame, details: bool = True) -> str:

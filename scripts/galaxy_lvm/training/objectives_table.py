@@ -6,7 +6,7 @@ import pandas as pd
 
 from galaxy_lvm.report.labels import variant_label
 from galaxy_lvm.report.tables import page_html
-from galaxy_lvm.report.verdicts import Claim, difference, judge, verdict_table
+from galaxy_lvm.report.verdicts import OWN_QUESTION, Claim, difference, judge, verdict_table
 
 UNTRAINED = "random"  # the encoder's name in the long table
 
@@ -36,7 +36,7 @@ def objective_claims(results: pd.DataFrame, in_use: str) -> pd.DataFrame:
     DataFrame
         Columns `VERDICT_COLUMNS`, one row.
     """
-    text = "frozen features: the pretrained encoder above an untrained one, macro F1 (our control)"
+    text = f"frozen features: pretrained encoder above an untrained one, macro F1 {OWN_QUESTION}"
     claim = Claim(text, "f1", ((in_use, UNTRAINED),))
     of_galaxies = results[:0].assign(id="")  # single galaxies have no F1
     found = difference(results, of_galaxies, claim.metric, claim.pairs[0])
