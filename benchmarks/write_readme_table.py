@@ -1,12 +1,15 @@
-"""Write README's table of headline claims from a finished demo, its summary and its figures.
+"""Bring what a finished run says of itself into the documents; of the study, into README as well.
 
-python benchmarks/write_readme_table.py results/demo
+python benchmarks/write_readme_table.py results/study
 
-Every number and verdict of README's table stands in docs/demo_summary.md, the page that the run
-wrote itself; a test compares the two. The figures that its rows lead to come to docs/images/demo/.
+The summary comes to docs/NAME_summary.md, figures to docs/images/NAME/. Every number and verdict of
+README's table stands in the study's summary, the page that the run wrote itself; a test compares
+the two.
 """
 
 import argparse
+import json
+import math
 import re
 import shutil
 import sys
@@ -15,10 +18,10 @@ from pathlib import Path
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
-SUMMARY = ROOT / "docs" / "demo_summary.md"
-PICTURES = ROOT / "docs" / "images" / "demo"
+IN_README = "demo"
+SUMMARY = ROOT / "docs" / f"{IN_README}_summary.md"
 MARKS = ("<!-- results -->", "<!-- /results -->")
-HEAD = ("claim of the paper", "paper", "demo", "in the demo")
+HEAD = ("claim of the paper", "paper", IN_README, f"in the {IN_README}")
 
 # What is claimed; its picture; rows of the summary (item, models) and its claim. Of items and
 # claims whose name begins or ends as said, `first` and `last` choose one: sizes differ from run to
@@ -94,7 +97,7 @@ def headline(numbers: dict, verdicts: dict, about: tuple) -> tuple[str, ...]:
     found = [numbers[place] for place in places]
     printed = [row[3] for row in found]
     paper = "-" if set(printed) == {"-"} else ", ".join(printed)
-    what = f"[{what}]({PICTURES.relative_to(ROOT)}/{picture})"
+    what = f"[{what}](docs/images/{IN_README}/{picture})"
     return what, paper, ", ".join(row[1] for row in found), verdicts[claim]
 
 
@@ -105,21 +108,38 @@ def table_of(summary: str) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in (HEAD, ("---",) * 4, *rows))
 
 
-def copy_pictures(figures: Path) -> None:
+def copy_pictures(figures: Path, folder: Path) -> None:
     """Bring the figures that the rows lead to, those of galaxies a fifth of their size."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name in {picture for _, picture, *_ in HEADLINES}:
         source = figures / Path(name).with_suffix(".png")
         if name.endswith(".png"):
-            shutil.copyfile(source, PICTURES / name)
+            shutil.copyfile(source, folder / name)
         else:
-            Image.open(source).convert("RGB").save(PICTURES / name, quality=85, optimize=True)
+            Image.open(source).convert("RGB").save(folder / name, quality=85, optimize=True)
+
+
+def origin(run: Path) -> str:
+    """Return in a sentence which run a summary is of."""
+    record = json.loads((run / "tables" / "provenance.json").read_text(encoding="utf-8"))
+    about, machine = record["Run"], record["Machine that made this page"]
+    seconds = [rule["cpu_s"] for rule in record["costs"]]
+    minutes = sum(s for s in seconds if s is not None and not math.isnan(s)) / 60
+    return (
+        f"What `config/{run.name}.yaml` gives, as the run wrote it: commit {about['commit'][:7]}, "
+        f"ended {about['last job ended']}, {machine['cores']} cores ({machine['instructions']}), "
+        f"{minutes:.0f} minutes of CPU.\n\n"
+    )
 
 
 def main(run: Path) -> None:
     """Write all three."""
-    copy_pictures(run / "figures")
-    shutil.copyfile(run / "tables" / "summary.md", SUMMARY)
+    copy_pictures(run / "figures", ROOT / "docs" / "images" / run.name)
+    summary = (run / "tables" / "summary.md").read_text(encoding="utf-8")
+    page = ROOT / "docs" / f"{run.name}_summary.md"
+    page.write_text(origin(run) + summary, encoding="utf-8")
+    if run.name != IN_README:
+        return
     table = table_of(SUMMARY.read_text(encoding="utf-8"))
     readme = ROOT / "README.md"
     found = re.sub(

@@ -100,7 +100,7 @@ def test_features_serve_parameters_outliers_and_similarity(finished_run):
 def test_people_in_the_loop_are_simulated_and_missing_targets_listed(finished_run):
     run = finished_run / "results" / "test"
     models = set(pd.read_csv(run / "tables" / "fig10_hitl.csv")["model"])
-    assert models == {"lvm", "lvm_hitl", "lvm_random", "resnet18"}
+    assert models == {"chance", "lvm", "lvm_hitl", "lvm_random", "resnet18"}
     targets = pd.read_csv(run / "tables" / "hitl_targets.csv").set_index("target")
     assert not targets.loc["lens", "searched"] and targets.loc["merger", "searched"]
 

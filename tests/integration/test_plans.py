@@ -67,14 +67,16 @@ def test_paper_config_plans_the_papers_run(papers_data):
     assert "results/paper/models/lenses/resnet50_1000_2.safetensors" in text
     assert "rule import_fields" in text and "rule simulate_fields" not in text
     assert "results/paper/data/bright_galaxies/cutouts.h5" in text  # fetched, 192 pixels wide
-    # What asks a network about galaxies does it on a GPU; what is no network waits for none.
+    # What asks a network about galaxies does it on a GPU; what is no network waits for none, nor
+    # does a layer on frozen features.
     blocks = re.findall(r"^rule (\w+):\n((?:    .*\n)+)", text, re.MULTILINE)
-    asked = {
-        rule + (" hog" if "model=hog_logistic" in block else ""): re.search(r"gpu=(\d)", block)
-        for rule, block in blocks
-    }
-    asking = ("evaluate_multitask", "evaluate_objectives", "train_fewshot", "train_fewshot hog")
-    assert [asked[rule][1] for rule in asking] == ["1", "1", "1", "0"]
+    asked = {}
+    for rule, block in blocks:
+        model = re.search(r"model=(\w+)", block) if rule == "train_fewshot" else None
+        asked[f"{rule} {model[1]}" if model else rule] = re.search(r"gpu=(\d)", block)
+    asking = ("evaluate_multitask", "evaluate_objectives", "train_fewshot lvm_finetuned",
+              "train_fewshot lvm_frozen", "train_fewshot hog_logistic")  # fmt: skip
+    assert [asked[rule][1] for rule in asking] == ["1", "1", "1", "0", "0"]
     assert asked["evaluate_detectors"] is None
 
 

@@ -100,7 +100,7 @@ def test_the_detectron2_environment_has_what_its_rule_imports():
     files = closure(ROOT / "scripts" / "train_detector.py")
     assert ROOT / "scripts" / "galaxy_lvm" / "survey" / "fields.py" in files
     names = {m: {normal(d) for d in distributions().get(m, [m])} for m in imported_modules(files)}
-    assert {"torch", "timm", "h5py"} <= set(names)
+    assert {"torch", "torchvision", "h5py"} <= set(names)
     # detectron2 brings torch and numpy, as conda-forge builds it.
     missing = {m for m, of in names.items() if not of & (listed | {"torch", "detectron2"})}
     assert missing == set()
