@@ -101,9 +101,7 @@ def _magnitudes(axes: Axes, health: Health) -> None:
         return
     axes.hist(found, bins=24, color=_BLUE)
     of_sample = f"galaxies ({len(found)} of {len(health.mag)})"
-    axes.set(
-        xlabel=f"{health.mag_band} in the box [mag]", ylabel=of_sample, title="Magnitudes, a sample"
-    )
+    axes.set(xlabel=f"{health.mag_band} in the box [mag]", ylabel=of_sample, title="Magnitudes")
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 
@@ -113,7 +111,7 @@ def _pixels(axes: Axes, health: Health) -> None:
         ordered = 100 * np.sort(shares)[::-1]
         axes.plot(100 * (np.arange(len(ordered)) + 1) / len(ordered), ordered, color=colour,
                   label=f"{name}: {100 * shares.mean():.2g} %")  # fmt: skip
-    axes.set(xlabel="share of the crops [%]", ylabel="pixels, at least [%]", ylim=(0, None))
+    axes.set(xlabel="crops with as many [%]", ylabel="extreme pixels [%]", ylim=(0, None))
     axes.set_title(f"Pixels of {len(health.black)} crops")
     axes.legend(loc="upper right", handlelength=1.0, fontsize=6)
 
