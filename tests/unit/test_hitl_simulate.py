@@ -275,9 +275,10 @@ def test_comparison_table_is_ordered_and_has_the_papers_numbers():
     table = comparison_table(results, PAPER)
     assert table["n_labels"].tolist() == [10, 20, 30, 100, 1000] and n_labels(LOOP) == 20
     assert table.loc[2, "aupr_paper"] == 0.8683 and np.isnan(table.loc[0, "aupr_paper"])
-    page = comparison_html(table, claims_table(results, Sizes()), "face_on_spiral")
+    asked = asked_galaxies(results)  # results of before, without the rows of chance
+    page = comparison_html(table, claims_table(results, Sizes()), "face_on_spiral", asked)
     assert "LVM + HITL" in page and "0.8683" in page
-    fig = draw_comparison(table, "face_on_spiral")
+    fig = draw_comparison(table, "face_on_spiral", asked)
     texts = [label.get_text() for label in fig.axes[0].get_yticklabels()]
     assert texts[1] == "LVM + HITL, 10 + 10 labels"
 
@@ -300,7 +301,7 @@ def test_chance_is_a_row_of_the_table_and_a_line_in_the_figure():
     table = comparison_table(results, PAPER)
     assert table.loc[0, ["model", "n_labels", "aupr"]].tolist() == [CHANCE, 0, expected["aupr"]]
     assert "<td>Chance</td><td>train=0</td>" in comparison_html(
-        table, claims_table(results, Sizes()), "face_on_spiral"
+        table, claims_table(results, Sizes()), "face_on_spiral", asked_galaxies(results)
     )
     fig = draw_comparison(table, "face_on_spiral", asked_galaxies(results))
     assert "400 test galaxies, 100 positive" in fig.get_supxlabel()

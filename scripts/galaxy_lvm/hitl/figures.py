@@ -126,7 +126,7 @@ def _head_sides(fig: Figure, n_prompts: int, n_right: int) -> None:
         fig.text(corner.x0, corner.y1 + 0.01, text, weight="bold", va="bottom")
 
 
-def draw_comparison(table: pd.DataFrame, target: str, asked: str = "test split") -> Figure:
+def draw_comparison(table: pd.DataFrame, target: str, asked: str) -> Figure:
     """Return figure 10: every model and training set, one panel per metric.
 
     Parameters

@@ -135,9 +135,7 @@ def discovery_table(results: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def comparison_html(
-    table: pd.DataFrame, claims: pd.DataFrame, target: str, asked: str = "test split"
-) -> str:
+def comparison_html(table: pd.DataFrame, claims: pd.DataFrame, target: str, asked: str) -> str:
     """Return figure 10's table and the claims as a page of its own.
 
     Parameters
