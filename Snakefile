@@ -36,7 +36,8 @@ include: "rules/targets.smk"
 
 onstart:
     if hasattr(workflow.executor_settings, "status_command"):  # SLURM's
-        ask_the_right_command(workflow.executor_settings)
+        if any(not job.is_local for job in workflow.dag.needrun_jobs()):
+            ask_the_right_command(workflow.executor_settings)
 
 
 localrules:

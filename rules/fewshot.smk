@@ -36,10 +36,21 @@ def fewshot_sources(wildcards):
     return {"lvm": spec.weights_path(LVM_WEIGHTS)} if spec.is_lvm else own_weights(spec)
 
 
+def trains_a_network(wildcards):
+    """Return whether a model of the few-shot comparison is trained whole, not a layer on features."""
+    spec = FEWSHOT_SPECS[wildcards.model]
+    return spec.is_network and not spec.frozen
+
+
 def fewshot_gpus(wildcards):
     """Return how many GPUs a model is trained on: none where only a layer on its features is."""
-    spec = FEWSHOT_SPECS[wildcards.model]
-    return min(1, config["gpus"]) if spec.is_network and not spec.frozen else 0
+    return min(1, config["gpus"]) if trains_a_network(wildcards) else 0
+
+
+def fewshot_memory(wildcards, attempt):
+    """Return what a model asks for as memory: a layer on features what other jobs on them do."""
+    asked = "train_mem_mb" if trains_a_network(wildcards) else "extensions_mem_mb"
+    return config["resources"][asked] * attempt
 
 
 def fewshot_seeds(wildcards):
@@ -192,7 +203,7 @@ rule train_fewshot:
         TRAIN_ENV
     threads: config["resources"]["fewshot_threads"]
     resources:
-        mem_mb=growing(config["resources"]["train_mem_mb"]),
+        mem_mb=fewshot_memory,
         runtime=config["resources"]["fewshot_runtime_min"],
         gpu=fewshot_gpus,
         nodes=1,

@@ -70,14 +70,17 @@ def test_paper_config_plans_the_papers_run(papers_data):
     # What asks a network about galaxies does it on a GPU; what is no network waits for none, nor
     # does a layer on frozen features.
     blocks = re.findall(r"^rule (\w+):\n((?:    .*\n)+)", text, re.MULTILINE)
-    asked = {}
+    asked, memory_mb = {}, {}
     for rule, block in blocks:
         model = re.search(r"model=(\w+)", block) if rule == "train_fewshot" else None
-        asked[f"{rule} {model[1]}" if model else rule] = re.search(r"gpu=(\d)", block)
+        name = f"{rule} {model[1]}" if model else rule
+        asked[name] = re.search(r"gpu=(\d)", block)
+        memory_mb[name] = re.search(r"mem_mb=(\d+)", block)
     asking = ("evaluate_multitask", "evaluate_objectives", "train_fewshot lvm_finetuned",
               "train_fewshot lvm_frozen", "train_fewshot hog_logistic")  # fmt: skip
     assert [asked[rule][1] for rule in asking] == ["1", "1", "1", "0", "0"]
     assert asked["evaluate_detectors"] is None
+    assert [memory_mb[rule][1] for rule in asking[2:]] == ["128000", "64000", "64000"]
 
 
 @pytest.mark.parametrize(
@@ -99,6 +102,20 @@ def test_an_overlay_on_a_profile_keeps_the_profiles_size(papers_data, arguments,
     _, text = snakemake(papers_data, *options, "--", target)
     assert "rule train_detector" in text and re.search(r"\bgpu=1\b", text)
     assert f"results/{run}/data/lens_fields/fields.h5" in text and "import_fields" in text
+
+
+def test_a_machine_without_slurm_draws_what_needs_no_job_of_it(tmp_path, monkeypatch):
+    """A figure alone, from results that are there, is made where Snakemake runs."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("bash", "which"):  # what Snakemake calls
+        (tools / name).symlink_to(shutil.which(name))
+    monkeypatch.setenv("PATH", str(tools))
+    options = ["--profile", "slurm", "--configfile", str(ROOT / "config" / "test.yaml"), "--"]
+    snakemake(tmp_path, *options, "fig8")
+    assert (tmp_path / "results/test/figures/fig08_hitl_module.pdf").stat().st_size > 1000
+    code, text = snakemake(tmp_path, *options, "results/test/data/galaxies/crops.h5", check=False)
+    assert code != 0 and "no SLURM on this machine" in text
 
 
 def test_a_fresh_clone_is_told_every_file_that_the_papers_run_lacks(papers_data):
