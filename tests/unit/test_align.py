@@ -113,13 +113,14 @@ def test_bad_pairs_are_refused_by_name(stars, tmp_path):
 
 def test_spectra_of_a_star_that_has_one_are_left_out(tmp_path):
     wave = np.arange(3360.0, 10201.0, 20.0)
-    flux = np.random.default_rng(0).uniform(0.5, 1.5, (4, len(wave)))
-    table = pd.DataFrame({"id": ["s", "t", "s", "u"]})
+    flux = np.random.default_rng(0).uniform(0.5, 1.5, (6, len(wave)))
+    table = pd.DataFrame({"id": ["s", "t", "s", "u", "v", "v"]})
     flux[3, wave < 6250] = np.nan
+    flux[4] = np.nan  # of v there is a second one, which this does not hide
     write_spectra(tmp_path / "s.h5", wave, flux, 0.1 * flux, table)
     paths = tmp_path / "a.h5", tmp_path / "b.h5"
     write_pairs(tmp_path / "s.h5", paths, "ends", Pairing(), 1)
-    assert list(read_pairs(paths).ids) == ["s", "t"]
+    assert list(read_pairs(paths).ids) == ["s", "t", "v"]
 
 
 def test_whitened_components_give_the_spectrum_back():

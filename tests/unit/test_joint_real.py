@@ -147,6 +147,17 @@ def test_values_that_catalogues_write_for_what_they_lack_are_no_stars(tmp_path, 
     assert stars.views["colours"] == pytest.approx(0.5)
 
 
+def test_of_a_repeated_star_the_first_spectrum_that_has_all_counts(tmp_path):
+    table = pd.DataFrame({"id": [f"s{k // 2}" for k in range(120)], "j": 12.0, "h": 11.5})
+    table["teff"] = 5000 + np.arange(120.0)
+    table.loc[0, "h"] = np.nan
+    path = tmp_path / "stars.h5"
+    write_spectra(path, np.arange(20.0), 1 + np.eye(120, 20), np.ones((120, 20)), table)
+    stars = read_star_views(path, ("teff",), ("j", "h"), SPLITS, 1)
+    assert len(stars.ids) == 60
+    assert stars.targets[:, 0].tolist() == [5001, *range(5002, 5120, 2)]
+
+
 def test_a_magnitude_in_words_is_named(tmp_path):
     table = pd.DataFrame({"id": ["a", "b"], "teff": 5000.0, "j": 12.0, "h": ["11.5", "bright"]})
     path = tmp_path / "stars.h5"

@@ -22,7 +22,7 @@ from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.lenses import detect
 from galaxy_lvm.lenses.images import from_fluxes, read_sky_image, tangent_wcs
-from galaxy_lvm.lenses.search import find_threshold, gallery_images, search_items
+from galaxy_lvm.lenses.search import gallery_images, search_items
 from galaxy_lvm.lenses.sources import folder_items, load_files, load_positions, position_items
 from galaxy_lvm.report.results import long_rows, write_results
 from galaxy_lvm.survey.fields import BOX_COLUMNS
@@ -381,14 +381,6 @@ def test_two_searches_at_once_share_cutouts_and_leave_each_other_alone(
     assert sum(path.suffix == ".fits" for path in kept) == 12
     assert {path.name for path in kept if path.suffix != ".fits"} == {"journal.jsonl"}
     assert not [path.name for path in kept if path.name.startswith(".")]
-
-
-def test_a_threshold_of_another_detector_is_refused(tmp_path):
-    path = tmp_path / "lenses.csv"
-    write_results(path, long_rows("lenses", "boxes", "lvm", "train=30", 1, {"threshold": 0.3}))
-    card = {"architecture": {"backbone": "resnet50"}, "n_train": 30, "seed": 1}
-    with pytest.raises(DataError, match="no scores of a detector with.*resnet50"):
-        find_threshold(tmp_path / "weights.safetensors", card, path)
 
 
 @needs_shared

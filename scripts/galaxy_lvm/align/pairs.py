@@ -14,7 +14,7 @@ from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.spectra.emulator import LABELS, LIMITS, emulator
 from galaxy_lvm.spectra.simulate import noise_shape
-from galaxy_lvm.spectra.stars import SPLITS, normalised, split_of
+from galaxy_lvm.spectra.stars import SPLITS, first_usable, normalised, split_of
 from galaxy_lvm.spectra.store import SpectrumStore, write_spectra
 
 SIDES = ("a", "b")
@@ -130,7 +130,7 @@ def write_pairs(
     with SpectrumStore(stars) as store:
         table, wavelength = store.catalogue(), store.wavelength
         flux, error = normalised(store.flux(), store.error())
-    first = ~table["id"].duplicated().to_numpy() & np.isfinite(flux).any(axis=1)
+    first = first_usable(table["id"], np.isfinite(flux).any(axis=1))
     if not first.all():
         log.info("%d spectra are of a star that has one, or empty: left out", np.sum(~first))
     flux, error, table = flux[first], error[first], table[first].reset_index(drop=True)

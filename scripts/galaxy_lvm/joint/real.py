@@ -14,7 +14,7 @@ from galaxy_lvm.core.config.spectra import SpectrumSplits
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.joint.galaxies import Galaxies
-from galaxy_lvm.spectra.stars import normalised, split_of, star_labels, within
+from galaxy_lvm.spectra.stars import first_usable, normalised, split_of, star_labels, within
 from galaxy_lvm.spectra.store import SpectrumStore
 from galaxy_lvm.survey.file_errors import FILE_ERRORS
 
@@ -65,7 +65,7 @@ def read_photometry(path: str | os.PathLike, splits: SpectrumSplits, seed: int) 
         np.stack([np.asarray(table[n], dtype=float) for n in ("RA", "DEC")], 1) // _SAME_DEG
     )
     kept = np.isfinite(magnitudes[:, 1:]).all(axis=1) & np.isfinite(redshift) & (redshift > 0)
-    kept &= ~places.duplicated().to_numpy()
+    kept = first_usable(places, kept)
     log.info("%d of %d galaxies have g, r, i, z and a redshift, and are there once",
              kept.sum(), len(kept))  # fmt: skip
     names = np.array([f"sdss_{row:05d}" for row in np.flatnonzero(kept)], dtype=object)
@@ -141,7 +141,7 @@ def read_star_views(
     values = star_labels(path, labels, table)
     seen = np.stack([within(path, n, table[n], *_MAGNITUDES) for n in magnitudes], axis=1)
     kept = np.isfinite(values).all(axis=1) & np.isfinite(seen).all(axis=1)
-    kept &= np.isfinite(flux).any(axis=1) & ~table["id"].duplicated().to_numpy()
+    kept = first_usable(table["id"], kept & np.isfinite(flux).any(axis=1))
     if not kept.any():
         raise DataError(f"{path}: no star has all of {', '.join((*labels, *magnitudes))}")
     log.info("%d of %d spectra are of a star with all labels and magnitudes, the first of each",

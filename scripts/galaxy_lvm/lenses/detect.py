@@ -15,7 +15,6 @@ from galaxy_lvm.lenses.detector import load_detector
 from galaxy_lvm.lenses.gallery import draw_gallery
 from galaxy_lvm.lenses.search import find_threshold, gallery_images, search_items, search_key
 from galaxy_lvm.lenses.sources import open_source
-from galaxy_lvm.lvm.weights import read_card
 from galaxy_lvm.report.style import save
 from galaxy_lvm.survey.rejected import write_rejected
 
@@ -65,13 +64,13 @@ def search_for_lenses(
         What could not be searched.
     """
     torch.set_num_threads(threads)
+    detector = load_detector(weights).to("cuda" if torch.cuda.is_available() else "cpu")
     if (threshold := search.score_threshold) is None:
-        threshold = find_threshold(weights, read_card(weights), metrics)
+        threshold = find_threshold(weights, metrics)
     own, cache = (table, rejected, gallery, state_root), Path(state_root) / "cutouts"
     items, load, rejections = open_source(search, cache, service, own)
     key = search_key(search, threshold, service)
     state = state_folder(state_root, recipe_version, key, [weights])
-    detector = load_detector(weights).to("cuda" if torch.cuda.is_available() else "cpu")
     found, refused = search_items(detector, items, load, search, threshold, state / "found.jsonl")
     best = found.head(search.n_gallery)
     pictures = gallery_images(best, items, load, GALLERY_SIDE_PIX)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from galaxy_lvm.core.cards import read_card_of
 from galaxy_lvm.core.config.lens_search import ImageReading, Search, Tiles
 from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.errors import ConfigError, DataError
@@ -210,17 +211,13 @@ def _upside_down(box: np.ndarray, height_pix: int) -> np.ndarray:
     return np.array([box[0], height_pix - box[3], box[2], height_pix - box[1]])
 
 
-def find_threshold(
-    weights: str | os.PathLike, card: dict, metrics: str | os.PathLike | None = None
-) -> float:
+def find_threshold(weights: str | os.PathLike, metrics: str | os.PathLike | None = None) -> float:
     """Return the score threshold that was chosen for a detector on the validation fields.
 
     Parameters
     ----------
     weights
-        The detector's weights.
-    card
-        Their card, which says how it was trained.
+        The detector's weights; their card says how it was trained.
     metrics
         Scores of the evaluation; None takes `metrics/lenses.csv` of the run that the weights lie
         in (`models/lenses/`).
@@ -230,9 +227,10 @@ def find_threshold(
     ConfigError
         If there are no scores.
     DataError
-        If they are of other detectors.
+        If they are of other detectors, or the card does not say of which training it is.
     """
     path = Path(weights).resolve()
+    card = read_card_of(weights, ("architecture", "n_train", "seed"))
     place = Path(metrics) if metrics else Path(*path.parts[:-3]) / "metrics" / "lenses.csv"
     if not place.exists():
         raise ConfigError(

@@ -162,6 +162,21 @@ def within(
     return np.where(wrong, np.nan, values)
 
 
+def first_usable(keys: pd.Series | pd.DataFrame, usable: np.ndarray) -> np.ndarray:
+    """Return which rows to take so that everything that has a usable row is there once.
+
+    Parameters
+    ----------
+    keys
+        What a row is of: a star's id, a place (N rows).
+    usable
+        bool (N,): rows that may be taken. One that may not never hides a later one that may.
+    """
+    first = usable.copy()
+    first[usable] = ~keys[usable].duplicated().to_numpy()
+    return first
+
+
 def split_of(ids: Sequence[str], settings: SpectrumSplits, seed: int) -> np.ndarray:
     """Return the split (n,) of every spectrum, the same for all spectra of a star.
 
