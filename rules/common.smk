@@ -196,3 +196,35 @@ def cutouts_path(name):
 def cutouts_of(wildcards):
     """Return the cutout store of a wildcard's dataset."""
     return cutouts_path(wildcards.dataset)
+
+
+# The report asks these two of its plan, which holds the job of every file: the first in each caption, by
+# module_globals, the second on the front page. What they need is imported then, not for every job.
+def costs_of(job):
+    """Return what a job of the plan took, alone and with all jobs before it."""
+    from galaxy_lvm.report.remake import cost_of
+
+    before = {job, *workflow.dag.bfs(workflow.dag.dependencies, job)}
+    return cost_of([job.benchmark]), cost_of(one.benchmark for one in before)
+
+
+def made_again(path):
+    """Return the end of a caption: the command that makes a file again, and what that costs."""
+    from galaxy_lvm.report.remake import made_again_text
+
+    (job,) = [job for job in workflow.dag.jobs if path in job.output]
+    complete = f"{RUN}/tables/config.yaml"
+    if any(complete in job.output for job in workflow.dag.jobs):
+        return made_again_text(complete, job.rule.name, path, *costs_of(job))
+    text = made_again_text("CONFIG.yaml", job.rule.name, path, *costs_of(job))
+    return f"{text} CONFIG.yaml is what this run was started with."
+
+
+def costs_of_report(files):
+    """Return a table of what every table and figure of the report costs, a row a job."""
+    from galaxy_lvm.report.remake import costs_html
+
+    names = {}
+    for file in sorted(files, key=lambda file: (file.category.name, str(file.path))):
+        names.setdefault(file.job, []).append(f"{file.category.name}: {file.labels['what']}")
+    return costs_html((told, job.rule.name, *costs_of(job)) for job, told in names.items())

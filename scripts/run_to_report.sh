@@ -21,7 +21,7 @@ else
     mkdir -p .snakemake && echo $$ >"$marker"
     echo "running the $size on $CORES cores; logs are in logs/$size, figures come as they are ready in $run/figures"
     "${snakemake[@]}" --cores "$CORES" --rerun-incomplete
-    "${snakemake[@]}" --cores 1 --report "$run/report.html"
+    "${snakemake[@]}" --cores 1 --report "$run/report.html" --report-stylesheet report/report.css
     rm -f "$marker"
 fi
 "$PYTHON" scripts/show_results.py "$run"

@@ -147,6 +147,10 @@ def test_report_is_one_file(finished_run):
     text = (finished_run / "report.html").read_text()
     assert "Table 1: classification" in text
     assert "System Message" not in text, "a caption or the front page is no clean text"
+    # Its fields and the figure: what a figure costs is of the jobs behind it, in caption and table.
+    assert re.findall(r"plot_fields</tt>: (\d+) jobs, \d", text) == ["2"]
+    assert re.search(r"<td>plot_fields</td><td>[\d.]+ s</td><td>2</td>", text)
+    assert "not measured" not in text
 
 
 def test_repeated_trainings_are_jobs_of_their_own(finished_run, tmp_path):

@@ -1,10 +1,19 @@
-"""Captions of the report: the front page says how often the networks were trained."""
+"""Captions of the report: how often networks were trained, how a figure is made again, its cost."""
 
 import re
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.report.remake import (
+    Cost,
+    cost_of,
+    cost_text,
+    costs_html,
+    made_again_text,
+    time_text,
+)
 from jinja2 import Environment, StrictUndefined
 
 REPORT = Path(__file__).parents[2] / "report"
@@ -41,9 +50,11 @@ def rendered(name, n_seeds):
         },
     }
     made = SimpleNamespace(config=config, rule="a_rule", output=Outputs(["made.png"]))
+    told = {"made_again": lambda path: f"REMADE {path}", "costs_of_report": lambda files: "COSTS"}
+    files = [SimpleNamespace(job=SimpleNamespace(rule=SimpleNamespace(module_globals=told)))]
     text = (REPORT / name).read_text(encoding="utf-8")
     template = Environment(undefined=StrictUndefined).from_string(text)
-    return " ".join(template.render(snakemake=made, categories=[]).split())
+    return " ".join(template.render(snakemake=made, categories=[], files=files).split())
 
 
 def test_the_front_page_says_how_often_each_network_was_trained():
@@ -86,10 +97,67 @@ def test_names_of_categories_make_targets_that_differ():
     assert len(names) > 10 and not [name for name in names if re.search(r"[:`<>_]", name)]
 
 
+CALL = (
+    r'\n\n\{\{ files\[0\]\.job\.rule\.module_globals\["made_again"\]'
+    r"\(snakemake\.output[\[.]\w+\]?\) \}\}\n\Z"
+)
+
+
 @pytest.mark.parametrize("name", sorted(p.name for p in REPORT.glob("*.rst")))
-def test_every_caption_says_how_it_is_made_again(name):
-    if name == "workflow.rst":
-        return
-    text = (REPORT / name).read_text(encoding="utf-8")
-    assert re.search(r"--forcerun \{\{ snakemake.rule \}\} -- \{\{ snakemake.output[\[.]", text)
-    assert "--configfile" in text and ("--forceall" in text) == (name != "provenance.rst")
+def test_every_caption_ends_in_a_paragraph_on_how_it_is_made_again_and_what_that_costs(name):
+    if name != "workflow.rst":
+        text = (REPORT / name).read_text(encoding="utf-8")
+        assert re.search(CALL, text)
+        # Jinja takes the line break behind a block away, and with it the paragraph's beginning.
+        assert not re.search(r"\{% endif %\}\n\n(?!\n)", text)
+
+
+def test_the_front_page_has_a_table_of_costs():
+    assert rendered("workflow.rst", 1).endswith(".. raw:: html COSTS")
+    assert rendered("table1.rst", 1).endswith("REMADE table1.html")
+
+
+def benchmark(path, wall_s, cpu_s):
+    path.write_text(f"s\tcpu_time\tmax_rss\n{wall_s}\t{cpu_s}\t100\n")
+    return path
+
+
+def test_a_cost_adds_what_was_measured_and_says_what_was_not(tmp_path):
+    long = benchmark(tmp_path / "long.tsv", 120, 170.5)
+    short = benchmark(tmp_path / "short.tsv", 0.25, "NA")
+    unseen = benchmark(tmp_path / "unseen.tsv", "NA", "NA")
+    assert cost_of([long, short]) == Cost(jobs=2, measured=2, wall_s=120.25, cpu_s=170.5)
+    partly = cost_of([long, unseen, tmp_path / "deleted.tsv", None])
+    assert partly == Cost(jobs=4, measured=1, wall_s=120, cpu_s=170.5)
+    assert cost_text(partly) == "at least 2.0 min (2.8 min of CPU)"
+    assert cost_text(cost_of([unseen])) == "not measured"
+    (tmp_path / "other.tsv").write_text("a\tb\n1\t2\n")
+    with pytest.raises(DataError, match="other.tsv.*not a benchmark"):
+        cost_of([tmp_path / "other.tsv"])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0.04, "0.0 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1.0 min"),
+        (3600, "1.0 h"),
+        (180000, "2.1 days"),
+    ],
+)
+def test_times_are_told_in_the_unit_that_people_use(seconds, told):
+    assert time_text(seconds) == told
+
+
+def test_what_a_figure_costs_is_told_alone_and_with_all_behind_it():
+    alone, whole = Cost(1, 1, 4.0, 3.0), Cost(13, 13, 366, 312)
+    text = made_again_text("CONFIG.yaml", "plot_x", "figures/x.pdf", alone, whole)
+    assert "--forcerun plot_x -- figures/x.pdf``, from what its inputs are now: 4.0 s" in text
+    assert "13 jobs, 6.1 min (5.2 min of CPU) one after the other" in text
+    # What needs nothing costs the same from nothing.
+    assert "From nothing" not in made_again_text("CONFIG.yaml", "plot_x", "x.pdf", alone, alone)
+    page = costs_html([(["Figure <1>", "Table"], "plot_x", alone, whole)])
+    assert "<td>Figure &lt;1&gt;<br>Table</td><td>plot_x</td><td>4.0 s</td><td>13</td>" in page
+    assert "\n" not in page, "the front page holds it in an indented block"

@@ -77,6 +77,35 @@ def _processor() -> str:
 _MEASURED = ("s", "cpu_time", "max_rss")
 
 
+def measured_job(benchmark: str | os.PathLike) -> tuple[float, float, float]:
+    """Return what one benchmark file of Snakemake's tells of its job.
+
+    Parameters
+    ----------
+    benchmark
+        The file; its rows, one a repetition, are added up.
+
+    Returns
+    -------
+    tuple
+        Seconds by the clock, seconds of CPU, and the largest resident memory (MB); NaN where the
+        job was too short to be looked at.
+
+    Raises
+    ------
+    DataError
+        If Snakemake did not write it.
+    """
+    table = read_user_table(benchmark)
+    missing = set(_MEASURED) - set(table)
+    if missing:
+        raise DataError(f"{benchmark}: no column {sorted(missing)}; not a benchmark of Snakemake's")
+    # "NA" and "-" stand where a job was too short to be looked at.
+    told = table[list(_MEASURED)].apply(pd.to_numeric, errors="coerce")
+    wall_s, cpu_s = told[["s", "cpu_time"]].sum(min_count=1)
+    return wall_s, cpu_s, told["max_rss"].max()
+
+
 def measured_jobs(benchmarks: str | os.PathLike) -> pd.DataFrame:
     """Return a row for every benchmark file of a run.
 
@@ -98,16 +127,8 @@ def measured_jobs(benchmarks: str | os.PathLike) -> pd.DataFrame:
     """
     folder, rows = Path(benchmarks), []
     for path in sorted(folder.rglob("*.tsv")):
-        table = read_user_table(path)
-        missing = set(_MEASURED) - set(table)
-        if missing:
-            raise DataError(f"{path}: no column {sorted(missing)}; not a benchmark of Snakemake's")
-        # "NA" and "-" stand where a job was too short to be looked at.
-        told = table[list(_MEASURED)].apply(pd.to_numeric, errors="coerce")
         rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
-        seconds, cpu_s = told[["s", "cpu_time"]].sum(min_count=1)
-        measured = seconds, cpu_s, told["max_rss"].max()
-        rows.append((rule, *measured, path.stat().st_mtime))
+        rows.append((rule, *measured_job(path), path.stat().st_mtime))
     if not rows:
         raise DataError(f"{folder}: no benchmark file; the rules of a run write them")
     return pd.DataFrame(rows, columns=["rule", "wall_s", "cpu_s", "peak_mb", "ended_s"])
