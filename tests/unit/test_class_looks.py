@@ -19,7 +19,8 @@ from galaxy_lvm.hitl.pools import resolve_targets, truth_of
 from galaxy_lvm.multitask.disagreement_figure import draw_disagreements
 from galaxy_lvm.multitask.reconstruction_figure import RestoredExample, draw_restoration
 from galaxy_lvm.multitask.training_figures import draw_classification
-from galaxy_lvm.report.class_looks import class_looks, class_texts, drawn, shortened
+from galaxy_lvm.report import style
+from galaxy_lvm.report.class_looks import class_looks, class_texts, drawn, fitting, shortened
 from galaxy_lvm.report.results import long_rows, write_results
 from galaxy_lvm.report.tables import aligned
 from galaxy_lvm.survey.classes import holds
@@ -131,6 +132,22 @@ def test_sheets_and_lists_show_labels_ids_and_notes():
     for fig in figures:
         shown = texts_of(fig)
         assert "S$_b$" in shown and "_merger" in shown and "None" in shown
+        smallest = min(text.get_fontsize() for text in fig.findobj(plt.Text) if text.get_text())
+        assert smallest >= style.SMALL_PT, "not legible at the size of print"
+
+
+def test_notes_are_no_wider_than_their_image():
+    def widest(text):
+        fig = plt.figure()
+        drawn_text = fig.text(0, 0, text, fontsize=style.SMALL_PT)
+        return drawn_text.get_window_extent().width * 72 / fig.dpi
+
+    assert fitting("z 0.07  r50 8.2", 90) == "z 0.07  r50 8.2"
+    assert fitting("Elliptical  → Edge-on", 50) == "Elliptical\n→ Edge-on"
+    long = fitting("survey_of_the_southern_sky_000123", 50)
+    assert long.startswith("sur") and long.endswith("123") and "…" in long
+    # Pixels of the screen round widths.
+    assert widest(long) < 52 and widest(fitting("W" * 40, 50)) < 52 < widest("W" * 40)
 
 
 def test_targets_of_any_name_are_searched_shown_and_read_again(tmp_path):

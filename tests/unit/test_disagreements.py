@@ -57,6 +57,6 @@ def test_the_picture_says_label_and_vote_and_frames_what_all_contradict():
     images = {f"g{i}": np.full((16, 16, 3), 40 * i, np.uint8) for i in range(5)}
     fig = draw_disagreements(images, table)
     shown = [text.get_text() for text in fig.axes[0].texts]
-    assert "Spiral → Elliptical" in shown
+    assert "Spiral\n→ Elliptical" in shown
     assert len(fig.axes[0].patches) == 1
     plt.close(fig)

@@ -52,7 +52,7 @@ def _draw_search(axes: Axes, ranks: pd.DataFrame, experiment: str) -> None:
     first, second = SIDE_NAMES[experiment]
     axes.set(xscale="log", ylim=(0, 1), xlabel="answers looked at", ylabel="share of stars found",
              title=f"{second} searched by {first}")  # fmt: skip
-    axes.legend(loc="lower right", fontsize=5.5)
+    axes.legend(loc="lower right")
 
 
 def _draw_translation(axes: Axes, profiles: pd.DataFrame, experiment: str) -> None:
@@ -63,7 +63,7 @@ def _draw_translation(axes: Axes, profiles: pd.DataFrame, experiment: str) -> No
         _line(axes, str(model), x, 100 * part["error"].to_numpy(), direction == "a_to_b")
     title = "each end made from the other" if experiment == "ends" else "LAMOST made from XP"
     axes.set(yscale="log", xlabel="wavelength [nm]", ylabel="median error [%]", title=title)
-    axes.legend(loc="upper right", fontsize=5.5)
+    axes.legend(loc="upper right")
 
 
 def _draw_anomalies(axes: Axes, scores: pd.DataFrame) -> None:
@@ -76,4 +76,4 @@ def _draw_anomalies(axes: Axes, scores: pd.DataFrame) -> None:
     axes.axvline(0.01, color=style.COLOURS["grey"], lw=0.6)
     axes.set(xscale="log", xlim=(2e-3, 1), ylim=(0, 1), xlabel="single stars called odd",
              ylabel="binaries found", title="two stars in one")  # fmt: skip
-    axes.legend(loc="upper left", fontsize=5.5)
+    axes.legend(loc="upper left")

@@ -40,7 +40,7 @@ def draw_similar(
         label = lines["query_label"].iloc[0]
         images += [query, *row, *empty]
         titles += [str(name), *lines["id"].astype(str), *blank]
-        notes += ["query " + (texts[label] if label else "")]
+        notes += ["query  " + (texts[label] if label else "")]
         notes += [f"{distance:.4f}" for distance in lines["distance"]] + blank
         framed += [label, *lines["label"], *[""] * len(empty)]
     frames = [looks[name].colour if name else None for name in framed]

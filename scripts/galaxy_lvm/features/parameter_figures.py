@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
+from galaxy_lvm.features.tables import residual_unit
 from galaxy_lvm.report import style
 from galaxy_lvm.report.class_looks import class_looks, drawn
 
@@ -13,9 +14,9 @@ PARAMETER_NAMES = {
     "half_light_radius_arcsec": "Half-light radius [arcsec]",
     "sersic_index": "Sérsic index",
     "axis_ratio": "Axis ratio",
-    "mag_g": "Magnitude in g",
-    "mag_r": "Magnitude in r",
-    "mag_z": "Magnitude in z",
+    "mag_g": "Magnitude in g [mag]",
+    "mag_r": "Magnitude in r [mag]",
+    "mag_z": "Magnitude in z [mag]",
     "redshift": "Redshift",
 }
 INPUT_NAMES = {
@@ -101,14 +102,10 @@ def _draw_panel(axes: Axes, column: str, shown: pd.DataFrame, scores: pd.DataFra
     axes.plot([low, high], [low, high], color=style.COLOURS["black"], lw=0.8, zorder=0)
     axes.set(title=parameter_name(column), xlabel="true", ylabel="predicted")
     row = scores.loc[_SHOWN]
-    text = f"bias {row.bias:+.3f}\n$\\sigma_{{NMAD}}$ {row.sigma_nmad:.3f}{unit_text(row.scale)}\n"
+    unit = {"one_plus": " (1 + z)"}.get(row.scale) or f" {residual_unit(column, row.scale)}"
+    text = f"bias {row.bias:+.3f}{unit}\n$\\sigma_{{NMAD}}$ {row.sigma_nmad:.3f}{unit}\n"
     text += f"outliers {100 * row.outlier_fraction:.1f} %\nN {row.n_test:.0f}"
-    axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", fontsize=6)
-
-
-def unit_text(scale: str) -> str:
-    """Return the unit of residuals, with a space before it, for a parameter's scale."""
-    return {"log10": " dex", "one_plus": " (1 + z)"}.get(scale, "")
+    axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", fontsize=style.SMALL_PT)
 
 
 def _draw_scatter(axes: Axes, table: pd.DataFrame, columns: list[str]) -> None:
@@ -127,10 +124,10 @@ def _draw_scatter(axes: Axes, table: pd.DataFrame, columns: list[str]) -> None:
                  label=INPUT_NAMES[name], error_kw={"elinewidth": 0.7})  # fmt: skip
     axes.axhline(1, color=_INPUT_COLOURS["constant"], lw=0.9, ls="--")
     names = [parameter_name(column).partition(" [")[0] for column in columns]
-    axes.set_xticks(np.arange(len(columns)), names, rotation=35, ha="right", fontsize=6)
+    axes.set_xticks(np.arange(len(columns)), names, rotation=35, ha="right")
     axes.set(title="RMS over that of the median", ylim=(0, 1.5 * axes.get_ylim()[1]))
     axes.grid(axis="x", visible=False)
-    axes.legend(fontsize=5.5, loc="upper left")
+    axes.legend(loc="upper left")
 
 
 def _empty(text: str) -> Figure:

@@ -49,9 +49,16 @@ def _wide(results: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     return wide.reset_index().rename_axis(columns=None)
 
 
+def residual_unit(parameter: str, scale: str) -> str:
+    """Return the unit of a parameter's residuals, by its scale or its column's name; else ""."""
+    if scale != "linear":
+        return {"log10": "dex", "one_plus": "over 1 + value"}[scale]
+    words = parameter.split("_")
+    return next((unit for unit in ("mag", "arcsec", "pix", "deg") if unit in words), "")
+
+
 def parameters_html(table: pd.DataFrame) -> str:
     """Return the table of parameters as a page."""
-    units = {"log10": "dex", "one_plus": "over 1 + value", "linear": ""}
     lines = []
     for row in table.itertuples():
         if row.note:
@@ -61,7 +68,7 @@ def parameters_html(table: pd.DataFrame) -> str:
             [
                 row.parameter,
                 row.inputs,
-                units[row.scale],
+                residual_unit(row.parameter, row.scale),
                 _cell(row.bias, row.bias_low95, row.bias_high95),
                 _cell(row.sigma_nmad, row.sigma_nmad_low95, row.sigma_nmad_high95),
                 _cell(row.rms, row.rms_low95, row.rms_high95),

@@ -59,7 +59,7 @@ def draw_few_shot(
             _draw_curve(panel, rows, metric, shift, name, number)
     if chance > 0:
         axes[0].axhline(chance, color=style.COLOURS["grey"], linewidth=0.8, linestyle=":")
-        axes[0].text(sizes[0], chance, "commonest class", fontsize=6, va="bottom",
+        axes[0].text(sizes[0], chance, "commonest class", fontsize=style.SMALL_PT, va="bottom",
                      color=style.COLOURS["grey"])  # fmt: skip
     for panel, metric in zip(axes, METRICS, strict=True):
         panel.set_xscale("log")
@@ -73,7 +73,7 @@ def draw_few_shot(
         panel.set_ylim(max(0, low - 0.1), min(1.02, table[metric].max() + 0.1))
     legend = fig.legend(
         *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3,
-        title="\n".join(notes) or None, title_fontsize=6.5,
+        title="\n".join(notes) or None, title_fontsize=style.SMALL_PT,
     )  # fmt: skip
     legend.get_title().set_color(style.COLOURS["grey"])
     return fig
@@ -125,7 +125,7 @@ def draw_confusions(
             ]
             _confusion(axis, chosen, class_names)
             above = f"{_title(name)}\n" if row == 0 else ""
-            axis.set_title(f"{above}{size} per class", size=6)
+            axis.set_title(f"{above}{size} per class", size=style.SMALL_PT)
             if column == 0:
                 axis.set_ylabel("True class")
             else:
@@ -139,7 +139,7 @@ def draw_confusions(
 
 def _title(name: str) -> str:
     """Return a model's name in lines no wider than one of five columns."""
-    return "\n".join(textwrap.wrap(name, 24))
+    return "\n".join(textwrap.wrap(name, 20))
 
 
 def _confusion(axes: Axes, predictions: pd.DataFrame, class_names: Sequence[str]) -> None:
@@ -149,7 +149,7 @@ def _confusion(axes: Axes, predictions: pd.DataFrame, class_names: Sequence[str]
     )
     percent = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(percent, vmin=0, vmax=100, cmap="Blues", aspect="equal")
-    size = min(5.5, 60 / len(class_names))
+    size = min(style.SMALL_PT, 60 / len(class_names))
     for (row, column), value in np.ndenumerate(percent):
         axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=size,
                   color="white" if value > 55 else "black")  # fmt: skip
@@ -189,10 +189,10 @@ def draw_reliability(
             axis.plot(table["confidence"], table["right"], **look_of(number),
                       label=f"{size} per class")  # fmt: skip
             axis.text(0.97, 0.05 + 0.1 * (len(sizes) - 1 - number),
-                      f"error {calibration_error(table):.2f}", fontsize=6, ha="right",
+                      f"error {calibration_error(table):.2f}", fontsize=style.SMALL_PT, ha="right",
                       transform=axis.transAxes, color=look_of(number)["color"])  # fmt: skip
         axis.set(title=_title(name), xlim=(0, 1), ylim=(0, 1.02))
-        axis.title.set_size(6)
+        axis.title.set_size(style.SMALL_PT)
     fig.supxlabel("Probability of the predicted class", size=8)
     fig.supylabel("Share that is right", size=8)
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)

@@ -86,7 +86,7 @@ def _draw_search(axes: Axes, ranks: pd.DataFrame) -> None:
     axes.set(xscale="log", ylim=(0, 1), xlabel="answers looked at", ylabel="share found",
              title="spectrum searched by image")  # fmt: skip
     axes.title.set_size(7)
-    axes.legend(loc="upper left", fontsize=5.5)
+    axes.legend(loc="upper left")
 
 
 def _draw_scores(axes: Axes, rows: pd.DataFrame, target: str, named: bool) -> None:
@@ -98,6 +98,6 @@ def _draw_scores(axes: Axes, rows: pd.DataFrame, target: str, named: bool) -> No
         axes.errorbar(row["score"], y, xerr=np.abs(ends - row["score"])[:, None], fmt="o",
                       color=colour, lw=0.9)  # fmt: skip
     axes.axvline(rows.loc["joint", "score"], color=style.COLOURS["red"], lw=0.6, ls=":")
-    axes.set_yticks(place, [MODEL_NAMES[name] if named else "" for name in rows.index], fontsize=6)
+    axes.set_yticks(place, [MODEL_NAMES[name] if named else "" for name in rows.index])
     axes.set(xlabel="accuracy" if target in CLASSES else "R2", title=TARGET_NAMES[target])
     axes.title.set_size(7)

@@ -69,7 +69,7 @@ def draw_real(table: pd.DataFrame, predictions: pd.DataFrame) -> Figure:
         below.errorbar(rows["score"], place, xerr=np.abs(ends - rows["score"].to_numpy()), fmt="o",
                        color=style.COLOURS["blue"], lw=0.9)  # fmt: skip
         names = [MODEL_NAMES[name] if number == 0 else "" for name in models]
-        below.set_yticks(place, names, fontsize=6)
+        below.set_yticks(place, names)
         below.set(xlabel="R2", ylim=(-0.5, len(models) - 0.5))
     return fig
 

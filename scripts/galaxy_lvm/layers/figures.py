@@ -1,5 +1,7 @@
 """Singular values, score against the kept rank, and the leading latent directions."""
 
+import re
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,8 +15,24 @@ METHOD_NAMES = {
     "projected": "random directions",
     "pruned": "largest numbers, equal size",
 }
+# Parts of the networks of spectra, by the last of their dotted names.
+_PARTS = {
+    "embed": "embedding", "narrow.1": "narrowing", "head.0": "head, first", "head.3": "head, last",
+    "q": "queries", "k": "keys", "v": "values", "out_proj": "attention, output",
+    "linear1": "MLP, first", "linear2": "MLP, second",
+}  # fmt: skip
 _COLOURS = {"svd": "blue", "projected": "grey", "pruned": "red"}
 _MOST_STARS = 4000
+
+
+def layer_text(name: str) -> str:
+    """Return what a matrix of a spectra network does, "block 1: keys"; else its dotted name."""
+    if name in _PARTS:
+        return _PARTS[name]
+    found = re.fullmatch(r"layers\.layers\.(\d+)\.(?:self_attn\.)?(\w+)", name)
+    if found and found[2] in _PARTS:
+        return f"block {int(found[1]) + 1}: {_PARTS[found[2]]}"
+    return name
 
 
 def draw_layers(results: pd.DataFrame, spectrum: pd.DataFrame, stars: pd.DataFrame) -> Figure:
@@ -46,8 +64,8 @@ def _draw_spectra(axes: Axes, spectrum: pd.DataFrame) -> None:
             ratio = part["value"] / part["edge"]
             axes.plot(place, ratio, color=style.COLOURS[colour], lw=0.7, label=label)
     axes.axhline(1, color=style.COLOURS["black"], lw=0.8, ls=":", label="edge of noise")
-    axes.set(xlabel="rank, as a share", ylabel="singular value / edge", yscale="log",
-             ylim=(1e-2, None), title="singular values, a line a matrix")  # fmt: skip
+    axes.set(xlabel="rank, as a share", ylabel="singular value / edge of noise", yscale="log",
+             ylim=(1e-2, None), title="Singular values, a line a matrix")  # fmt: skip
     axes.legend(loc="lower left")
 
 
@@ -59,9 +77,9 @@ def _draw_scores(axes: Axes, results: pd.DataFrame) -> None:
         colour = style.COLOURS[_COLOURS[method]]
         axes.plot(wide["share"], np.clip(wide["test"], -0.5, 1), "o-", color=colour, label=name)
     axes.axhline(0, color=style.COLOURS["black"], lw=0.8, ls=":")
-    axes.set(xscale="log", xlabel="kept rank, as a share", ylabel="skill on test stars",
-             ylim=(-0.55, 1), title="all matrices at once")  # fmt: skip
-    axes.legend(loc="upper left", fontsize=6)
+    axes.set(xscale="log", xlabel="kept rank, as a share", ylabel="skill, test stars (1: no error)",
+             ylim=(-0.55, 1), title="All matrices cut at once")  # fmt: skip
+    axes.legend(loc="upper left")
 
 
 def _draw_single_layers(axes: Axes, results: pd.DataFrame, spectrum: pd.DataFrame) -> None:
@@ -71,9 +89,9 @@ def _draw_single_layers(axes: Axes, results: pd.DataFrame, spectrum: pd.DataFram
     shares = enough.set_index("task")["value"].reindex(layers)
     place = np.arange(len(layers))[::-1]
     axes.barh(place, 100 * shares, color=style.COLOURS["blue"], height=0.7)
-    axes.set_yticks(place, layers, fontsize=5)
+    axes.set_yticks(place, [layer_text(name) for name in layers])
     axes.grid(axis="y", visible=False)
-    axes.set(xlabel="rank that is enough [%]", title="one matrix at a time", xlim=(0, 100))
+    axes.set(xlabel="rank that is enough [%]", title="One matrix cut at a time", xlim=(0, 100))
 
 
 def _draw_stars(axes: Axes, stars: pd.DataFrame) -> None:
@@ -84,5 +102,7 @@ def _draw_stars(axes: Axes, stars: pd.DataFrame) -> None:
                           rasterized=True)  # fmt: skip
     axes.figure.colorbar(points, ax=axes, label=f"{NAMES[label]} [{UNITS[label]}]")
     axes.set(
-        xlabel="first latent direction", ylabel="second", title="test stars in front of the head"
+        xlabel="first principal direction",
+        ylabel="second",
+        title="Test stars, as the head reads them",
     )

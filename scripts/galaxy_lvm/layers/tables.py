@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from galaxy_lvm.layers.figures import METHOD_NAMES
+from galaxy_lvm.layers.figures import METHOD_NAMES, layer_text
 from galaxy_lvm.report.tables import page_html, plain_table
 from galaxy_lvm.spectra.labels import NAMES
 
@@ -76,6 +76,24 @@ def capacity_html(results: pd.DataFrame, enough: float) -> str:
     return f"<h2>Few stars, true and shuffled labels</h2><p>{about}</p>{plain_table(heads, shown)}"
 
 
+def _single_html(table: pd.DataFrame) -> str:
+    single = [
+        [
+            layer_text(row["layer"]),
+            row["layer"],
+            row["kind"],
+            f"{row['rank']:.0f}",
+            f"{100 * row['enough_share']:.0f} %",
+            f"{row['effective_rank_trained']:.1f} / {row['effective_rank_untrained']:.1f}",
+            f"{row['above_edge_trained']:.0f} / {row['above_edge_untrained']:.0f}",
+        ]
+        for row in table[table["layer"] != "all"].to_dict("records")
+    ]
+    heads = ("Matrix", "In the network", "Kind", "Rank", "Enough", "Effective rank",
+             "Above the edge")  # fmt: skip
+    return f"<h2>One matrix at a time</h2><p>{_SPECTRA}</p>{plain_table(heads, single)}"
+
+
 def layers_html(
     table: pd.DataFrame,
     results: pd.DataFrame,
@@ -92,22 +110,10 @@ def layers_html(
         ]
         for row in table[table["layer"] == "all"].to_dict("records")
     ]
-    single = [
-        [
-            row["layer"],
-            row["kind"],
-            f"{row['rank']:.0f}",
-            f"{100 * row['enough_share']:.0f} %",
-            f"{row['effective_rank_trained']:.1f} / {row['effective_rank_untrained']:.1f}",
-            f"{row['above_edge_trained']:.0f} / {row['above_edge_untrained']:.0f}",
-        ]
-        for row in table[table["layer"] != "all"].to_dict("records")
-    ]
-    heads = ("Matrix", "Kind", "Rank", "Enough", "Effective rank", "Above the edge")
     body = (
         f"<p>{_ABOUT.format(100 * enough)}</p>"
         + plain_table(("All matrices cut to", "Enough", "Numbers", "Skill there"), whole)
-        + f"<h2>One matrix at a time</h2><p>{_SPECTRA}</p>{plain_table(heads, single)}"
+        + _single_html(table)
         + _latent_html(results)
     )
     if few_stars is not None:

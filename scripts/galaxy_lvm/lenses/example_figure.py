@@ -17,7 +17,6 @@ from galaxy_lvm.survey.fields import BOX_COLUMNS, FieldStore, decode_mask
 TRUE_COLOUR = "white"
 RIGHT_COLOUR, WRONG_COLOUR = style.COLOURS["yellow"], style.COLOURS["red"]
 _COLUMNS_A_BLOCK = 2
-_TEXT = {"fontsize": 5.5, "color": "white"}
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def draw_detections(
             axis.axis("off")
         for axis, (row, text) in zip(axes, fields.items(), strict=False):
             _draw_field(axis, store, row, images[row], detector, right)
-            axis.text(0.03, 0.97, text, transform=axis.transAxes, va="top", **_TEXT)
+            axis.text(0.03, 0.97, text, transform=axis.transAxes, va="top", **style.ON_IMAGE)
     fig.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
     _legend(fig)
     return fig
@@ -156,7 +155,7 @@ def _score(axes: Axes, row: pd.Series, side_pix: tuple[int, int], colour: str, a
     x = min(max(float(row["x_min_pix"]), 0.01 * width), 0.85 * width)
     place = {"va": "bottom" if above else "top", "ha": "left"}
     y = high + 1 if above else low - 1
-    axes.text(x, y, f"{row['score']:.2f}", fontsize=5.5, color=colour, **place)
+    axes.text(x, y, f"{row['score']:.2f}", fontsize=style.SMALL_PT, color=colour, **place)
 
 
 def _legend(fig: Figure) -> None:

@@ -8,12 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from galaxy_lvm.report import style
-from galaxy_lvm.report.class_looks import shortened
 from galaxy_lvm.survey.contact_sheet import draw_note
 from galaxy_lvm.survey.store import PIXEL_SCALE_ARCSEC
 
 _COLUMNS = 8
-_LONGEST_NAME = 24
 _BAR_ARCSEC = 5.0
 
 
@@ -49,9 +47,9 @@ def draw_gallery(
         axes.imshow(picture, extent=(0, width, height, 0))
         frame = {"fill": False, "edgecolor": style.COLOURS["yellow"], "linewidth": 0.7}
         axes.add_patch(Rectangle(box[:2], *(box[2:] - box[:2]), **frame))
-        draw_note(axes, shortened(row.file, _LONGEST_NAME), top=True)
-        place = "" if np.isnan(row.ra) else f"\n{row.ra:.4f} {row.dec:+.4f}"
-        draw_note(axes, f'{row.score:.2f}  {row.half_size_arcsec:.1f}"{place}')
+        draw_note(axes, row.file, 72 * side, top=True)
+        place = "" if np.isnan(row.ra) else f"  {row.ra:.4f} {row.dec:+.4f}"
+        draw_note(axes, f'{row.score:.2f}  {row.half_size_arcsec:.1f}"{place}', 72 * side)
         bar = _BAR_ARCSEC / PIXEL_SCALE_ARCSEC
         axes.plot([width - 3 - bar, width - 3], [height - 3] * 2, color="white", linewidth=0.8)
     fig.suptitle(

@@ -67,7 +67,7 @@ def _draw_example(axis: Axes, example: dict[str, object]) -> None:
             axis.plot(x, y, color=colour, lw=0.9, ls=line)
     axis.set(xlim=(0, size[0]), ylim=(size[1], 0))
     note = f"S/N {example['arc_snr']:.0f}, IoU {example['mask_iou']:.2f}"
-    axis.text(4, 6, note, color="white", fontsize=5, va="top")
+    axis.text(4, 6, note, va="top", **style.ON_IMAGE)
 
 
 def _draw_agreement(axis: Axes, table: pd.DataFrame, kind: str) -> None:

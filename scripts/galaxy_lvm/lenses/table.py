@@ -96,24 +96,32 @@ def _entry(values: pd.DataFrame, kind: str, metric: str, n_seeds: int) -> dict[s
 def detectors_html(table: pd.DataFrame, completeness: float) -> str:
     """Return the table of `detector_table` as a page."""
     wrong = f"boxes_{wrong_metric(completeness)}"
-    names = [f"{kind}_{metric}" for kind, metric in TABLE_METRICS]
+    last = f"<th>wrong per field at {completeness:.0%} completeness</th>"
+    return page_html(
+        "Strong lenses in wide fields (figure 6)",
+        f"<h2>Boxes</h2>{_html_table(table, 'boxes', wrong, last)}"
+        f"<h2>Masks</h2>{_html_table(table, 'masks', None, '')}<p>{html.escape(_note(table))}</p>",
+    )
+
+
+def _html_table(table: pd.DataFrame, kind: str, wrong: str | None, last: str) -> str:
+    """Return the metrics of boxes or of masks; both beside each other are wider than a page."""
+    names = [f"{kind}_{metric}" for of, metric in TABLE_METRICS if of == kind]
     head = "".join(f"<th>{html.escape(_heading(name))}</th>" for name in names)
     models = table[~table["model"].str.contains(" - ")]
     body = "".join(_html_row(row, names, wrong, models) for row in table.to_dict("records"))
-    return page_html(
-        "Strong lenses in wide fields (figure 6)",
+    return (
         '<table><thead><tr><th>detector</th><th>training fields</th><th class="paper">paper, AP'
-        f"</th>{head}<th>wrong per field at {completeness:.0%} completeness</th></tr></thead>"
-        f"<tbody>{body}</tbody></table><p>{html.escape(_note(table))}</p>",
+        f"</th>{head}{last}</tr></thead><tbody>{body}</tbody></table>"
     )
 
 
 def _heading(name: str) -> str:
-    kind, _, metric = name.partition("_")
-    return f"{_HEADINGS[metric]} {kind}" if metric in _HEADINGS else metric
+    metric = name.partition("_")[2]
+    return _HEADINGS.get(metric, metric)
 
 
-def _html_row(row: Mapping, names: Sequence[str], wrong: str, models: pd.DataFrame) -> str:
+def _html_row(row: Mapping, names: Sequence[str], wrong: str | None, models: pd.DataFrame) -> str:
     paper = "&ndash;" if pd.isna(row["paper_ap"]) else f"{row['paper_ap']:.3f}"
     difference = " - " in row["model"]
     cells = [f"<td>{row['n_train']}</td>", f'<td class="paper">{paper}</td>']
@@ -121,7 +129,9 @@ def _html_row(row: Mapping, names: Sequence[str], wrong: str, models: pd.DataFra
     for name in names:
         best = not difference and len(same) > 1 and row[name] == same[name].max()
         cells.append(_html_cell(row, name, best, difference))
-    if difference or not pd.isna(row[wrong]):
+    if wrong is None:
+        pass
+    elif difference or not pd.isna(row[wrong]):
         cells.append(_html_cell(row, wrong, False, difference))
     else:
         cells.append(

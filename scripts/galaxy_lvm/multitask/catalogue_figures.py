@@ -122,4 +122,4 @@ def draw_gallery(
 
 def _note(label: str, predicted: str, names: dict[str, str]) -> str:
     right = not label or names[label] == predicted
-    return predicted if right else f"{names[label]} → {predicted}"
+    return predicted if right else f"{names[label]}  → {predicted}"

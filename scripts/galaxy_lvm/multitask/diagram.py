@@ -117,7 +117,7 @@ def _inputs(
     pictures = (icons.galaxy, icons.blurred, icons.masked)
     for task, picture, y in zip(TASKS, pictures, rows, strict=True):
         frame = canvas.picture(picture, 0.22, y - _PICTURE / 2 + 0.06, _PICTURE)
-        canvas.text(0.57, frame.y - 0.05, notes[task], va="top", color=FAINT, size=5.6)
+        canvas.text(0.57, frame.y - 0.05, notes[task], va="top", color=FAINT)
         canvas.arrow((frame.right[0] + 0.04, y), (encoder.x, y), colour=TASK_COLOURS[task])
 
 

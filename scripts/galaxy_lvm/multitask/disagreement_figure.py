@@ -32,7 +32,7 @@ def draw_disagreements(
     shown = table.head(N_SHOWN)
     both = pd.concat([table["label"], table["predicted"]])
     names = class_texts(sorted(set(both)), longest=LONGEST_NAME)
-    notes = [f"{names[row.label]} → {names[row.predicted]}" for row in shown.itertuples()]
+    notes = [f"{names[row.label]}  → {names[row.predicted]}" for row in shown.itertuples()]
     titles = [f"{place}   {row.p_label:.2f}" for place, row in enumerate(shown.itertuples(), 1)]
     frames = [
         style.COLOURS["orange"] if row.n_against == row.n_models else None

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from galaxy_lvm.report.class_looks import class_texts, drawn
 from galaxy_lvm.report.image_scores import image_metrics
-from galaxy_lvm.report.style import PAGE_WIDTH_INCH, plt
+from galaxy_lvm.report.style import PAGE_WIDTH_INCH, SMALL_PT, plt
 
-_NOTE_PT, _HEAD_PT = 5.2, 7.0
+_NOTE_PT = _HEAD_PT = SMALL_PT
 _GALAXIES_PER_ROW = 2
 _NOTE_SPACE, _GAP, _LEFT, _TOP = 0.2, 0.04, 0.38, 0.34
 
@@ -52,9 +52,9 @@ class RestoredExample:
 
 
 def scores_text(reference: np.ndarray, image: np.ndarray) -> str:
-    """Return PSNR and SSIM of one image (side, side, 3) in a short line."""
+    """Return PSNR (dB) and SSIM of one image (side, side, 3) in a short line."""
     row = image_metrics(reference[None], image[None]).iloc[0]
-    return f"{row['psnr']:.1f} dB   {row['ssim']:.2f}"
+    return f"{row['psnr']:.1f}   {row['ssim']:.2f}"
 
 
 Example = TypeVar("Example", MaskedExample, RestoredExample)
@@ -102,7 +102,7 @@ def draw_reconstruction(examples: Sequence[MaskedExample]) -> Figure:
         top -= lines * block_height
     _share_headings(fig, fractions, side, height)
     y = height - _TOP - 1.5 * side - _NOTE_SPACE
-    _write(fig, _LEFT + side / 2, y, "below each:\nPSNR, SSIM", _NOTE_PT)
+    _write(fig, _LEFT + side / 2, y, "below each:\nPSNR [dB],\nSSIM", _NOTE_PT)
     return fig
 
 
@@ -155,12 +155,13 @@ def draw_restoration(examples: Sequence[RestoredExample]) -> Figure:
     for row, example in enumerate(examples):
         y = height - 0.22 - row * (side + _NOTE_SPACE) - side
         note = f"{example.label}\nFWHM {example.fwhm_pix:.1f} pix, σ {example.noise_sigma:.1f}"
-        _write(fig, 0.16, y + side / 2, note, 6.2, rotation=90)
+        _write(fig, 0.16, y + side / 2, note, _NOTE_PT, rotation=90)
         for column, image in enumerate(example.images.values()):
             left = _LEFT + column * (side + _GAP)
             _image(fig, image, left, y, side, heads[column])
-            text = scores_text(example.original, image)
-            _write(fig, left + side / 2, y - 0.08, text, _NOTE_PT + 0.8)
+            psnr, ssim = scores_text(example.original, image).split()
+            text = f"{psnr} dB   {ssim}"
+            _write(fig, left + side / 2, y - 0.08, text, _NOTE_PT)
         _image(fig, example.original, _LEFT + (len(heads) - 1) * (side + _GAP), y, side, "original")
     return fig
 

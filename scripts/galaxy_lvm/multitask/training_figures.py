@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 
 from galaxy_lvm.multitask.reliability import calibration_error, reliability
@@ -118,8 +117,8 @@ def _draw_shares(axes: Axes, history: pd.DataFrame) -> None:
         )
         middle = bottom[-1] + shares[-1, number] / 2
         box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
-        axes.text(edges[-1] / 2, middle, TASK_NAMES[task], fontsize=6.5, ha="center", va="center",
-                  bbox=box)  # fmt: skip
+        axes.text(edges[-1] / 2, middle, TASK_NAMES[task], fontsize=style.SMALL_PT, ha="center",
+                  va="center", bbox=box)  # fmt: skip
         bottom = bottom + shares[:, number]
     axes.set(ylim=(0, 1), xlim=(0, 1.03 * edges[-1]))
     axes.grid(False)
@@ -144,9 +143,7 @@ def _draw_scores(row: np.ndarray, histories: Mapping[str, pd.DataFrame]) -> None
         for axes, task in zip(row[1:], image_tasks, strict=False):
             ratio = history[f"mse_{task}"] / history[f"mse_input_{task}"]
             axes.plot(history["step"], ratio, **look, label=STRATEGY_NAMES.get(strategy, strategy))
-    kinds = [Line2D([], [], color=style.COLOURS["black"], linestyle=s) for s in ("-", "--")]
-    row[0].legend(kinds, ["macro F1", "accuracy"], loc="best")
-    row[0].set_ylabel("Score, validation split")
+    row[0].set_ylabel("Macro F1 (solid),\naccuracy (dashed)")
     row[1].set_ylabel("MSE / MSE of the input")
     for axes, task in zip(row, ["classification", *image_tasks], strict=False):
         axes.set_title(TASK_NAMES[task])
@@ -204,7 +201,15 @@ def _draw_bars(axes: Axes, scores: pd.DataFrame, in_use: str) -> None:
     ]
     axes.set_yticks(places, names)
     for place, f1 in zip(places, scores["f1"], strict=True):
-        axes.text(0.012, place, f"{f1:.3f}", va="center", color="white", weight="bold", size=6.5)
+        axes.text(
+            0.012,
+            place,
+            f"{f1:.3f}",
+            va="center",
+            color="white",
+            weight="bold",
+            size=style.SMALL_PT,
+        )
     axes.grid(axis="y", visible=False)
     axes.set(xlabel="Macro F1 of frozen features, test split", xlim=(0, 1))
 
@@ -265,7 +270,7 @@ def _confusion(axes: Axes, labels: np.ndarray, predicted: np.ndarray, names: lis
     counts = confusion_counts(labels, predicted, len(names))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, vmin=0, vmax=1, cmap="Blues", aspect="equal")
-    size = min(6.5, 26 / len(names))
+    size = min(style.SMALL_PT, 28 / len(names))
     for (row, column), count in np.ndenumerate(counts):
         share = shares[row, column]
         axes.text(column, row, f"{100 * share:.0f} %\n{count}", ha="center", va="center",

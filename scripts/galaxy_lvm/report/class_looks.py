@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from matplotlib import font_manager
+from matplotlib.textpath import text_to_path
 
 from galaxy_lvm.report import style
 from galaxy_lvm.report.style import CLASS_COLOURS, CLASS_MARKERS, CLASS_NAMES, COLOURS, SEQUENCE
@@ -69,6 +70,41 @@ def shortened(text: str, longest: int) -> str:
         return text
     kept = max(2, longest - 1)
     return f"{text[: kept // 2]}…{text[len(text) - (kept - kept // 2) :]}"
+
+
+def fitting(text: str, width_pt: float, size_pt: float = style.SMALL_PT) -> str:
+    """Return a text, safe to draw, in lines no wider than a place.
+
+    Parameters
+    ----------
+    text
+        What to write; two spaces are where a line may break.
+    width_pt, size_pt
+        Width of the place and size of the type in points. A line without a break loses its middle.
+    """
+    lines: list[str] = []
+    for part in text.split("  "):
+        longer = f"{lines[-1]}  {part}" if lines else part
+        if lines and _width_pt(longer, size_pt) <= width_pt:
+            lines[-1] = longer
+        else:
+            lines.append(_narrowed(part, width_pt, size_pt))
+    return drawn("\n".join(lines))
+
+
+def _narrowed(text: str, width_pt: float, size_pt: float) -> str:
+    # No character is narrower than a quarter of the type's size.
+    longest = min(len(text), int(4 * width_pt / size_pt))
+    while longest > 3 and _width_pt(shortened(text, longest), size_pt) > width_pt:
+        longest -= 1
+    return shortened(text, longest)
+
+
+def _width_pt(text: str, size_pt: float) -> float:
+    _fonts()
+    properties = font_manager.FontProperties(family=style.plt.rcParams["font.family"], size=size_pt)
+    shown = "".join(map(_shown, text))
+    return text_to_path.get_text_width_height_descent(shown, properties, ismath=False)[0]
 
 
 def class_texts(

@@ -9,13 +9,10 @@ from matplotlib.patches import Rectangle
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.report import style
-from galaxy_lvm.report.class_looks import drawn, shortened
+from galaxy_lvm.report.class_looks import drawn, fitting
 
 TILE_SIDE_PIX = 128
 _GAP_PIX = 4
-_NOTE_SIZE_PT = 4.2
-# Width of an average character over the size of the type.
-_CHARACTER = 0.7
 
 
 def draw_mosaic(
@@ -37,7 +34,8 @@ def draw_mosaic(
     n_columns
         Images in a row, 1 or more.
     notes, titles
-        Text inside each image, bottom left and top left; shortened to its width.
+        Text inside each image, bottom left and top left; where it is too wide, its lines end at
+        two spaces, and what is still too wide loses its middle.
     row_names
         Names of the rows, left of them.
     frame_colours
@@ -65,22 +63,21 @@ def draw_mosaic(
     axes = fig.add_axes((0, 0, 1, 1))
     axes.imshow(canvas, extent=(0, canvas.shape[1], canvas.shape[0], 0), aspect="auto")
     axes.axis("off")
-    longest = int(width_inch * 72 / n_columns / (_CHARACTER * _NOTE_SIZE_PT)) - 1
-    text = {"fontsize": _NOTE_SIZE_PT, "color": "white"}
+    tile_pt = width_inch * 72 * (TILE_SIDE_PIX - 10) / canvas.shape[1]
     for i, (x, y) in enumerate(corners):
         if images[i] is None:
             continue
-        if titles is not None:
-            axes.text(x + 4, y + 4, drawn(shortened(titles[i], longest)), va="top", **text)
-        if notes is not None:
-            axes.text(x + 4, y + step - 9, drawn(shortened(notes[i], longest)), va="bottom", **text)
+        for texts, place, side in ((titles, y + 4, "top"), (notes, y + step - 9, "bottom")):
+            if texts is not None and texts[i]:
+                axes.text(x + 4, place, fitting(texts[i], tile_pt), va=side, **style.ON_IMAGE)
         if frame_colours is not None and frame_colours[i] is not None:
             frame = {"fill": False, "edgecolor": frame_colours[i], "linewidth": 1.6}
             frame["linestyle"] = frame_lines[i] if frame_lines else "-"
             axes.add_patch(Rectangle((x, y), TILE_SIDE_PIX, TILE_SIDE_PIX, **frame))
     for row, name in enumerate(row_names or []):
         middle = row * step + TILE_SIDE_PIX / 2
-        axes.text(-6, middle, drawn(name), fontsize=6, rotation=90, ha="right", va="center")
+        look = {"fontsize": style.SMALL_PT, "rotation": 90, "ha": "right", "va": "center"}
+        axes.text(-6, middle, drawn(name), **look)
     return fig
 
 

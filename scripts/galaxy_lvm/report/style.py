@@ -42,6 +42,14 @@ CLASS_NAMES = {
 COLUMN_WIDTH_INCH = 3.4
 PAGE_WIDTH_INCH = 7.0
 GOLDEN = 0.618
+# The smallest type of a figure, at the size of print.
+SMALL_PT = 7.0
+# Text on an image, whatever lies below it.
+ON_IMAGE = {
+    "fontsize": SMALL_PT,
+    "color": "white",
+    "bbox": {"facecolor": "black", "alpha": 0.45, "edgecolor": "none", "pad": 0.7},
+}
 # Of the PNG beside each PDF, legible on a page and a screen; sheets of galaxies, whose noise no
 # compression makes smaller, have fewer. The PDF keeps every pixel; a report of all is below 25 MB.
 DPI, SHEET_DPI = 150, 120
@@ -50,9 +58,9 @@ STYLE = {
     "font.size": 8.0,
     "axes.titlesize": 8.5,
     "axes.labelsize": 8.0,
-    "legend.fontsize": 7.0,
-    "xtick.labelsize": 7.0,
-    "ytick.labelsize": 7.0,
+    "legend.fontsize": SMALL_PT,
+    "xtick.labelsize": SMALL_PT,
+    "ytick.labelsize": SMALL_PT,
     "axes.linewidth": 0.7,
     "axes.spines.top": False,
     "axes.spines.right": False,

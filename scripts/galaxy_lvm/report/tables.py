@@ -58,11 +58,11 @@ def score_line(item: str, row: Mapping, metric: str, name: str, printed: float =
 
 
 _STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; color: #1c2430; margin: 1.5rem; }
+body { font: 14px/1.45 system-ui, sans-serif; color: #1c2430; margin: 1.5rem; }
 h1 { font-size: 1.15rem; margin: 0 0 .8rem; }
 h2 { font-size: 1rem; margin: 1.4rem 0 .5rem; }
 table { border-collapse: collapse; }
-th, td { padding: .35rem .8rem; text-align: right; border-bottom: 1px solid #dfe4ea; }
+th, td { padding: .35rem .5rem; text-align: right; border-bottom: 1px solid #dfe4ea; }
 th:first-child, td:first-child { text-align: left; }
 thead th { border-bottom: 2px solid #5b6b7d; font-weight: 600; vertical-align: bottom; }
 tr.block td { background: #eef2f6; font-weight: 600; text-align: left; }

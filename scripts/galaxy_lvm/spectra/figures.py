@@ -60,10 +60,10 @@ def _draw_label(axes: Axes, label: str, model: str, chosen: pd.DataFrame, row: p
     axes.set(xlim=(low - pad, high + pad), ylim=(low - pad, high + pad))
     unit, n = UNITS[label], digits(label)
     axes.set(title=f"{NAMES[label]} [{unit}]", xlabel="catalogue", ylabel=_SHORT[model])
-    text = f"mean abs. error {row['mae']:.{n}f} {unit}\nbias {row['bias']:+.{n}f}"
+    text = f"MAE {row['mae']:.{n}f} {unit}\nbias {row['bias']:+.{n}f} {unit}"
     if not np.isnan(row.get("coverage68", np.nan)):
         text += f"\nwithin 1 sigma {100 * row['coverage68']:.0f} %"
-    axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", fontsize=6)
+    axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", fontsize=style.SMALL_PT)
 
 
 def _draw_errors(axes: Axes, table: pd.DataFrame, labels: list[str], models: list[str]) -> None:
@@ -81,7 +81,7 @@ def _draw_errors(axes: Axes, table: pd.DataFrame, labels: list[str], models: lis
     axes.axhline(1, color=_COLOURS["mean"], lw=0.9, ls="--")
     turned = 90 if len(labels) > _MOST_UPRIGHT else 0
     names = [NAMES[name] for name in labels]
-    axes.set_xticks(np.arange(len(labels)), names, fontsize=6, rotation=turned)
+    axes.set_xticks(np.arange(len(labels)), names, rotation=turned)
     axes.set(title="Error over that of the mean", ylim=(0, 1.4))
     axes.grid(axis="x", visible=False)
-    axes.legend(fontsize=5.5, ncols=2, loc="upper left")
+    axes.legend(ncols=2, loc="upper left")

@@ -10,12 +10,11 @@ from matplotlib.figure import Figure
 from galaxy_lvm.core.config.sky_survey import Stretch
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.report import style
-from galaxy_lvm.report.class_looks import class_texts, drawn
+from galaxy_lvm.report.class_looks import class_texts, drawn, fitting
 from galaxy_lvm.survey.classes import CLASSES
 from galaxy_lvm.survey.colour import to_rgb
 from galaxy_lvm.survey.store import CutoutStore
 
-NOTE_SIZE_PT = 4.2
 # What a note shows of a catalogue row, where the column exists.
 NOTE_FORMATS = {
     "redshift": "z {:.2f}",
@@ -23,18 +22,19 @@ NOTE_FORMATS = {
 }
 
 
-def draw_note(axes: Axes, text: str, top: bool = False) -> None:
-    """Write a small note into a corner of an image."""
-    axes.text(
-        0.03,
-        0.97 if top else 0.03,
-        drawn(text),
-        transform=axes.transAxes,
-        fontsize=NOTE_SIZE_PT,
-        color="white",
-        va="top" if top else "bottom",
-        linespacing=1.1,
-    )
+def draw_note(axes: Axes, text: str, width_pt: float, top: bool = False) -> None:
+    """Write a small note into a corner of an image that is so many points wide."""
+    if text:
+        axes.text(
+            0.03,
+            0.97 if top else 0.03,
+            fitting(text, 0.92 * width_pt),
+            transform=axes.transAxes,
+            va="top" if top else "bottom",
+            linespacing=1.1,
+            in_layout=False,
+            **style.ON_IMAGE,
+        )
 
 
 def image_grid(
@@ -76,6 +76,8 @@ def image_grid(
     if not len(images):
         raise DataError("no images for the contact sheet")
     n_rows = -(-len(images) // n_columns)
+    # Row names take some of the width.
+    width_pt = 72 * (width_inch - 0.2 * (row_names is not None)) / n_columns
     fig, grid = style.figure(
         width_inch,
         width_inch * n_rows / n_columns,
@@ -93,9 +95,9 @@ def image_grid(
         _check_rgb(images[place], place)
         axes.imshow(images[place], origin="lower" if north_up else "upper")
         if notes is not None:
-            draw_note(axes, notes[place])
+            draw_note(axes, notes[place], width_pt)
         if titles is not None:
-            draw_note(axes, titles[place], top=True)
+            draw_note(axes, titles[place], width_pt, top=True)
         if frame_colours is not None and frame_colours[place] is not None:
             axes.spines[:].set(visible=True, color=frame_colours[place], linewidth=1.6)
     for name, axes in zip(row_names or [], grid[:, 0], strict=False):

@@ -67,7 +67,7 @@ def crop_pairs(
     figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.0, hspace=0.0)
     for axis in axes.flat:
         axis.set_axis_off()
-    texts = class_texts(labels)
+    texts, title = class_texts(labels), {"fontsize": style.SMALL_PT, "pad": 2, "loc": "left"}
     origin = "lower" if north_up else "upper"
     for i, frame in enumerate(frames):
         before, after = axes[i // columns, 2 * (i % columns) : 2 * (i % columns) + 2]
@@ -78,8 +78,8 @@ def crop_pairs(
         before.add_patch(
             Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, ec=colour, lw=1.2)
         )
-        before.set_title(drawn(texts[labels[i]]), fontsize=6, pad=2, loc="left")
+        before.set_title(drawn(texts[labels[i]]), **title)
         after.imshow(crops[i], origin=origin)
         names = [name.replace("_", " ") for bit, name in FLAG_NAMES.items() if flags[i] & bit]
-        after.set_title(", ".join(names), fontsize=6, pad=2, loc="left", color=_FLAGGED_COLOUR)
+        after.set_title(", ".join(names), color=_FLAGGED_COLOUR, **title)
     return figure

@@ -66,7 +66,7 @@ def _bars(axes: Axes, names: list[str], values: list[int], colours: list[str]) -
     axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
     for place, value in zip(places, values, strict=True):
         axes.annotate(f"{value}", (value, place), (2, 0), textcoords="offset points",
-                      va="center", fontsize=6)  # fmt: skip
+                      va="center", fontsize=style.SMALL_PT)  # fmt: skip
 
 
 def _sky(fig: Figure, place: object, health: Health) -> None:
@@ -80,8 +80,8 @@ def _sky(fig: Figure, place: object, health: Health) -> None:
     x = np.radians(180 - health.ra_deg[known] % 360)
     axes.scatter(x, np.radians(health.dec_deg[known]), s=3, color=_BLUE, alpha=0.5, linewidths=0,
                  rasterized=True)  # fmt: skip
-    axes.set_xticks(np.radians([-90, 0, 90]), ["270°", "180°", "90°"], fontsize=5)
-    axes.set_yticks(np.radians([-30, 0, 30]), ["-30°", "0°", "30°"], fontsize=5)
+    axes.set_xticks(np.radians([-90, 0, 90]), ["270°", "180°", "90°"])
+    axes.set_yticks(np.radians([-30, 0, 30]), ["-30°", "0°", "30°"])
     axes.set_title(f"{int(known.sum())} of {len(known)} positions")
 
 
@@ -113,7 +113,7 @@ def _pixels(axes: Axes, health: Health) -> None:
                   label=f"{name}: {100 * shares.mean():.2g} %")  # fmt: skip
     axes.set(xlabel="crops with as many [%]", ylabel="extreme pixels [%]", ylim=(0, None))
     axes.set_title(f"Pixels of {len(health.black)} crops")
-    axes.legend(loc="upper right", handlelength=1.0, fontsize=6)
+    axes.legend(loc="upper right", handlelength=1.0)
 
 
 def _say(axes: Axes, title: str, text: str) -> None:

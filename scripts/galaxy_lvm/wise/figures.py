@@ -44,7 +44,7 @@ def draw_wise(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
     lines = [
         Line2D([], [], color=looks[m][0], ls=looks[m][1], label=names.get(m, m)) for m in shown
     ]
-    fig.legend(handles=lines, loc="outside upper center", ncols=min(4, len(lines)), fontsize=6)
+    fig.legend(handles=lines, loc="outside upper center", ncols=min(4, len(lines)))
     return fig
 
 
@@ -87,6 +87,7 @@ def _draw_weights(axes: Axes, own: pd.DataFrame, looks: Mapping) -> None:
         axes.errorbar([row["n_weights"]], [row["accuracy"]], style.bar_lengths(*ends),
                       color=colour, marker="o", ms=4, elinewidth=0.8)  # fmt: skip
         axes.annotate(f"{row['images_per_s']:.0f}/s", (row["n_weights"], row["accuracy"]),
-                      xytext=(4, 4), textcoords="offset points", fontsize=5.5)  # fmt: skip
+                      xytext=(4, 4), textcoords="offset points",
+                      fontsize=style.SMALL_PT)  # fmt: skip
     axes.set(xscale="log", xlabel="weights (images a second beside)", ylabel="accuracy")
     axes.margins(x=0.25)

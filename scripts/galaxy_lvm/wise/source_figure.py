@@ -75,7 +75,7 @@ def _draw_cutouts(
             text = f"W1 {shown['w1_mag'].iloc[row]:.1f}"
             grid[line, column * len(BANDS)].text(
                 0.04, 0.05, text, transform=grid[line, column * len(BANDS)].transAxes,
-                color="white", fontsize=5.5,
+                **style.ON_IMAGE,
             )  # fmt: skip
 
 
