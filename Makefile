@@ -17,7 +17,7 @@ help:
 	@echo "make archive    results, report, config, environment and checksums of a run (RUN=$(RUN)) as an RO-Crate, one zip"
 	@echo "make unlock     free the folder after a run that was killed (only while no other run is at work in it)"
 	@echo "make test       set up .venv, run linters, unit tests and the whole workflow in miniature"
-	@echo "make test-slurm  the workflow through a real SLURM of two nodes on this machine, whole; make test has a part of it"
+	@echo "make test-slurm  all of what can happen to jobs on a real SLURM of two nodes on this machine; make test has a part of it"
 	@echo "make test-detectron2  the second Mask R-CNN alone, in .venv-detectron2"
 	@echo "make lint       ruff, snakefmt, mypy and snakemake --lint only"
 	@echo "make docs       write what follows from the code (config schema, defaults, page, snapshots, table of rules); site/"

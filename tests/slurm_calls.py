@@ -157,6 +157,20 @@ def with_data_of(source, folder, name):
     return goal
 
 
+def check_all_was_handed_in(cluster, call):
+    """Find every job that is not light completed at the first try; return them with their rules."""
+    jobs = [cluster.about(job) for job in call.submitted()]
+    handed_in = [re.match(r"rule_(\w+?)(_wildcards|$)", job["Comment"])[1] for job in jobs]
+    planned = re.findall(r"^rule (\w+):$", call.text, re.MULTILINE)
+    assert sorted(handed_in) == sorted(planned) and len(jobs) > 30
+    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
+    assert {job["Restarts"] for job in jobs} == {"0"}
+    assert cluster.jobs() == []
+    light = re.findall(r"^localrule (\w+):$", call.text, re.MULTILINE)
+    assert "make_tables" in light and not set(light) & set(planned)
+    return list(zip(handed_in, jobs, strict=True))
+
+
 def weights(run):
     """Return the weights that a run's pretraining ended with."""
     return load_file(run / WEIGHTS)

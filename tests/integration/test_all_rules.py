@@ -18,13 +18,16 @@ from notebook_cells import run_cells
 from pages import files_told, not_there, not_told
 from PIL import Image
 from slurm_calls import Hold
-from workflow_runs import ROOT, command_line, environment, snakemake
+from workflow_runs import ROOT, command_line, environment, shared_run, snakemake
 
 pytestmark = pytest.mark.workflow
 
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory):
+    """The run of config/test.yaml: the one that SLURM made, or one by this machine alone."""
+    if directory := shared_run():
+        return directory
     directory = tmp_path_factory.mktemp("workflow")
     snakemake(directory, "--configfile", str(ROOT / "config" / "test.yaml"))
     return directory

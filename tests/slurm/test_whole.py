@@ -1,13 +1,12 @@
 """The tests' config, whole, through a real SLURM: every job by sbatch, numbers as without it.
 
-`make test-slurm` alone runs this: it costs two runs of the workflow.
+`make test-slurm` alone runs this: it costs two runs of the workflow (test_shared_run.py, in `make
+test`, one that other tests look at anyway).
 """
-
-import re
 
 import pandas as pd
 import pytest
-from slurm_calls import CONFIG, RUN_S, Call, overlay
+from slurm_calls import CONFIG, RUN_S, Call, check_all_was_handed_in, overlay
 
 pytestmark = pytest.mark.workflow
 
@@ -31,13 +30,6 @@ def runs(cluster, tmp_path_factory):
         yield slurm.succeed(4 * RUN_S), without.succeed(4 * RUN_S)
 
 
-@pytest.fixture(scope="module")
-def jobs(cluster, runs):
-    """What SLURM knows of every job, with the rule's name."""
-    found = [cluster.about(job) for job in runs[0].submitted()]
-    return [(re.match(r"rule_(\w+?)(_wildcards|$)", job["Comment"])[1], job) for job in found]
-
-
 def files(call):
     """Return what a run wrote, by name, without what its trainings go on from."""
     run = call.folder / "results" / "test"
@@ -53,17 +45,8 @@ def numbers(path):
     return table.drop(columns=[name for name in table if "seconds" in name])
 
 
-def test_every_job_that_is_not_light_went_through_sbatch(cluster, runs, jobs):
-    planned = re.findall(r"^rule (\w+):$", runs[0].text, re.MULTILINE)
-    assert sorted(rule for rule, _ in jobs) == sorted(planned) and len(jobs) > 30
-    assert {job["JobState"] for _, job in jobs} == {"COMPLETED"}
-    assert {job["Restarts"] for _, job in jobs} == {"0"}
-    assert cluster.jobs() == []
-    light = re.findall(r"^localrule (\w+):$", runs[0].text, re.MULTILINE)
-    assert "make_tables" in light and not set(light) & set(planned)
-
-
-def test_gpus_are_asked_for_by_what_needs_them(jobs):
+def test_every_job_went_through_sbatch_and_what_needs_a_gpu_asked_for_it(cluster, runs):
+    jobs = check_all_was_handed_in(cluster, runs[0])
     asking = {rule for rule, job in jobs if any(key.startswith("TresPer") for key in job)}
     assert asking == ON_A_GPU
 

@@ -3,8 +3,10 @@
 import os
 import subprocess
 from pathlib import Path
+from threading import Timer
 
 import pytest
+from workflow_runs import FINISHED, SHARED_RUN, shared_run, tell_ended
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,8 +26,9 @@ def beside(tmp_path, slurm_tests, command, **environment):
 def test_either_may_fail(tmp_path, slurm_tests, command, code):
     done = beside(tmp_path, f"exit {slurm_tests}", f"exit {command}")
     assert done.returncode == code
-    assert "asked: -m pytest tests/slurm/test_in_brief.py" in done.stdout
-    assert (ROOT / "tests" / "slurm" / "test_in_brief.py").exists()
+    files = ["tests/slurm/test_shared_run.py", "tests/slurm/test_in_brief.py"]
+    assert f"asked: -m pytest {' '.join(files)}" in done.stdout
+    assert all((ROOT / file).exists() for file in files)
 
 
 def test_tests_that_do_not_end_are_stopped_and_told_not_failed(tmp_path):
@@ -47,3 +50,35 @@ def test_what_had_failed_before_the_end_stays_a_failure(tmp_path, told, code):
     stub = f"echo '{told}'; trap 'exit 15' TERM; while true; do sleep 0.1; done"
     done = beside(tmp_path, stub, "sleep 1", LEAST_S="0", GRACE_S="0")
     assert "DID NOT END" in done.stderr and done.returncode == code
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """The folder of a run that this process makes."""
+    monkeypatch.setenv(SHARED_RUN, str(tmp_path))
+    (tmp_path / "made_by").write_text(str(os.getpid()))
+    return tmp_path
+
+
+def test_the_run_through_slurm_is_waited_for_and_looked_at(made):
+    later = Timer(1.5, tell_ended, [made, FINISHED])
+    later.start()
+    assert shared_run() == made
+
+
+def test_without_a_finished_run_through_slurm_there_is_none(made, monkeypatch):
+    maker = subprocess.Popen(["true"])
+    maker.wait()
+    (made / "made_by").write_text(str(maker.pid))
+    assert shared_run() is None
+    tell_ended(made, "failed")
+    assert shared_run() is None
+    monkeypatch.delenv(SHARED_RUN)
+    assert shared_run() is None
+
+
+def test_the_run_is_known_by_who_makes_it_and_gone_in_the_end(tmp_path):
+    stub = f"echo $$ >{tmp_path}/itself; sleep 1"
+    done = beside(tmp_path, stub, 'echo $SHARED_RUN; cat "$SHARED_RUN/made_by"')
+    folder, maker = done.stdout.split("\n")[:2]
+    assert maker == (tmp_path / "itself").read_text().strip() and not Path(folder).exists()
