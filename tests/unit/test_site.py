@@ -73,3 +73,11 @@ def test_a_link_that_leads_nowhere_stops_it(tmp_path, link):
         page.write(f"\n[nowhere]({link})\n")
     done = built(tmp_path, tmp_path / "site")
     assert done.returncode != 0 and "gone" in done.stdout + done.stderr
+
+
+def test_the_graph_of_rules_can_be_read_without_a_network(site):
+    """The theme's Mermaid takes the text away and draws it by a script from a server."""
+    page = text(site / "architecture.html")
+    shown = re.sub("<[^>]+>", "", page)
+    assert "crop_cutouts --&gt; make_splits" in shown
+    assert 'class="mermaid"' not in page
