@@ -226,5 +226,6 @@ def costs_of_report(files):
 
     names = {}
     for file in sorted(files, key=lambda file: (file.category.name, str(file.path))):
-        names.setdefault(file.job, []).append(f"{file.category.name}: {file.labels['what']}")
+        told = f"{file.category.name}: {', '.join(file.labels.values())}"
+        names.setdefault(file.job, []).append(told)
     return costs_html((told, job.rule.name, *costs_of(job)) for job, told in names.items())

@@ -291,14 +291,14 @@ rule plot_outliers:
             f"{RUN}/figures/outliers.png",
             caption="../report/outliers.rst",
             category="7 Features",
-            labels={"what": "How well oddities are found"},
+            labels={"what": "Test: how well oddities are found"},
         ),
         table=f"{RUN}/tables/outliers.csv",
         page=report(
             f"{RUN}/tables/outliers.html",
             caption="../report/outliers.rst",
             category="7 Features",
-            labels={"what": "Table of outlier detection"},
+            labels={"what": "Test: table of it"},
         ),
     log:
         f"{LOGS}/plot_outliers.log",
@@ -327,7 +327,7 @@ rule plot_oddities:
             f"{RUN}/figures/oddities.png",
             caption="../report/oddities.rst",
             category="7 Features",
-            labels={"what": "Oddities put into galaxies"},
+            labels={"what": "Test: the oddities, put into galaxies"},
         ),
     log:
         f"{LOGS}/plot_oddities.log",
@@ -357,7 +357,7 @@ rule plot_unusual:
             f"{RUN}/figures/unusual_galaxies.png",
             caption="../report/unusual.rst",
             category="7 Features",
-            labels={"what": "The most unusual galaxies"},
+            labels={"what": "The most unusual galaxies of the data"},
         ),
         table=f"{RUN}/tables/unusual_galaxies.csv",
     log:

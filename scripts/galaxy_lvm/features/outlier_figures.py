@@ -15,7 +15,7 @@ METHOD_NAMES = {
     "isolation_forest": "isolation forest",
     "knn": "k-NN distance",
     "knn_whitened": "k-NN, whitened",
-    "mahalanobis_fine": "finest maps",
+    "mahalanobis_fine": "Mahalanobis, finest maps",
     "pixel_residual": "pixels (baseline)",
 }
 _METHOD_COLOURS = {

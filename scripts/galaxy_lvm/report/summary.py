@@ -125,9 +125,9 @@ def front_html(rows: "Sequence[Printed]", claims: "pd.DataFrame") -> str:
         "Agrees: the printed number lies in this run's 95 % interval, up to its rounding. Where "
         "galaxies, model or training set are not of the paper's kind, the difference is no test of "
         "the paper, and the verdict says so; the claims below compare models within this run.</p>"
-        f"<h2>Claims</h2><p><b>{html.escape(counted_claims(claims))}</b></p>"
+        f'<h2 id="claims">Claims</h2><p><b>{html.escape(counted_claims(claims))}</b></p>'
         f"{verdicts_table(claims, details=False)}<p>{html.escape(how_to_read(claims))}</p>"
-        f"<h2>Numbers</h2>{numbers_html(rows)}</div>"
+        f'<h2 id="numbers">Numbers</h2>{numbers_html(rows)}</div>'
     )
 
 
