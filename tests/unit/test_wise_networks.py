@@ -94,7 +94,7 @@ def test_tables_and_pages_are_views_of_the_rows(sky):
     assert float(row["n_weights"]) == sum(p.numel() for p in compact_network().parameters())
     assert float(row["images_per_s"]) > 0 and float(row["colour_scatter_mag"]) == 0.01
     page = (sky / "table.html").read_text()
-    assert "scatter 0.01 mag" in page and "The scatter of colours is assumed" in page
+    assert "colour scatter 0.01 mag" in page and "The scatter of colours is assumed" in page
     assert list(load_table(sky / "claims.csv")["claim"]) == [
         f"{SKY}, faint end: compact above quadratic", f"{SKY}, faint end: compact above boosting",
     ]  # fmt: skip

@@ -50,9 +50,10 @@ def _draw_search(axes: Axes, ranks: pd.DataFrame, experiment: str) -> None:
         values = np.sort(part["rank"].to_numpy())
         _line(axes, str(model), at, np.searchsorted(values, at, side="right") / len(values))
     first, second = SIDE_NAMES[experiment]
-    axes.set(xscale="log", ylim=(0, 1), xlabel="answers looked at", ylabel="share of stars found",
-             title=f"{second} searched by {first}")  # fmt: skip
-    axes.legend(loc="lower right")
+    # Room for the legend above what a share can be.
+    axes.set(xscale="log", ylim=(0, 1.45), yticks=(0, 0.5, 1), xlabel="answers looked at",
+             ylabel="share of stars found", title=f"{second} searched by {first}")  # fmt: skip
+    axes.legend(loc="upper left", **style.ON_CURVES)
 
 
 def _draw_translation(axes: Axes, profiles: pd.DataFrame, experiment: str) -> None:
@@ -63,7 +64,7 @@ def _draw_translation(axes: Axes, profiles: pd.DataFrame, experiment: str) -> No
         _line(axes, str(model), x, 100 * part["error"].to_numpy(), direction == "a_to_b")
     title = "each end made from the other" if experiment == "ends" else "LAMOST made from XP"
     axes.set(yscale="log", xlabel="wavelength [nm]", ylabel="median error [%]", title=title)
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper right", **style.ON_CURVES)
 
 
 def _draw_anomalies(axes: Axes, scores: pd.DataFrame) -> None:
@@ -76,4 +77,4 @@ def _draw_anomalies(axes: Axes, scores: pd.DataFrame) -> None:
     axes.axvline(0.01, color=style.COLOURS["grey"], lw=0.6)
     axes.set(xscale="log", xlim=(2e-3, 1), ylim=(0, 1), xlabel="single stars called odd",
              ylabel="binaries found", title="two stars in one")  # fmt: skip
-    axes.legend(loc="upper left")
+    axes.legend(loc="upper left", **style.ON_CURVES)

@@ -83,10 +83,11 @@ def _draw_search(axes: Axes, ranks: pd.DataFrame) -> None:
         values = np.sort(part["rank"].to_numpy())
         share = np.searchsorted(values, at, side="right") / len(values)
         axes.plot(at, share, color=style.COLOURS[colour], ls=dashes, lw=1, label=name)
-    axes.set(xscale="log", ylim=(0, 1), xlabel="answers looked at", ylabel="share found",
-             title="spectrum searched by image")  # fmt: skip
+    # Room for the legend above what a share can be.
+    axes.set(xscale="log", ylim=(0, 1.65), yticks=(0, 0.5, 1), xlabel="answers looked at",
+             ylabel="share found", title="spectrum searched by image")  # fmt: skip
     axes.title.set_size(7)
-    axes.legend(loc="upper left")
+    axes.legend(loc="upper left", **style.ON_CURVES)
 
 
 def _draw_scores(axes: Axes, rows: pd.DataFrame, target: str, named: bool) -> None:

@@ -50,6 +50,11 @@ ON_IMAGE = {
     "color": "white",
     "bbox": {"facecolor": "black", "alpha": 0.45, "edgecolor": "none", "pad": 0.7},
 }
+# A legend where curves may pass behind it.
+ON_CURVES = {
+    "frameon": True, "framealpha": 0.8, "edgecolor": "none", "borderpad": 0.2,
+    "handlelength": 1.3, "handletextpad": 0.5,
+}  # fmt: skip
 # Of the PNG beside each PDF, legible on a page and a screen; sheets of galaxies, whose noise no
 # compression makes smaller, have fewer. The PDF keeps every pixel; a report of all is below 25 MB.
 DPI, SHEET_DPI = 150, 120

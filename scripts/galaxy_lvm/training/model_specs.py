@@ -30,6 +30,11 @@ _DISPLAY = {
     "resnet50": "ResNet50",
     "hog_logistic": "HOG + logistic regression",
     "timm:tf_efficientnet_lite0": "EfficientNet-Lite0",
+    "timm:tf_efficientnetv2_b0": "EfficientNetV2-B0",
+    "timm:mobilenetv3_small_100": "MobileNetV3-small",
+    "timm:mobilenetv3_large_100": "MobileNetV3-large",
+    "timm:repvgg_a0": "RepVGG-A0",
+    "timm:resnet34": "ResNet34",
 }
 _STARTS = {NO_WEIGHTS: "from scratch", IMAGENET: "ImageNet"}
 # Files of features that are no model of the comparison.

@@ -39,7 +39,7 @@ def draw_wise(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
         _draw_magnitudes(row[0], own, looks)
         _draw_classes(row[1], own, looks)
         _draw_weights(row[2], own, looks)
-        row[0].set_title(sky_text(sky))
+        row[0].set_title(sky_text(sky).capitalize())
     shown = [m for m in looks if m in set(table["model"])]
     lines = [
         Line2D([], [], color=looks[m][0], ls=looks[m][1], label=names.get(m, m)) for m in shown
@@ -73,7 +73,7 @@ def _draw_classes(axes: Axes, own: pd.DataFrame, looks: Mapping) -> None:
                  error_kw={"elinewidth": 0.6, "capsize": 1})  # fmt: skip
     axes.set_xticks(range(len(columns)), [c.removeprefix("recall_") for c in columns])
     low = np.nanmin(whole[columns].to_numpy())
-    axes.set(ylabel="share of a class found", ylim=(max(0, low - 0.15), 1))
+    axes.set(title="All magnitudes", ylabel="share of a class found", ylim=(max(0, low - 0.15), 1))
     axes.grid(axis="x", visible=False)
 
 
@@ -89,5 +89,6 @@ def _draw_weights(axes: Axes, own: pd.DataFrame, looks: Mapping) -> None:
         axes.annotate(f"{row['images_per_s']:.0f}/s", (row["n_weights"], row["accuracy"]),
                       xytext=(4, 4), textcoords="offset points",
                       fontsize=style.SMALL_PT)  # fmt: skip
-    axes.set(xscale="log", xlabel="weights (images a second beside)", ylabel="accuracy")
+    axes.set(xscale="log", xlabel="number of weights", ylabel="accuracy",
+             title="Beside: images a second")  # fmt: skip
     axes.margins(x=0.25)

@@ -18,7 +18,11 @@ _OF_NETWORK = ("n_weights", "images_per_s", "loss_val")
 
 def sky_text(sky: str) -> str:
     """Return what a sky is, for readers: the scatter that was assumed, or files."""
-    return f"scatter {int(sky.removesuffix('mmag')) / 1000:g} mag" if sky != "files" else "tiles"
+    return (
+        f"colour scatter {int(sky.removesuffix('mmag')) / 1000:g} mag"
+        if sky != "files"
+        else "tiles"
+    )
 
 
 def wise_table(results: pd.DataFrame) -> pd.DataFrame:
