@@ -155,7 +155,7 @@ def _score(axes: Axes, row: pd.Series, side_pix: tuple[int, int], colour: str, a
     x = min(max(float(row["x_min_pix"]), 0.01 * width), 0.85 * width)
     place = {"va": "bottom" if above else "top", "ha": "left"}
     y = high + 1 if above else low - 1
-    axes.text(x, y, f"{row['score']:.2f}", fontsize=style.SMALL_PT, color=colour, **place)
+    axes.text(x, y, f"{row['score']:.2f}", **{**style.ON_IMAGE, "color": colour}, **place)
 
 
 def _legend(fig: Figure) -> None:
