@@ -26,7 +26,7 @@ rule pair_spectra:
     log:
         f"{LOGS}/pair_spectra_{{experiment}}.log",
     benchmark:
-        f"{RUN}/benchmarks/pair_spectra_{{experiment}}.tsv"
+        f"{RUN}/benchmarks/pair_spectra/{{experiment}}.tsv"
     wildcard_constraints:
         experiment="ends|twins",
     conda:
@@ -55,7 +55,7 @@ rule align_modalities:
     log:
         f"{LOGS}/align_modalities_{{experiment}}.log",
     benchmark:
-        f"{RUN}/benchmarks/align_modalities_{{experiment}}.tsv"
+        f"{RUN}/benchmarks/align_modalities/{{experiment}}.tsv"
     wildcard_constraints:
         experiment="ends|twins|galaxies",
     conda:
@@ -88,7 +88,7 @@ rule search_across:
     log:
         f"{LOGS}/search_across_{{experiment}}.log",
     benchmark:
-        f"{RUN}/benchmarks/search_across_{{experiment}}.tsv"
+        f"{RUN}/benchmarks/search_across/{{experiment}}.tsv"
     wildcard_constraints:
         experiment="ends|twins|galaxies",
     conda:
@@ -120,7 +120,7 @@ rule translate_spectra:
     log:
         f"{LOGS}/translate_spectra_{{experiment}}.log",
     benchmark:
-        f"{RUN}/benchmarks/translate_spectra_{{experiment}}.tsv"
+        f"{RUN}/benchmarks/translate_spectra/{{experiment}}.tsv"
     wildcard_constraints:
         experiment="ends|twins",
     conda:

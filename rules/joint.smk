@@ -243,7 +243,7 @@ rule estimate_real:
     log:
         f"{LOGS}/estimate_real_{{catalogue}}.log",
     benchmark:
-        f"{RUN}/benchmarks/estimate_real_{{catalogue}}.tsv"
+        f"{RUN}/benchmarks/estimate_real/{{catalogue}}.tsv"
     wildcard_constraints:
         catalogue="photometry|stars",
     conda:
@@ -287,7 +287,7 @@ rule plot_real:
     log:
         f"{LOGS}/plot_real_{{catalogue}}.log",
     benchmark:
-        f"{RUN}/benchmarks/plot_real_{{catalogue}}.tsv"
+        f"{RUN}/benchmarks/plot_real/{{catalogue}}.tsv"
     wildcard_constraints:
         catalogue="photometry|stars",
     conda:

@@ -124,7 +124,7 @@ rule finetune_spectra:
     log:
         f"{LOGS}/finetune_spectra_{{member}}.log",
     benchmark:
-        f"{RUN}/benchmarks/finetune_spectra_{{member}}.tsv"
+        f"{RUN}/benchmarks/finetune_spectra/{{member}}.tsv"
     wildcard_constraints:
         member=r"\d+",
     conda:

@@ -40,7 +40,7 @@ rule simulate_wise:
     log:
         f"{LOGS}/simulate_wise_{{sky}}.log",
     benchmark:
-        f"{RUN}/benchmarks/simulate_wise_{{sky}}.tsv"
+        f"{RUN}/benchmarks/simulate_wise/{{sky}}.tsv"
     wildcard_constraints:
         sky=r"\d+mmag",
     conda:
@@ -95,7 +95,7 @@ rule measure_wise:
     log:
         f"{LOGS}/measure_wise_{{sky}}.log",
     benchmark:
-        f"{RUN}/benchmarks/measure_wise_{{sky}}.tsv"
+        f"{RUN}/benchmarks/measure_wise/{{sky}}.tsv"
     wildcard_constraints:
         sky=r"\d+mmag|files",
     conda:
@@ -198,7 +198,7 @@ rule evaluate_wise:
     log:
         f"{LOGS}/evaluate_wise_{{sky}}.log",
     benchmark:
-        f"{RUN}/benchmarks/evaluate_wise_{{sky}}.tsv"
+        f"{RUN}/benchmarks/evaluate_wise/{{sky}}.tsv"
     wildcard_constraints:
         sky=r"\d+mmag|files",
     conda:

@@ -30,11 +30,12 @@ def main(
         Scores of single galaxies (parquet), for comparisons in pairs; may be none.
     """
     folder = Path(tables_dir)
-    results = read_results(list(metrics))
+    results, galaxies = read_results(list(metrics)), read_per_galaxy(list(per_galaxy))
     for spec in TABLES:
+        n_galaxies = galaxies.loc[galaxies["task"] == spec.task, "id"].nunique()
         table = build_table(spec, results, paper_values(paper_csv, spec.item))
-        write_table(folder / f"{spec.stem}.csv", table, table_html(spec, table))
-    claims = judge_claims(results, read_per_galaxy(list(per_galaxy)))
+        write_table(folder / f"{spec.stem}.csv", table, table_html(spec, table, n_galaxies))
+    claims = judge_claims(results, galaxies)
     save_table(folder / "claims.csv", claims)
     for row in claims.itertuples():
         log.info("%s: %s", row.claim, row.verdict)

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,6 +27,8 @@ from galaxy_lvm.report.printed import (
 from galaxy_lvm.report.provenance import clock, costs, measured_jobs, provenance_html
 from galaxy_lvm.report.results import long_rows, write_results
 from galaxy_lvm.report.verdicts import counted_claims
+
+ROOT = Path(__file__).parents[2]
 
 
 def paper(*rows):
@@ -178,6 +182,18 @@ def test_costs_are_those_of_all_jobs_of_a_rule(tmp_path):
     assert (train["rule"], train["jobs"], train["wall_s"]) == ("train", 2, 90)
     assert (train["cpu_s"], train["peak_mb"]) == (45, 1200)
     assert draw["rule"] == "draw" and pd.isna(draw["peak_mb"])
+
+
+def test_benchmarks_lie_under_the_name_of_their_rule():
+    """`RULE.tsv`, or `RULE/...` of a rule with several jobs: the page of costs reads it so."""
+    rules = [path.read_text(encoding="utf-8") for path in (ROOT / "rules").glob("*.smk")]
+    blocks = [block for text in rules for block in re.split(r"^rule ", text, flags=re.M)[1:]]
+    named = [
+        (block.partition(":")[0], found[1])
+        for block in blocks
+        if (found := re.search(r'/benchmarks/([^/"]+?)(?:\.tsv)?["/]', block))
+    ]
+    assert len(named) > 80 and [pair for pair in named if pair[0] != pair[1]] == []
 
 
 def test_the_clock_runs_from_the_first_start_to_the_last_end(tmp_path):

@@ -107,7 +107,9 @@ class Cells(HTMLParser):
 @pytest.mark.parametrize("item", ["table1", "table4"])
 def test_html_is_sound_and_says_single_seed(results, item):
     spec, table = table_of(item, results)
+    assert "240 test galaxies. " in table_html(spec, table, 240)
     page = table_html(spec, table)
+    assert "test galaxies. " not in page, "unknown is not zero"
     parser = Cells()
     parser.feed(page)
     assert not parser.outside and not parser.open and len(set(parser.rows)) == 1

@@ -152,8 +152,17 @@ def _row(
     return row
 
 
-def table_html(spec: TableSpec, table: pd.DataFrame) -> str:
-    """Return a table as a page of its own, without any other file, for the report."""
+def table_html(spec: TableSpec, table: pd.DataFrame, n_galaxies: int = 0) -> str:
+    """Return a table as a page of its own, without any other file, for the report.
+
+    Parameters
+    ----------
+    spec, table
+        What it shows, and the table of `build_table`.
+    n_galaxies
+        Test galaxies that were scored; 0 where that is not known.
+    """
+    scored = f"{n_galaxies} test galaxies. " if n_galaxies else ""
     head = "".join(
         f"<th>{html.escape(_heading(m))}<br>{'&darr;' if m == 'mse' else '&uarr;'}</th>"
         '<th class="paper">paper</th>'
@@ -164,7 +173,7 @@ def table_html(spec: TableSpec, table: pd.DataFrame) -> str:
     return page_html(
         spec.title,
         f"<table><thead><tr><th>model</th>{head}</tr></thead><tbody>{body}</tbody></table>"
-        f"<p>{html.escape(note(table))}</p>",
+        f"<p>{html.escape(scored + note(table))}</p>",
     )
 
 
