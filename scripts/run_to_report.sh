@@ -5,8 +5,9 @@ size=$1
 run=results/$size
 marker=.snakemake/$size.pid
 snakemake=(snakemake --configfile "config/$size.yaml")
-if "${snakemake[@]}" --cores "$CORES" --dry-run --quiet all 2>/dev/null | grep -q "Nothing to be done" &&
-    [ -f "$run/report.html" ]; then
+# A plan takes Snakemake seconds, which a first run has no use for.
+if [ -f "$run/report.html" ] &&
+    "${snakemake[@]}" --cores "$CORES" --dry-run --quiet all 2>/dev/null | grep -q "Nothing to be done"; then
     echo "the $size is complete; nothing to do"
 else
     if [ -f "$marker" ]; then

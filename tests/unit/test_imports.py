@@ -141,3 +141,14 @@ def test_the_command_tells_its_use_without_anything_heavy():
 def test_vectors_of_images_start_without_other_networks():
     """Also what torch and others load in turn."""
     assert loaded("galaxy_lvm.features.encoder") == {"torch"}
+
+
+def test_a_script_loads_the_models_of_its_own_sections_alone():
+    code = "import sys, plot_survey; print(*[m for m in sys.modules if '.core.config.' in m])"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    models = {name.rpartition(".")[2] for name in result.stdout.split()}
+    assert {"base", "survey"} <= models and not {"run", "load", "hitl", "wise"} & models

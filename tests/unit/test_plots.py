@@ -290,6 +290,24 @@ def test_the_png_loses_its_alpha_and_nothing_else(tmp_path):
     assert sizes[0] < sizes[1]
 
 
+def test_the_png_has_the_places_of_the_pdf_and_the_figure_keeps_its_layout(tmp_path):
+    fig, axes = style.figure(3, 2)
+    axes.set_ylabel("a\nlabel\nof\nlines")
+    plain, seen = fig.savefig, []
+
+    def watched(*places, **options):
+        plain(*places, **options)
+        seen.append(axes.get_position().bounds)
+
+    fig.savefig = watched
+    save(fig, tmp_path / "saved.pdf", close=False)
+    assert seen[0] == seen[1]
+    axes.set_ylabel("")
+    fig.savefig(tmp_path / "again.png")
+    assert seen[2][0] < seen[0][0], "without its label the axes are wider: the layout still works"
+    plt.close(fig)
+
+
 def test_training_without_a_validation_still_gives_a_figure():
     draw_multitask_training(dict.fromkeys(STRATEGIES, pd.DataFrame()))
 

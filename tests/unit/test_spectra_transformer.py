@@ -35,6 +35,7 @@ from galaxy_lvm.spectra.wavelengths import (
 )
 from galaxy_lvm.spectra.whitening import Whitening
 from galaxy_lvm.training.job import JobFiles
+from sklearn.decomposition import PCA
 
 sys.path.append(str(Path(__file__).parents[2] / "scripts"))
 import estimate_stellar_parameters  # noqa: E402
@@ -98,6 +99,16 @@ def test_whitening_is_exact_under_half_precision_and_with_few_spectra():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(whiten(torch.from_numpy(flux)), plain)
     assert torch.isfinite(plain).all() and (whiten.components[3:] == 0).all()
+
+
+def test_components_are_those_of_scikit_learn():
+    rng = np.random.default_rng(2)
+    flux = (1 + rng.normal(size=(60, 3)) @ rng.normal(size=(3, 30))).astype(np.float32)
+    whiten = Whitening(30, 3).fit(flux, np.zeros_like(flux))
+    pixels = (flux - flux.mean(axis=0, dtype=float)) / flux.std(axis=0, dtype=float)
+    known = PCA(3, svd_solver="full").fit(pixels)
+    assert whiten.components.numpy() == pytest.approx(known.components_, abs=1e-5)
+    assert whiten.sizes.numpy() == pytest.approx(np.sqrt(known.explained_variance_), rel=1e-5)
 
 
 def test_long_sequences_are_read_in_smaller_parts():

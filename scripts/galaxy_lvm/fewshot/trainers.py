@@ -18,6 +18,7 @@ from galaxy_lvm.report.metrics import cross_entropy
 from galaxy_lvm.survey.splits_table import Galaxies
 from galaxy_lvm.training.feed import CropImages
 from galaxy_lvm.training.network import BestWeights, Fit
+from galaxy_lvm.training.optimizers import AdamW
 
 HEAD_VALIDATE_EVERY = 5
 
@@ -81,9 +82,7 @@ class HeadTrainer:
         settings = self.settings
         torch.manual_seed(derive_seed(seed, "fewshot", "head"))
         head = ClassifierHead(x.shape[1], settings.hidden_dim, self.n_classes, settings.dropout)
-        optimizer = torch.optim.AdamW(
-            head.parameters(), settings.learning_rate, weight_decay=decay, fused=True
-        )
+        optimizer = AdamW(head.parameters(), settings.learning_rate, weight_decay=decay, fused=True)
         inputs, target, best = torch.as_tensor(x), torch.as_tensor(train.labels), BestWeights()
         for step in range(1, settings.steps + 1):
             head.train()

@@ -24,17 +24,32 @@ def by_majority(current: pd.DataFrame) -> pd.DataFrame:
         `id`, `value` (that of the majority; unsure at a tie), `n_positive`, `n_negative`,
         `n_unsure` (annotators) and `disputed` (some said positive, some negative), sorted by `id`.
     """
-    settled = current["annotator"].str.startswith(SETTLED)
-    decisions = current[settled].drop_duplicates("id", keep="last").set_index("id")["value"]
-    current = current[~settled | ~current["id"].isin(current.loc[~settled, "id"])]
-    counts = pd.DataFrame({f"n_{v}": current["value"] == v for v in (POSITIVE, NEGATIVE, UNSURE)})
-    table = counts.groupby(current["id"]).sum().astype(int)
-    more = np.sign(table["n_positive"] - table["n_negative"])
-    table.insert(0, "value", more.map({1: POSITIVE, -1: NEGATIVE, 0: UNSURE}))
-    decided = table.index.isin(decisions.index)
-    table["disputed"] = (table["n_positive"] > 0) & (table["n_negative"] > 0) & ~decided
-    table.loc[decided, "value"] = table.index[decided].map(decisions)
-    return table.rename_axis("id").reset_index()
+    # In NumPy: asked for several times a round, and pandas takes ten times as long for few rows.
+    ids, values = current["id"].to_numpy(object), current["value"].to_numpy(object)
+    settled = np.array([name.startswith(SETTLED) for name in current["annotator"]], dtype=bool)
+    decisions = dict(zip(ids[settled], values[settled], strict=True))
+    voted = set(ids[~settled])
+    counted = ~settled | np.array([name not in voted for name in ids], dtype=bool)
+    known, place = np.unique(ids[counted], return_inverse=True)
+    said = values[counted]
+    positive, negative, unsure = (
+        np.bincount(place[said == value], minlength=len(known))
+        for value in (POSITIVE, NEGATIVE, UNSURE)
+    )
+    majority = np.where(positive > negative, POSITIVE, NEGATIVE).astype(object)
+    majority[positive == negative] = UNSURE
+    decided = np.array([name in decisions for name in known], dtype=bool)
+    majority[decided] = [decisions[name] for name in known[decided]]
+    return pd.DataFrame(
+        {
+            "id": pd.array(known, dtype=current["id"].dtype),
+            "value": pd.array(majority, dtype=current["value"].dtype),
+            "n_positive": positive,
+            "n_negative": negative,
+            "n_unsure": unsure,
+            "disputed": (positive > 0) & (negative > 0) & ~decided,
+        }
+    )
 
 
 def latest_counts(current: pd.DataFrame, annotator: str) -> tuple[int, int]:

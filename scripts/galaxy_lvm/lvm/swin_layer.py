@@ -37,10 +37,12 @@ class WindowAttention(nn.Module):
         self.register_buffer("places", _distance_numbers(window), persistent=False)
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
-        with torch.no_grad():
-            # A normal distribution by its inverse, as timm draws it.
-            table = self.relative_position_bias_table.uniform_(-1, 1).erfinv_()
-            table.mul_(_BIAS_STD * math.sqrt(2)).clamp_(-_LARGEST_BIAS, _LARGEST_BIAS)
+        table = self.relative_position_bias_table
+        if not table.is_meta:  # without values; torch would load its compiler to find that out
+            with torch.no_grad():
+                # A normal distribution by its inverse, as timm draws it.
+                table.uniform_(-1, 1).erfinv_()
+                table.mul_(_BIAS_STD * math.sqrt(2)).clamp_(-_LARGEST_BIAS, _LARGEST_BIAS)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Let tokens attend to each other.

@@ -150,8 +150,12 @@ def save(fig: Figure, path_pdf: str | os.PathLike, close: bool = True, png_dpi: 
     # Without a date the same figure is the same file.
     with atomic_path(path_pdf) as temporary:
         fig.savefig(temporary, metadata={"CreationDate": None})
+    # The places are found: the PNG has the PDF's, which saves a third of the time.
+    layout = fig.get_layout_engine()
+    fig.set_layout_engine("none")
     with atomic_path(path_pdf.with_suffix(".png")) as temporary:
         _save_png(fig, temporary, png_dpi)
+    fig.set_layout_engine(layout)
     if close:
         plt.close(fig)
 

@@ -182,6 +182,7 @@ def _moffat_table(beta: float) -> np.ndarray:
     return np.array([moffat.kValue(value, 0.0).real for value in k], dtype=np.float32)
 
 
+@lru_cache(maxsize=32)  # the objects of a field share their PSFs, one a band and size of stamp
 def psf_transform(
     grid: Grid, fwhm_arcsec: float, beta: float, g1: float = 0.0, g2: float = 0.0
 ) -> np.ndarray:
@@ -206,7 +207,9 @@ def psf_transform(
     low = np.minimum(place.astype(np.int32), len(table) - 2)
     # Beyond the table the transform is zero to float32.
     weight = np.minimum(place - low, 1)
-    return table[low] * (1 - weight) + table[low + 1] * weight
+    found = table[low] * (1 - weight) + table[low + 1] * weight
+    found.flags.writeable = False
+    return found
 
 
 def _is_painted(model: LightModel, component: Component) -> bool:

@@ -22,6 +22,7 @@ from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.training.checkpoint import Checkpoints
 from galaxy_lvm.training.curves import Curves
 from galaxy_lvm.training.interrupt import Interrupted, StopRequest, hear_signals, requeue
+from galaxy_lvm.training.optimizers import Adam, AdamW
 
 log = logging.getLogger("galaxy_lvm")
 
@@ -356,7 +357,7 @@ def _make_optimizer(module: nn.Module, settings: Optim) -> torch.optim.Optimizer
         peak = settings.learning_rate * (1.0 if in_encoder else settings.head_factor)
         decay = settings.weight_decay if shrinks else 0.0
         listed.append({"params": parameters, "lr": peak, "peak": peak, "weight_decay": decay})
-    kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
+    kind = Adam if settings.optimizer == "adam" else AdamW
     # One pass over memory instead of ten: 11 instead of 71 ms for 20 M weights on a CPU.
     return kind(listed, fused=True)
 
