@@ -126,7 +126,10 @@ class TrainingLoop:
         self._unread: list[tuple[int, Losses]] = []
         optimizer = _make_optimizer(module, settings)
         compiled = torch.compile(module) if settings.compile else module
-        self._wrapped, self.optimizer = self.accelerator.prepare(compiled, optimizer)
+        # Left to find out, Accelerate would load torch's tensors of many devices, 0.5 CPU seconds.
+        self._wrapped, self.optimizer = self.accelerator.prepare(
+            compiled, optimizer, device_placement=[True, True]
+        )
         self._ema = _copy_state(module) if settings.ema_decay else None
         self.step = self._load()
         self._curves = Curves(state_dir, self.step) if self.accelerator.is_main_process else None
@@ -205,7 +208,8 @@ class TrainingLoop:
         self.optimizer.zero_grad(set_to_none=True)
         losses = self._gradients(step, [batch] if isinstance(batch, dict) else batch)
         if self.settings.clip_norm:
-            self.accelerator.clip_grad_norm_(self.module.parameters(), self.settings.clip_norm)
+            # torch's own: gradients in float32 or bfloat16 have no scale for Accelerate to undo.
+            nn.utils.clip_grad_norm_(self.module.parameters(), self.settings.clip_norm)
         self.optimizer.step()
         self._average_buffers()
         if self._ema is not None:
