@@ -151,7 +151,7 @@ rule make_splits:
             f"{RUN}/data/{{dataset}}/rejected.csv",
             caption="../report/rejected.rst",
             category="1 Data",
-            labels={"dataset": "{dataset}", "what": "galaxies that could not be used"},
+            labels={"dataset": "{dataset}", "what": "Galaxies that could not be used (CSV)"},
         ),
     log:
         f"{LOGS}/make_splits/{{dataset}}.log",
@@ -186,14 +186,14 @@ rule plot_survey:
             f"{RUN}/figures/{{dataset}}_contact_sheet.png",
             caption="../report/survey.rst",
             category="1 Data",
-            labels={"dataset": "{dataset}", "what": "galaxies by class"},
+            labels={"dataset": "{dataset}", "what": "Galaxies by class"},
         ),
         crop_figure=f"{RUN}/figures/{{dataset}}_adaptive_crops.pdf",
         crop_figure_png=report(
             f"{RUN}/figures/{{dataset}}_adaptive_crops.png",
             caption="../report/crops.rst",
             category="1 Data",
-            labels={"dataset": "{dataset}", "what": "cutouts and adaptive crops"},
+            labels={"dataset": "{dataset}", "what": "Cutouts and adaptive crops"},
         ),
     log:
         f"{LOGS}/plot_survey/{{dataset}}.log",
@@ -226,7 +226,7 @@ rule plot_health:
             f"{RUN}/figures/{{dataset}}_health.png",
             caption="../report/health.rst",
             category="1 Data",
-            labels={"dataset": "{dataset}", "what": "health of the data"},
+            labels={"dataset": "{dataset}", "what": "Health of the data"},
         ),
         table=f"{RUN}/tables/{{dataset}}_health.csv",
     log:

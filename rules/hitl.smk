@@ -82,7 +82,7 @@ rule simulate_discovery:
             f"{RUN}/tables/hitl_targets.csv",
             caption="../report/hitl_targets.rst",
             category="8 Human in the loop",
-            labels={"what": "targets and how rare they are"},
+            labels={"what": "Table of targets, how rare they are"},
         ),
     log:
         f"{LOGS}/simulate_discovery.log",
@@ -246,7 +246,7 @@ rule plot_hitl_discovery:
             f"{RUN}/figures/hitl_discovery.png",
             caption="../report/hitl_discovery.rst",
             category="8 Human in the loop",
-            labels={"what": "searches by selection rule"},
+            labels={"what": "Searches by selection rule"},
         ),
         table=report(
             f"{RUN}/tables/hitl_discovery.csv",
@@ -280,7 +280,7 @@ rule plot_hitl_alpha:
             f"{RUN}/figures/hitl_alpha.png",
             caption="../report/hitl_alpha.rst",
             category="8 Human in the loop",
-            labels={"what": "what alpha does"},
+            labels={"what": "What alpha does"},
         ),
     log:
         f"{LOGS}/plot_hitl_alpha.log",

@@ -79,7 +79,7 @@ rule make_summary:
             f"{RUN}/tables/summary.html",
             caption="../report/summary.rst",
             category="0 Summary",
-            labels={"what": "paper and this run"},
+            labels={"what": "Paper and this run"},
         ),
     log:
         f"{LOGS}/make_summary.log",
@@ -150,7 +150,7 @@ rule record_provenance:
             f"{RUN}/tables/provenance.html",
             caption="../report/provenance.rst",
             category="0 Summary",
-            labels={"what": "provenance: versions, machine, time and memory"},
+            labels={"what": "Provenance: versions, machine, time and memory"},
         ),
     log:
         f"{LOGS}/record_provenance.log",
@@ -176,14 +176,14 @@ rule draw_lvm:
         fig01_png=report(
             f"{RUN}/figures/fig01_lvm.png",
             caption="../report/fig01.rst",
-            category="3 Figures",
+            category="3 Figures 1 to 4",
             labels={"what": "Figure 1: LVM"},
         ),
         fig02=f"{RUN}/figures/fig02_swin_layers.pdf",
         fig02_png=report(
             f"{RUN}/figures/fig02_swin_layers.png",
             caption="../report/fig02.rst",
-            category="3 Figures",
+            category="3 Figures 1 to 4",
             labels={"what": "Figure 2: Swin layers"},
         ),
     log:
@@ -212,7 +212,7 @@ rule draw_multitask:
         png=report(
             f"{RUN}/figures/fig03_multitask.png",
             caption="../report/fig03.rst",
-            category="3 Figures",
+            category="3 Figures 1 to 4",
             labels={"what": "Figure 3: multitask training"},
         ),
     log:
@@ -245,14 +245,14 @@ rule plot_reconstruction:
         figure_png=report(
             f"{RUN}/figures/fig04_reconstruction.png",
             caption="../report/fig04.rst",
-            category="3 Figures",
+            category="3 Figures 1 to 4",
             labels={"what": "Figure 4: reconstruction"},
         ),
         restoration_figure=f"{RUN}/figures/restoration_examples.pdf",
         restoration_figure_png=report(
             f"{RUN}/figures/restoration_examples.png",
             caption="../report/restoration.rst",
-            category="3 Figures",
+            category="3 Figures 1 to 4",
             labels={"what": "Restored images"},
         ),
     log:
