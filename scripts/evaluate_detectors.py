@@ -60,7 +60,10 @@ def main(
     write_results(metrics, rows + difference_rows(scores))
     write_results(curves, [row for scored in scores.values() for row in scored.curve_rows])
     made = detector_table(read_results(metrics), paper_values(paper_csv, "fig6"), how.completeness)
-    write_table(table, made, detectors_html(made, how.completeness))
+    tested = store.rows("test")
+    n_lenses = store.lenses["field"].isin(tested).sum()
+    scored_on = f"{len(tested)} test fields with {n_lenses} lenses."
+    write_table(table, made, detectors_html(made, how.completeness, scored_on))
 
 
 if __name__ == "__main__":

@@ -320,7 +320,8 @@ def test_the_report_of_two_backbones(tmp_path):
     assert page["model"].tolist() == ["lvm", "resnet50", "lvm - resnet50"]
     assert page["paper_ap"].tolist()[:2] == [0.967, 0.931]
     assert page["boxes_ap"].tolist() == pytest.approx([1, 0.4, 0.6])
-    text = detectors_html(page, 0.9)
+    text = detectors_html(page, 0.9, "7 test fields with 5 lenses.")
+    assert "<p>7 test fields with 5 lenses. " in text
     assert "LVM + Mask R-CNN" in text and "+0.600" in text and "0.967" in text
     recall_1 = [r for r in scores["lvm", 30, 1].curve_rows if "recall=1.00" in r["condition"]]
     assert {r["task"]: r["value"] for r in recall_1} == {"boxes": 1, "masks": 1}

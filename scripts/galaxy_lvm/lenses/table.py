@@ -93,14 +93,15 @@ def _entry(values: pd.DataFrame, kind: str, metric: str, n_seeds: int) -> dict[s
     return {name: line["mean"], f"{name}_low95": ends[0], f"{name}_high95": ends[1]}
 
 
-def detectors_html(table: pd.DataFrame, completeness: float) -> str:
-    """Return the table of `detector_table` as a page."""
+def detectors_html(table: pd.DataFrame, completeness: float, scored_on: str = "") -> str:
+    """Return the table of `detector_table` as a page; `scored_on` is a sentence on its fields."""
     wrong = f"boxes_{wrong_metric(completeness)}"
+    note = f"{scored_on} {_note(table)}".strip()
     last = f"<th>wrong per field at {completeness:.0%} completeness</th>"
     return page_html(
         "Strong lenses in wide fields (figure 6)",
         f"<h2>Boxes</h2>{_html_table(table, 'boxes', wrong, last)}"
-        f"<h2>Masks</h2>{_html_table(table, 'masks', None, '')}<p>{html.escape(_note(table))}</p>",
+        f"<h2>Masks</h2>{_html_table(table, 'masks', None, '')}<p>{html.escape(note)}</p>",
     )
 
 

@@ -37,7 +37,7 @@ def draw_calibration(predictions: pd.DataFrame) -> Figure:
         plot_reliability(axis, table["label"].to_numpy(), table[columns].to_numpy())
         axis.set_title(title)
     axes[0].set_ylabel("Share that is right")
-    fig.supxlabel("Probability of the predicted class", size=8)
+    fig.supxlabel(f"Probability of the predicted class, {len(table)} test galaxies", size=8)
     return fig
 
 
