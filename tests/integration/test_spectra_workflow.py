@@ -1,4 +1,4 @@
-"""The targets spectra and align in miniature, on files of a user's: every rule but one."""
+"""Chapters beside the images in miniature: a user's spectra, their alignment, networks of WISE."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from galaxy_lvm.core.config.spectra import SpectrumNoise
+from galaxy_lvm.core.tables import load_table
 from galaxy_lvm.report.results import read_results
 from galaxy_lvm.spectra.simulate import simulate_stars
 from galaxy_lvm.survey.rejected import read_rejected
@@ -18,7 +19,10 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.workflow
 
 
-def test_spectra_of_a_user_become_parameters_with_a_verdict(tmp_path):
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Folder in which the targets ended."""
+    tmp_path = tmp_path_factory.mktemp("chapters")
     flux, error, table = simulate_stars(60, "xp", SpectrumNoise(extinction_mean_mag=0), 1)
     flux[3] = 0
     labels = {name: table[name].to_numpy() for name in ("teff", "logg", "fe_h")}
@@ -34,16 +38,23 @@ def test_spectra_of_a_user_become_parameters_with_a_verdict(tmp_path):
     command += ["--directory", str(tmp_path), "--cores", "1"]
     command += ["--configfile", str(ROOT / "config" / "test.yaml")]
     command += ["--config", f"spectra={{source: files, files: {{path: {tmp_path / 'mine.npz'}}}}}"]
-    command += ["align={experiments: [ends]}"]
+    command += ["align={experiments: [ends]}", "wise={n_seeds: 1}"]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     result = subprocess.run(
-        [*command, "--", "spectra", "align"],
+        [*command, "--", "spectra", "align", "results/test/figures/wise.pdf"],
         capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False, cwd=ROOT,
     )  # fmt: skip
     assert result.returncode == 0, (result.stdout + result.stderr)[-6000:]
-    run = tmp_path / "results" / "test"
-    page = (ROOT / "docs" / "outputs.md").read_text(encoding="utf-8")
-    assert not_told(run, files_told(page)) == []
+    return tmp_path
+
+
+def told_by(page: str) -> str:
+    return (ROOT / "docs" / page).read_text(encoding="utf-8")
+
+
+def test_spectra_of_a_user_become_parameters_with_a_verdict(finished):
+    run, page = finished / "results" / "test", told_by("outputs.md")
+    assert not_told(run, files_told(page) + files_told(told_by("wise.md"))) == []
     assert not_there(run, files_told(page.partition("\n## Spectra\n")[2])) == []
     rejected = read_rejected(run / "spectra" / "rejected_spectra.csv")
     assert list(rejected["id"]) == ["4545469030156206083"]
@@ -53,7 +64,7 @@ def test_spectra_of_a_user_become_parameters_with_a_verdict(tmp_path):
     for member in (0, 1):
         card = json.loads((run / "models" / "spectra" / f"transformer_{member}.json").read_text())
         assert card["n_train"] == 33 and card["member"] == member
-    logged = (tmp_path / "logs" / "test" / "estimate_stellar_parameters.log").read_text()
+    logged = (finished / "logs" / "test" / "estimate_stellar_parameters.log").read_text()
     assert "2 members; factors of the standard deviations: teff" in logged
     found = read_results(
         [run / "metrics" / f"{name}_ends.csv" for name in ("search", "translation")]
@@ -65,3 +76,20 @@ def test_spectra_of_a_user_become_parameters_with_a_verdict(tmp_path):
     views = "stellar_parameters.pdf", "stellar_parameters_claims.csv"
     for name in (f"figures/{views[0]}", f"tables/{views[1]}", "figures/alignment.pdf"):
         assert (run / name).exists(), name
+
+
+def test_sources_in_wise_become_classes_with_a_verdict(finished):
+    run = finished / "results" / "test"
+    results = read_results(run / "metrics" / "wise_50mmag.csv")
+    assert set(results["model"]) == {"quadratic", "boosting", "compact"}
+    asked = results.query("condition == 'all' and metric == 'n_test'")["value"]
+    predictions = load_table(run / "predictions" / "wise_50mmag.parquet")
+    per_model = predictions.groupby("model")["id"].nunique()
+    assert set(per_model) == set(asked) == {48}
+    accuracy = results.query("condition == 'all' and metric == 'accuracy'").set_index("model")
+    right = (predictions["label"] == predictions["predicted"]).groupby(predictions["model"]).mean()
+    assert dict(accuracy["value"]) == pytest.approx(dict(right))
+    # Photometry of bright stars, galaxies and quasars tells them apart; guessing finds a third.
+    assert accuracy.loc["quadratic", "value"] > 0.6
+    verdicts = load_table(run / "tables" / "wise_claims.csv")
+    assert list(verdicts["verdict"].str.startswith("one training only")) == [True, True]
