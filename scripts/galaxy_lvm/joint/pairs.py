@@ -2,16 +2,19 @@
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from galaxy_lvm.align.network import AlignedNetworks
 from galaxy_lvm.align.pairs import read_pairs
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.features.store import FeatureStore, write_features
 from galaxy_lvm.spectra.stars import normalised
 from galaxy_lvm.spectra.store import SpectrumStore, write_spectra
+
+if TYPE_CHECKING:  # torch takes two CPU seconds, and making pairs needs none
+    from galaxy_lvm.align.network import AlignedNetworks
 
 EXPERIMENT = "galaxies"
 
@@ -74,7 +77,7 @@ def write_galaxy_pairs(
 def write_joint_features(
     features: str | os.PathLike,
     paths: Sequence[str | os.PathLike],
-    module: AlignedNetworks,
+    module: "AlignedNetworks",
     path: str | os.PathLike,
 ) -> None:
     """Write one vector a galaxy: the shared part of its image beside that of its spectrum.

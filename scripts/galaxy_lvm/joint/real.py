@@ -16,7 +16,7 @@ from galaxy_lvm.core.logs import log
 from galaxy_lvm.joint.galaxies import Galaxies
 from galaxy_lvm.spectra.stars import first_usable, normalised, split_of, star_labels, within
 from galaxy_lvm.spectra.store import SpectrumStore
-from galaxy_lvm.survey.file_errors import FILE_ERRORS
+from galaxy_lvm.survey.fits_errors import FITS_ERRORS
 
 # Where the package kcorrect keeps the galaxies (its wheel is an archive).
 _IN_WHEEL = "kcorrect/data/test/gst_tests_small.fits"
@@ -88,7 +88,7 @@ def _photometry_table(path: Path) -> fits.FITS_rec:
                 content = io.BytesIO(archive.read(_IN_WHEEL))
         with fits.open(content, memmap=False) as file:
             table = file[1].data
-    except (*FILE_ERRORS, zipfile.BadZipFile, KeyError, IndexError) as error:
+    except (*FITS_ERRORS, zipfile.BadZipFile, KeyError, IndexError) as error:
         raise DataError(
             f"{path}: not gst_tests_small.fits of the package kcorrect, nor its wheel ({error}); "
             "get it by `pip download --no-deps kcorrect==5.1.9`"

@@ -14,7 +14,7 @@ from galaxy_lvm.core.config.lens_search import ImageReading, Search
 from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.errors import ConfigError, DataError, in_short
 from galaxy_lvm.lenses.images import SkyImage, from_fluxes, read_sky_image, tangent_wcs
-from galaxy_lvm.survey.file_errors import FILE_ERRORS
+from galaxy_lvm.survey.fits_errors import FITS_ERRORS
 from galaxy_lvm.survey.image_files import file_problem, kind_of, walk
 from galaxy_lvm.survey.positions import read_positions
 from galaxy_lvm.survey.rejected import printable
@@ -118,7 +118,7 @@ def load_files(
                 image = DataError(problem) if problem else read_sky_image(path, settings)
         except DataError as error:
             image = error
-        except FILE_ERRORS as error:
+        except FITS_ERRORS as error:
             image = DataError(f"cannot be read ({in_short(error)}); fetch or save the file again")
         except Exception as error:
             error.add_note(f"while reading {path}")

@@ -23,7 +23,7 @@ from galaxy_lvm.core.config.bricks import BrickPlace
 from galaxy_lvm.core.config.sky_survey import Survey, pixels_key
 from galaxy_lvm.core.errors import DataError, in_short
 from galaxy_lvm.survey.answers import check_coverage
-from galaxy_lvm.survey.file_errors import FILE_ERRORS
+from galaxy_lvm.survey.fits_errors import FITS_ERRORS
 from galaxy_lvm.survey.store import LEGACY
 
 log = logging.getLogger("galaxy_lvm.bricks")
@@ -196,7 +196,7 @@ class BrickFiles:
                     f"on the edge of brick {brick}: a frame of {side} pixels reaches over it; take "
                     "smaller ones, or the cutout service"
                 ) from error
-            except FILE_ERRORS as error:
+            except FITS_ERRORS as error:
                 raise _damaged(self.file(brick, band), error) from error
         return np.stack(planes), near.origin_original
 
@@ -212,7 +212,7 @@ class BrickFiles:
                 hdus = fits.open(path, memmap=False)
                 image = next(hdu for hdu in hdus if hdu.is_image and hdu.header["NAXIS"] == 2)
                 frames.append(WCS(image.header))
-            except (StopIteration, *FILE_ERRORS) as error:
+            except (StopIteration, *FITS_ERRORS) as error:
                 raise _damaged(path, error) from error
             images.append(image)
             scale = 3600 * float(np.sqrt(np.prod(proj_plane_pixel_scales(frames[-1]))))

@@ -13,7 +13,7 @@ from astropy.io import fits
 from galaxy_lvm.core.config.survey import FileReading
 from galaxy_lvm.core.errors import DataError, in_short
 from galaxy_lvm.survey.bands import band_planes
-from galaxy_lvm.survey.file_errors import FILE_ERRORS
+from galaxy_lvm.survey.fits_errors import FITS_ERRORS
 from galaxy_lvm.survey.flux_extension import check_unit, check_values, flux_extension
 from galaxy_lvm.survey.store import BANDS
 
@@ -65,7 +65,7 @@ def read_cube(
             return cube[band_planes(header, len(cube), reading.fits_bands, bands)], header
     except DataError:
         raise
-    except FILE_ERRORS as error:
+    except FITS_ERRORS as error:
         raise DamagedError(
             f"is damaged or cut short ({in_short(error)}); fetch the file again"
         ) from error

@@ -20,7 +20,7 @@ from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.state import config_hash
 from galaxy_lvm.core.tables import as_text, typed
 from galaxy_lvm.core.user_tables import LINE, NUL_PROBLEM, holds_nul, read_user_table
-from galaxy_lvm.survey.file_errors import FILE_ERRORS
+from galaxy_lvm.survey.fits_errors import FITS_ERRORS
 from galaxy_lvm.survey.image_files import file_problem, kind_of, same_file, walk
 from galaxy_lvm.survey.image_state import is_own, state_of
 from galaxy_lvm.survey.pictures import image_size
@@ -362,7 +362,7 @@ def read_images(
             return read(path)
         except DataError as error:
             return error
-        except FILE_ERRORS as error:
+        except FITS_ERRORS as error:
             return DataError(f"cannot be read ({in_short(error)}); fetch or save the file again")
         except Exception as error:
             error.add_note(f"while reading {path}")

@@ -11,7 +11,7 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 
 from galaxy_lvm.core.errors import DataError, in_short
-from galaxy_lvm.survey.file_errors import HEADER_ERRORS
+from galaxy_lvm.survey.fits_errors import HEADER_ERRORS
 
 # What an axis without a scale has by default: no image of galaxies has pixels of a degree.
 _UNSET_DEG = 1.0
