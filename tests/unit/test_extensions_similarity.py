@@ -17,7 +17,8 @@ from galaxy_lvm.features.similarity import SimilaritySearch, drop_self
 from galaxy_lvm.features.similarity_trials import choose_queries
 from galaxy_lvm.features.store import FeatureStore, write_features
 from galaxy_lvm.features.tables import similar_html
-from galaxy_lvm.report.mosaic import draw_mosaic, shortened
+from galaxy_lvm.report.class_looks import shortened
+from galaxy_lvm.report.mosaic import draw_mosaic
 from galaxy_lvm.report.results import read_results
 from galaxy_lvm.report.style import plt
 from sklearn.neighbors import NearestNeighbors
