@@ -187,7 +187,7 @@ def test_figures_show_every_neighbour_and_state_the_sample():
     table = pd.DataFrame(lines, columns=columns)
     crop = np.zeros((128, 128, 3), np.uint8)
     figure = draw_similar([crop] * 2, [[crop] * 3] * 2, table)
-    texts = [text.get_text() for text in figure.axes[0].texts]
+    texts = [" ".join(text.get_text().split()) for text in figure.axes[0].texts]
     assert {"q0", "n3", "query Spiral", "0.3000"} <= set(texts)
     assert len(figure.axes[0].patches) == 8  # a frame each
     rng = np.random.default_rng(0)
