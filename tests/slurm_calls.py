@@ -5,8 +5,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,9 @@ from slurm_cluster import NODES, PATIENCE_S, dies_with_parent, wait_until
 ROOT = Path(__file__).parents[1]
 # A whole call of Snakemake, on a machine eight times slower than the one it was written on.
 RUN_S = 1800
+# So long the queue may be empty while Snakemake is at work: light steps run beside it. Longer is no
+# slow machine, but a Snakemake that waits for jobs which are over.
+EMPTY_S = 900
 CONFIG = ["--configfile", str(ROOT / "config" / "test.yaml")]
 VARIANT = "reconstruct_noskips"
 WEIGHTS = f"models/pretrain/{VARIANT}/lvm.safetensors"
@@ -104,7 +109,7 @@ class Call:
 
     def __exit__(self, *error):
         if self.process.poll() is None:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)  # its scripts as well
             self.process.wait(PATIENCE_S)
 
     @property
@@ -129,6 +134,18 @@ class Call:
         ends = [f"== {path}\n{path.read_text(errors='replace')[-2500:]}" for path in logs[-3:]]
         queue = self.cluster.ask("squeue", "--states=all") if self.cluster else ""
         return "\n".join([f"code {self.process.poll()}", self.text[-4000:], *ends, queue])
+
+    def has_ended(self, seconds, pause_s=5):
+        """Wait for its end; False where it is slow, a failure where nothing is at work any more."""
+        began = time.monotonic()
+        end, empty_until = began + seconds, began + EMPTY_S
+        while self.process.poll() is None and (now := time.monotonic()) < end:
+            if self.cluster.jobs():
+                empty_until = now + EMPTY_S
+            if now > empty_until:
+                pytest.fail(f"no job in the queue for {EMPTY_S} s, and no end\n{self.report()}")
+            time.sleep(pause_s)
+        return self.process.poll() is not None
 
     def succeed(self, seconds=RUN_S):
         """Wait for its end."""
@@ -158,13 +175,14 @@ def with_data_of(source, folder, name):
 
 
 def check_all_was_handed_in(cluster, call):
-    """Find every job that is not light completed at the first try; return them with their rules."""
+    """Find every job that is not light completed; return the tries of each, with their rules."""
     jobs = [cluster.about(job) for job in call.submitted()]
     handed_in = [re.match(r"rule_(\w+?)(_wildcards|$)", job["Comment"])[1] for job in jobs]
     planned = re.findall(r"^rule (\w+):$", call.text, re.MULTILINE)
-    assert sorted(handed_in) == sorted(planned) and len(jobs) > 30
-    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
-    assert {job["Restarts"] for job in jobs} == {"0"}
+    assert set(handed_in) == set(planned)
+    # A try may fail for the machine's fault; Snakemake hands the job in again (`retries`).
+    last = {job["Comment"]: job["JobState"] for job in jobs}
+    assert set(last.values()) == {"COMPLETED"} and len(last) > 30, last
     assert cluster.jobs() == []
     light = re.findall(r"^localrule (\w+):$", call.text, re.MULTILINE)
     assert "make_tables" in light and not set(light) & set(planned)

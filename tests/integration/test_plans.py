@@ -108,8 +108,9 @@ def test_a_machine_without_slurm_draws_what_needs_no_job_of_it(tmp_path, monkeyp
     """A figure alone, from results that are there, is made where Snakemake runs."""
     tools = tmp_path / "bin"
     tools.mkdir()
-    for name in ("bash", "which"):  # what Snakemake calls
-        (tools / name).symlink_to(shutil.which(name))
+    (tools / "bash").symlink_to(shutil.which("bash"))
+    (tools / "which").write_text('#!/bin/bash\ncommand -v "$@"\n')  # Snakemake asks it for bash
+    (tools / "which").chmod(0o755)
     monkeypatch.setenv("PATH", str(tools))
     options = ["--profile", "slurm", "--configfile", str(ROOT / "config" / "test.yaml"), "--"]
     snakemake(tmp_path, *options, "fig8")

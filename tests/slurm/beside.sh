@@ -19,10 +19,17 @@ stop() { # they end their cluster and say where they stood; their daemons die wi
     wait_up_to $((SECONDS + 180))
     ! run || kill -KILL "$tests"
 }
-trap '! run || stop; rm -rf "$log" "$SHARED_RUN"' EXIT
+failed=false
+leave() {
+    ! run || stop
+    rm -f "$log"
+    if $failed; then echo "test: the run that was looked at stays in $SHARED_RUN" >&2; else rm -rf "$SHARED_RUN"; fi
+}
+trap leave EXIT
 trap 'exit 130' INT TERM
 "$@"
 code=$?
+[ "$code" -eq 0 ] || failed=true
 end=$((SECONDS + ${GRACE_S:-120}))
 least=${LEAST_S:-900}
 wait_up_to $((end > least ? end : least))

@@ -5,11 +5,12 @@ has to pass test_all_rules.py. `make test-slurm` compares two such runs instead 
 """
 
 import os
-import subprocess
+import signal
 from pathlib import Path
 
 import pytest
-from slurm_calls import CONFIG, Call, check_all_was_handed_in, interrupt
+from slurm_calls import CONFIG, Call, check_all_was_handed_in
+from slurm_cluster import PATIENCE_S, wait_until
 from workflow_runs import FINISHED, SHARED_RUN, tell_ended
 
 pytestmark = [
@@ -25,14 +26,17 @@ def call(cluster):
     folder, ended = Path(os.environ[SHARED_RUN]), "failed"
     with Call(cluster, folder, *CONFIG, "--", "all") as call:
         try:
-            call.process.wait(LONGEST_S)
-            call.succeed()
-            ended = FINISHED
-        except subprocess.TimeoutExpired:
-            interrupt(cluster, call, call.submitted()[-1])
-            pytest.skip(f"the run through SLURM took more than {LONGEST_S} s: make test-slurm")
+            in_time = call.has_ended(LONGEST_S)
+            if in_time:
+                call.succeed()
+                ended = FINISHED
         finally:
             tell_ended(folder, ended)
+        if not in_time:
+            call.process.send_signal(signal.SIGINT)
+            wait_until(lambda: not cluster.jobs(), "an empty queue behind Ctrl-C")
+            call.process.wait(PATIENCE_S)
+            pytest.skip(f"the run through SLURM took more than {LONGEST_S} s: make test-slurm")
     return call
 
 

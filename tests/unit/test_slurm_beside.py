@@ -4,8 +4,10 @@ import os
 import subprocess
 from pathlib import Path
 from threading import Timer
+from types import SimpleNamespace
 
 import pytest
+import slurm_calls
 from workflow_runs import FINISHED, SHARED_RUN, shared_run, tell_ended
 
 ROOT = Path(__file__).parents[2]
@@ -18,7 +20,8 @@ def beside(tmp_path, slurm_tests, command, **environment):
     python.chmod(0o755)
     return subprocess.run(
         ["bash", "tests/slurm/beside.sh", str(python), "bash", "-c", command], cwd=ROOT,
-        capture_output=True, text=True, check=False, env={**os.environ, **environment},
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "TMPDIR": str(tmp_path), **environment},
     )  # fmt: skip
 
 
@@ -82,3 +85,37 @@ def test_the_run_is_known_by_who_makes_it_and_gone_in_the_end(tmp_path):
     done = beside(tmp_path, stub, 'echo $SHARED_RUN; cat "$SHARED_RUN/made_by"')
     folder, maker = done.stdout.split("\n")[:2]
     assert maker == (tmp_path / "itself").read_text().strip() and not Path(folder).exists()
+    done = beside(tmp_path, "exit 0", "echo $SHARED_RUN; exit 4")
+    kept = Path(done.stdout.split("\n")[0])
+    assert kept.is_dir() and f"stays in {kept}" in done.stderr
+
+
+class Queue:
+    """A cluster with so many looks at a queue that holds a job."""
+
+    def __init__(self, looks):
+        self.looks = looks
+
+    def jobs(self):
+        self.looks -= 1
+        return ["1"] if self.looks >= 0 else []
+
+    def ask(self, *command):
+        return "the queue"
+
+
+class Waiting(slurm_calls.Call):
+    """A Snakemake that never ends, or has."""
+
+    def __init__(self, folder, looks, code=None):
+        self.cluster, self.folder, self.log = Queue(looks), folder, folder / "log"
+        self.log.write_text("waiting")
+        self.process = SimpleNamespace(poll=lambda: code)
+
+
+def test_a_snakemake_that_waits_for_no_job_fails_and_a_slow_one_does_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(slurm_calls, "EMPTY_S", 0.5)
+    assert Waiting(tmp_path, looks=10**9).has_ended(1, pause_s=0.1) is False
+    assert Waiting(tmp_path, looks=0, code=0).has_ended(1, pause_s=0.1) is True
+    with pytest.raises(pytest.fail.Exception, match="no job in the queue for 0.5 s"):
+        Waiting(tmp_path, looks=3).has_ended(600, pause_s=0.1)
