@@ -194,8 +194,8 @@ class NetworkTrainer:
                     best.offer(loss, step + 1, module)
 
         if self.spec.pretrained and loop.step == 0:
-            self._start_head(module, crops, train, val)
-            best.offer(cross_entropy(self._shares(module, crops["v"]), val.labels), 0, module)
+            vectors = self._start_head(module, crops, train, val)
+            best.offer(cross_entropy(self._classified(module, vectors), val.labels), 0, module)
         loop.run(batch, validate, desc=f"{self.spec.label}, {len(train)} galaxies")
         if rate != self.rates[-1]:
             loop.save()  # a run that is killed while the next rate trains keeps this one
@@ -228,8 +228,8 @@ class NetworkTrainer:
 
     def _start_head(
         self, module: Classifier, crops: dict[str, CropImages], train: Galaxies, val: Galaxies
-    ) -> None:
-        """Let the new layer start from the best one on the features as they are.
+    ) -> np.ndarray:
+        """Let the new layer start from the best one on the features as they are; return val's.
 
         A random layer would first spoil them (Kumar et al. 2022). Training then has to do better.
         """
@@ -242,8 +242,8 @@ class NetworkTrainer:
             LogisticRegression(C=c, max_iter=1000).fit(scaler.transform(x), train.labels)
             for c in self.settings.logistic_c
         ]
-        x_val = scaler.transform(x_val)
-        layer = min(layers, key=lambda m: cross_entropy(m.predict_proba(x_val), val.labels))
+        scaled = scaler.transform(x_val)
+        layer = min(layers, key=lambda m: cross_entropy(m.predict_proba(scaled), val.labels))
         weight, bias = layer.coef_, layer.intercept_
         if len(weight) == 1:  # two classes share one row of weights
             weight, bias = np.stack([-weight[0], weight[0]]) / 2, np.array([-bias[0], bias[0]]) / 2
@@ -256,6 +256,13 @@ class NetworkTrainer:
                 (linear.bias, bias),
             ):
                 target.copy_(torch.as_tensor(values))
+        return x_val
+
+    def _classified(self, module: Classifier, vectors: np.ndarray) -> np.ndarray:
+        """Return class probabilities (N, n_classes) of images whose vectors are known."""
+        with torch.no_grad(), self.accelerator.autocast():
+            scores = module.eval().head(torch.as_tensor(vectors, device=self.accelerator.device))
+        return scores.float().softmax(dim=1).cpu().numpy()
 
     def _vectors(self, encoder: nn.Module, crops: CropImages) -> np.ndarray:
         def encode(images: Tensor) -> Tensor:
