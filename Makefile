@@ -12,7 +12,7 @@ DETECTRON2 := .venv-detectron2
 
 help:
 	@echo "make demo       set up .venv, run the demo on $(CORES) cores, write results/demo/report.html"
-	@echo "make study      the same with three trainings of every network (hours), results/study/report.html"
+	@echo "make study      the same with three trainings of every network (an hour or two), results/study/report.html"
 	@echo "make label      label the demo's galaxies on a page in your browser (TARGET=$(TARGET))"
 	@echo "make archive    results, report, config, environment and checksums of a run (RUN=$(RUN)) as an RO-Crate, one zip"
 	@echo "make unlock     free the folder after a run that was killed (only while no other run is at work in it)"

@@ -2,9 +2,9 @@
 
 python benchmarks/write_readme_table.py results/study
 
-The summary comes to docs/NAME_summary.md, figures to docs/images/NAME/. Every number and verdict of
-README's table stands in the study's summary, the page that the run wrote itself; a test compares
-the two.
+The summary comes to docs/NAME_summary.md, the study's figures to docs/images/study/. Every number and
+verdict of README's table stands in the study's summary, the page that the run wrote itself; a test
+compares the two.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
-IN_README = "demo"
+IN_README = "study"
 SUMMARY = ROOT / "docs" / f"{IN_README}_summary.md"
 MARKS = ("<!-- results -->", "<!-- /results -->")
 HEAD = ("claim of the paper", "paper", IN_README, f"in the {IN_README}")
@@ -134,12 +134,12 @@ def origin(run: Path) -> str:
 
 def main(run: Path) -> None:
     """Write all three."""
-    copy_pictures(run / "figures", ROOT / "docs" / "images" / run.name)
     summary = (run / "tables" / "summary.md").read_text(encoding="utf-8")
     page = ROOT / "docs" / f"{run.name}_summary.md"
     page.write_text(origin(run) + summary, encoding="utf-8")
     if run.name != IN_README:
         return
+    copy_pictures(run / "figures", ROOT / "docs" / "images" / run.name)
     table = table_of(SUMMARY.read_text(encoding="utf-8"))
     readme = ROOT / "README.md"
     found = re.sub(
