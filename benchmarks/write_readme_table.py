@@ -2,9 +2,9 @@
 
 python benchmarks/write_readme_table.py results/study
 
-The summary comes to docs/NAME_summary.md, the study's figures to docs/images/study/. Every number and
-verdict of README's table stands in the study's summary, the page that the run wrote itself; a test
-compares the two.
+The summary comes to docs/NAME_summary.md, the study's figures to docs/images/study/. Every number
+and verdict of README's table stands in the study's summary, the page that the run wrote itself; a
+test compares the two.
 """
 
 import argparse
