@@ -128,7 +128,7 @@ def origin(run: Path) -> str:
     return (
         f"What `config/{run.name}.yaml` gives, as the run wrote it: commit {about['commit'][:7]}, "
         f"ended {about['last job ended']}, {machine['cores']} cores ({machine['instructions']}), "
-        f"{minutes:.0f} minutes of CPU in its jobs.\n\n"
+        f"at least {minutes:.0f} minutes of CPU in its jobs.\n\n"
     )
 
 

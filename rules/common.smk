@@ -205,7 +205,7 @@ def costs_of(job):
     from galaxy_lvm.report.remake import cost_of
 
     before = {job, *workflow.dag.bfs(workflow.dag.dependencies, job)}
-    return cost_of([job.benchmark]), cost_of(one.benchmark for one in before)
+    return cost_of([(job.benchmark, job.log)]), cost_of((one.benchmark, one.log) for one in before)
 
 
 def made_again(path):

@@ -21,7 +21,13 @@ from galaxy_lvm.report.provenance import (
 
 
 def main(
-    run: str, source: str, config: Mapping[str, Any], data: str, config_yaml: str, page: str
+    run: str,
+    logs: str,
+    source: str,
+    config: Mapping[str, Any],
+    data: str,
+    config_yaml: str,
+    page: str,
 ) -> None:
     """Write the record as JSON and as a page, and the complete config.
 
@@ -29,6 +35,8 @@ def main(
     ----------
     run
         Folder of the run, with its `benchmarks`.
+    logs
+        Folder of the run's logs.
     source
         A folder of the project, for its commit.
     config
@@ -36,7 +44,7 @@ def main(
     data, config_yaml, page
         JSON, YAML and HTML to write.
     """
-    jobs = measured_jobs(Path(run) / "benchmarks")
+    jobs = measured_jobs(Path(run) / "benchmarks", logs)
     spent = costs(jobs)
     text = yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=True, allow_unicode=True)
     facts = {
@@ -66,6 +74,7 @@ if __name__ == "__main__":
     with job_log(snakemake.log[0]):  # noqa: F821
         main(
             run=str(Path(snakemake.output.data).parents[1]),  # noqa: F821
+            logs=str(Path(snakemake.log[0]).parent),  # noqa: F821
             source=snakemake.scriptdir,  # noqa: F821
             config=snakemake.params.config,  # noqa: F821
             data=snakemake.output.data,  # noqa: F821

@@ -1,11 +1,13 @@
 """Captions of the report: how often networks were trained, how a figure is made again, its cost."""
 
+import math
 import re
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.report.provenance import went_on
 from galaxy_lvm.report.remake import (
     Cost,
     cost_of,
@@ -126,14 +128,53 @@ def test_a_cost_adds_what_was_measured_and_says_what_was_not(tmp_path):
     long = benchmark(tmp_path / "long.tsv", 120, 170.5)
     short = benchmark(tmp_path / "short.tsv", 0.25, "NA")
     unseen = benchmark(tmp_path / "unseen.tsv", "NA", "NA")
-    assert cost_of([long, short]) == Cost(jobs=2, measured=2, wall_s=120.25, cpu_s=170.5)
-    partly = cost_of([long, unseen, tmp_path / "deleted.tsv", None])
+    assert unlogged(long, short) == Cost(jobs=2, measured=2, wall_s=120.25, cpu_s=170.5)
+    partly = unlogged(long, unseen, tmp_path / "deleted.tsv", None)
     assert partly == Cost(jobs=4, measured=1, wall_s=120, cpu_s=170.5)
-    assert cost_text(partly) == "at least 2.0 min (2.8 min of CPU)"
-    assert cost_text(cost_of([unseen])) == "not measured"
+    assert cost_text(partly) == "at least 2.0 min (at least 2.8 min of CPU)"
+    assert cost_text(unlogged(unseen)) == "not measured"
     (tmp_path / "other.tsv").write_text("a\tb\n1\t2\n")
     with pytest.raises(DataError, match="other.tsv.*not a benchmark"):
-        cost_of([tmp_path / "other.tsv"])
+        unlogged(tmp_path / "other.tsv")
+
+
+def unlogged(*benchmarks):
+    return cost_of((path, []) for path in benchmarks)
+
+
+def test_cpu_that_nobody_looked_at_is_no_zero(tmp_path):
+    """Snakemake looks at a job now and then, never at its end: what it saw is a lower limit."""
+    short = unlogged(benchmark(tmp_path / "short.tsv", 0.25, "NA"))
+    assert (short.measured, short.wall_s) == (1, 0.25) and math.isnan(short.cpu_s)
+    assert cost_text(short) == "0.2 s (unknown time of CPU)"
+    page = costs_html([(["Table"], "plot_x", short, short)])
+    assert page.endswith("<td>0.2 s</td><td>unknown time</td></tr></tbody></table>")
+    long = unlogged(benchmark(tmp_path / "long.tsv", 74, 45))
+    assert cost_text(long) == "1.2 min (at least 45 s of CPU)"
+    assert "<td>at least 45 s</td></tr>" in costs_html([(["Table"], "plot_x", long, long)])
+
+
+def test_a_job_that_went_on_from_a_step_costs_at_least_what_its_last_part_took(tmp_path):
+    whole, part = (tmp_path / name for name in ("whole.log", "part.log"))
+    whole.write_text("10:00:00 INFO step 100 of 200\n")
+    part.write_text("10:00:00 INFO continuing from step 100 (state.pt)\n10:01 INFO step 200\n")
+    path = benchmark(tmp_path / "train.tsv", 120, 90)
+    assert cost_text(cost_of([(path, [whole])])) == "2.0 min (at least 1.5 min of CPU)"
+    told = cost_text(cost_of([(path, [part, tmp_path / "deleted.log"])]))
+    assert told == "at least 2.0 min (at least 1.5 min of CPU)"
+
+
+def test_whatever_says_that_it_continues_is_known_to_have_begun_before(tmp_path):
+    """The words of the library's own lines: trainings, parts of features, parts of a catalogue."""
+    lines = [
+        line
+        for path in (REPORT.parent / "scripts" / "galaxy_lvm").rglob("*.py")
+        for line in re.findall(r'log\.info\("(continuing[^"]*)"', path.read_text(encoding="utf-8"))
+    ]
+    assert len(lines) >= 3
+    for line in lines:
+        (tmp_path / "job.log").write_text(line.replace("%d", "7").replace("%s", "state.pt"))
+        assert went_on([tmp_path / "job.log"]), line
 
 
 @pytest.mark.parametrize(
@@ -143,7 +184,10 @@ def test_a_cost_adds_what_was_measured_and_says_what_was_not(tmp_path):
         (9.96, "10 s"),
         (59.4, "59 s"),
         (59.6, "1.0 min"),
+        (3594, "59.9 min"),
+        (3597, "1.0 h"),
         (3600, "1.0 h"),
+        (86390, "1.0 days"),
         (180000, "2.1 days"),
     ],
 )
@@ -155,7 +199,7 @@ def test_what_a_figure_costs_is_told_alone_and_with_all_behind_it():
     alone, whole = Cost(1, 1, 4.0, 3.0), Cost(13, 13, 366, 312)
     text = made_again_text("CONFIG.yaml", "plot_x", "figures/x.pdf", alone, whole)
     assert "--forcerun plot_x -- figures/x.pdf``, from what its inputs are now: 4.0 s" in text
-    assert "13 jobs, 6.1 min (5.2 min of CPU) one after the other" in text
+    assert "13 jobs, 6.1 min (at least 5.2 min of CPU), added up: jobs ran beside" in text
     # What needs nothing costs the same from nothing.
     assert "From nothing" not in made_again_text("CONFIG.yaml", "plot_x", "x.pdf", alone, alone)
     page = costs_html([(["Figure <1>", "Table"], "plot_x", alone, whole)])

@@ -1,6 +1,7 @@
 """What is written for readers: links lead somewhere, README is short, its numbers are a run's."""
 
 import importlib.util
+import json
 import re
 import shlex
 from pathlib import Path
@@ -38,15 +39,32 @@ def test_readme_is_short():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= README_LINES
 
 
-def test_the_table_of_readme_follows_from_the_summary_of_a_run():
+def write_readme_table():
+    """Return benchmarks/write_readme_table.py as a module."""
     path = ROOT / "benchmarks" / "write_readme_table.py"
     spec = importlib.util.spec_from_file_location("write_readme_table", path)
     written = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(written)
+    return written
+
+
+def test_the_table_of_readme_follows_from_the_summary_of_a_run():
+    written = write_readme_table()
     table = written.table_of(written.SUMMARY.read_text(encoding="utf-8"))
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     begin, end = (readme.index(mark) for mark in written.MARKS)
     assert readme[begin + len(written.MARKS[0]) : end].strip() == table
+
+
+def test_the_origin_of_a_summary_tells_cpu_as_at_least_so_much(tmp_path):
+    """Snakemake's benchmarks miss what a job did after they last looked."""
+    about = {"commit": "0123456789", "last job ended": "2026-01-01 00:00 UTC"}
+    machine = {"cores": "2", "instructions": "AVX2"}
+    costs = [{"cpu_s": 90.0}, {"cpu_s": None}, {"cpu_s": 150.0}]
+    record = {"Run": about, "Machine that made this page": machine, "costs": costs}
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "provenance.json").write_text(json.dumps(record))
+    assert "(AVX2), at least 4 minutes of CPU in its jobs." in write_readme_table().origin(tmp_path)
 
 
 def test_a_dead_link_would_be_found(tmp_path):

@@ -178,10 +178,39 @@ def test_costs_are_those_of_all_jobs_of_a_rule(tmp_path):
     benchmark(tmp_path / "train" / "a_0.tsv", 60, 900)
     benchmark(tmp_path / "train" / "a_1.tsv", 30, 1200)
     benchmark(tmp_path / "draw.tsv", 2, "NA")
-    train, draw = costs(measured_jobs(tmp_path)).to_dict("records")
+    train, draw = costs(measured_jobs(tmp_path, tmp_path / "logs")).to_dict("records")
     assert (train["rule"], train["jobs"], train["wall_s"]) == ("train", 2, 90)
     assert (train["cpu_s"], train["peak_mb"]) == (45, 1200)
     assert draw["rule"] == "draw" and pd.isna(draw["peak_mb"])
+
+
+def test_a_job_counts_once_whose_rule_was_renamed(tmp_path):
+    """RULE_x.tsv of an earlier version beside RULE/x.tsv; what has no newer file still counts."""
+    benchmark(tmp_path / "simulate_sky_north.tsv", 50, 900)
+    benchmark(tmp_path / "simulate_sky" / "north.tsv", 60, 900)
+    benchmark(tmp_path / "simulate_sky_south.tsv", 40, 900)
+    # Two jobs of one rule whose names differ by the folder alone.
+    benchmark(tmp_path / "extract" / "a_b" / "c.tsv", 1, 900)
+    benchmark(tmp_path / "extract" / "a" / "b_c.tsv", 2, 900)
+    jobs = measured_jobs(tmp_path, tmp_path / "logs")
+    assert sorted(jobs["wall_s"]) == [1, 2, 40, 60]
+
+
+@pytest.mark.parametrize("log", ["train/a.log", "train_a.log"])
+def test_a_rule_whose_training_was_continued_took_at_least_what_is_measured(tmp_path, log):
+    logs = tmp_path / "logs"
+    benchmark(tmp_path / "train" / "a.tsv", 60, 900)
+    benchmark(tmp_path / "draw.tsv", 30, 900)
+    (logs / log).parent.mkdir(parents=True)
+    (logs / log).write_text("10:00:00 INFO continuing from step 40 (state/train.pt)\n")
+    spent = costs(measured_jobs(tmp_path, logs))
+    assert dict(zip(spent["rule"], spent["continued"], strict=True)) == {"train": 1, "draw": 0}
+    page = provenance_html({}, spent, "")
+    assert "<td>train</td><td>1</td><td>at least 60.0</td>" in page
+    assert "<td>draw</td><td>1</td><td>30.0</td>" in page
+    assert "<p>at least 2 minutes of jobs, added up" in page and "at least 1 of CPU" in page
+    alone = provenance_html({}, spent[spent["rule"] == "draw"], "")
+    assert "<p>0 minutes of jobs" in alone and "at least 0 of CPU" in alone
 
 
 def test_benchmarks_lie_under_the_name_of_their_rule():
@@ -205,7 +234,7 @@ def test_the_clock_runs_from_the_first_start_to_the_last_end(tmp_path):
     ):
         benchmark(tmp_path / f"{name}.tsv", seconds, 1)
         os.utime(tmp_path / f"{name}.tsv", (ended, ended))
-    assert clock(measured_jobs(tmp_path)) == {
+    assert clock(measured_jobs(tmp_path, tmp_path / "logs")) == {
         "first job began": "1970-01-12 13:36 UTC",
         "last job ended": "1970-01-12 14:36 UTC",
         "by the clock": "60 minutes, pauses included",
@@ -214,21 +243,22 @@ def test_the_clock_runs_from_the_first_start_to_the_last_end(tmp_path):
 
 def test_what_is_no_benchmark_is_named(tmp_path):
     with pytest.raises(DataError, match="no benchmark file"):
-        measured_jobs(tmp_path)
+        measured_jobs(tmp_path, tmp_path / "logs")
     (tmp_path / "x.tsv").write_text("a\tb\n1\t2\n")
     with pytest.raises(DataError, match=r"x\.tsv: no column \['cpu_time', 'max_rss', 's'\]"):
-        measured_jobs(tmp_path)
+        measured_jobs(tmp_path, tmp_path / "logs")
 
 
 def test_provenance_names_versions_commit_machine_and_costs(tmp_path):
     benchmark(tmp_path / "run" / "benchmarks" / "draw.tsv", 2, 300)
     names = [tmp_path / name for name in ("p.json", "config.yaml", "p.html")]
-    record_provenance.main(tmp_path / "run", tmp_path, {"run": "demo", "seed": 1}, *names)
+    run, logs = tmp_path / "run", tmp_path / "logs"
+    record_provenance.main(run, logs, tmp_path, {"run": "demo", "seed": 1}, *names)
     record = json.loads(names[0].read_text())
     assert record["Run"]["commit"] == "unknown"  # no repository there
     assert record["Versions"]["numpy"] and record["Machine that made this page"]["cores"]
     assert record["costs"] == [
-        {"rule": "draw", "jobs": 1, "wall_s": 2.0, "cpu_s": 1.0, "peak_mb": 300.0}
+        {"rule": "draw", "jobs": 1, "wall_s": 2.0, "cpu_s": 1.0, "peak_mb": 300.0, "continued": 0}
     ]
     assert names[1].read_text() == "run: demo\nseed: 1\n"
     assert "<td>draw</td>" in names[2].read_text()
@@ -238,14 +268,14 @@ def test_a_job_too_short_to_be_measured_has_no_seconds_of_cpu(tmp_path):
     benchmark(tmp_path / "draw.tsv", 2, "NA")
     text = (tmp_path / "draw.tsv").read_text()
     (tmp_path / "draw.tsv").write_text(text.rpartition("\t")[0] + "\tNA\n")
-    row = costs(measured_jobs(tmp_path)).iloc[0]
+    row = costs(measured_jobs(tmp_path, tmp_path / "logs")).iloc[0]
     assert row["wall_s"] == 2 and np.isnan(row["cpu_s"]) and np.isnan(row["peak_mb"])
 
 
 def test_what_was_not_measured_is_a_dash_and_no_name_is_touched():
     spent = pd.DataFrame(
         {"rule": ["draw", "record_provenance"], "jobs": [1, 1], "wall_s": [2.0, 0.1],
-         "cpu_s": [1.0, np.nan], "peak_mb": [300.0, np.nan]}
+         "cpu_s": [1.0, np.nan], "peak_mb": [300.0, np.nan], "continued": [0, 0]}
     )  # fmt: skip
     page = provenance_html({}, spent, "")
     assert "<td>record_provenance</td><td>1</td><td>0.1</td><td>-</td><td>-</td>" in page

@@ -5,7 +5,8 @@ import html
 import math
 import os
 import platform
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,13 @@ def _processor() -> str:
 
 # Columns of Snakemake's benchmark files that are read: seconds, seconds of CPU, MB.
 _MEASURED = ("s", "cpu_time", "max_rss")
+# What a job logs that takes up the work of one that was stopped: trainings, then parts of a whole.
+_CONTINUED = re.compile(r"\bcontinuing(?: from step \d+|: \d+ of \d+ )")
+_WHY_AT_LEAST = (
+    "CPU is told as at least so much: Snakemake looks at a job every half second, after 15 s every "
+    "30 s, and not at its end. At least also stands where a job went on from where a stopped one "
+    "had ended: what that one took is in no benchmark."
+)
 
 
 def measured_job(benchmark: str | os.PathLike) -> tuple[float, float, float]:
@@ -106,19 +114,35 @@ def measured_job(benchmark: str | os.PathLike) -> tuple[float, float, float]:
     return wall_s, cpu_s, told["max_rss"].max()
 
 
-def measured_jobs(benchmarks: str | os.PathLike) -> pd.DataFrame:
-    """Return a row for every benchmark file of a run.
+def went_on(logs: Iterable[str | os.PathLike]) -> bool:
+    """Return whether a job took up what a stopped one had begun, by its logs.
+
+    Its benchmark tells of the time from there on alone.
+    """
+    return any(
+        _CONTINUED.search(Path(path).read_text(encoding="utf-8", errors="replace"))
+        for path in logs
+        if Path(path).is_file()
+    )
+
+
+def measured_jobs(benchmarks: str | os.PathLike, logs: str | os.PathLike) -> pd.DataFrame:
+    """Return a row for every job of a run that a benchmark file tells of.
 
     Parameters
     ----------
     benchmarks
-        Folder of Snakemake's benchmark files: `RULE.tsv`, or `RULE/*.tsv` of several jobs.
+        Folder of Snakemake's benchmark files: `RULE.tsv`, or `RULE/*.tsv` of several jobs. A
+        `RULE_x.tsv` beside a `RULE/x.tsv` is not read: an earlier version named the job so.
+    logs
+        Folder of the run's logs, named like the benchmarks, with "/" or "_" behind the rule.
 
     Returns
     -------
     DataFrame
-        `rule`, `wall_s` and `cpu_s` (seconds), `peak_mb` (largest resident memory, MB), and
-        `ended_s`, when the file was written (seconds since 1970): a job writes it at its end.
+        `rule`, `wall_s` and `cpu_s` (seconds), `peak_mb` (largest resident memory, MB),
+        `ended_s`, when the file was written (seconds since 1970): a job writes it at its end, and
+        `continued`, whether it is of the last part of the job alone (`went_on`).
 
     Raises
     ------
@@ -126,12 +150,17 @@ def measured_jobs(benchmarks: str | os.PathLike) -> pd.DataFrame:
         If there is no file, or one that Snakemake did not write.
     """
     folder, rows = Path(benchmarks), []
-    for path in sorted(folder.rglob("*.tsv")):
-        rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
-        rows.append((rule, *measured_job(path), path.stat().st_mtime))
+    paths = {path: path.relative_to(folder).with_suffix("") for path in folder.rglob("*.tsv")}
+    named_now = {"_".join(job.parts) for job in paths.values() if len(job.parts) > 1}
+    for path, job in sorted(paths.items()):
+        if str(job) in named_now:
+            continue
+        told = [Path(logs) / f"{name}.log" for name in (job, "_".join(job.parts))]
+        rows.append((job.parts[0], *measured_job(path), path.stat().st_mtime, went_on(told)))
     if not rows:
         raise DataError(f"{folder}: no benchmark file; the rules of a run write them")
-    return pd.DataFrame(rows, columns=["rule", "wall_s", "cpu_s", "peak_mb", "ended_s"])
+    columns = ["rule", "wall_s", "cpu_s", "peak_mb", "ended_s", "continued"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def costs(jobs: pd.DataFrame) -> pd.DataFrame:
@@ -145,12 +174,13 @@ def costs(jobs: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `rule`, `jobs`, `wall_s` and `cpu_s` (seconds of all jobs together) and `peak_mb` (largest
-        resident memory of a job, MB); NaN where a job was too short to be measured.
+        `rule`, `jobs`, `wall_s` and `cpu_s` (seconds of all jobs added up), `peak_mb` (largest
+        resident memory of a job, MB) and `continued` (jobs of which the last part alone was
+        measured); NaN where a job was too short to be measured.
     """
     grouped = jobs.groupby("rule").agg(
         jobs=("rule", "size"), wall_s=("wall_s", _sum), cpu_s=("cpu_s", _sum),
-        peak_mb=("peak_mb", "max"),
+        peak_mb=("peak_mb", "max"), continued=("continued", "sum"),
     )  # fmt: skip
     return grouped.sort_values("wall_s", ascending=False).reset_index()
 
@@ -191,19 +221,22 @@ def provenance_html(
         )
         parts.append(f"<h2>{html.escape(section)}</h2><table>{rows}</table>")
     lines = "".join(
-        f"<tr><td>{html.escape(row.rule)}</td><td>{row.jobs}</td><td>{_told(row.wall_s, 1)}</td>"
+        f"<tr><td>{html.escape(row.rule)}</td><td>{row.jobs}</td>"
+        f"<td>{'at least ' if row.continued else ''}{_told(row.wall_s, 1)}</td>"
         f"<td>{_told(row.cpu_s, 1)}</td><td>{_told(row.peak_mb, 0)}</td></tr>"
         for row in spent.itertuples()
     )
-    total = f"{spent['wall_s'].sum() / 60:.0f} minutes of jobs one behind the other, "
-    total += f"{spent['cpu_s'].sum() / 60:.0f} of CPU"
+    total = "at least " if spent["continued"].any() else ""
+    total += f"{spent['wall_s'].sum() / 60:.0f} minutes of jobs, added up (they ran beside each "
+    total += f"other), at least {spent['cpu_s'].sum() / 60:.0f} of CPU"
     if spent["peak_mb"].notna().any():
         most = spent.loc[spent["peak_mb"].idxmax()]
         total += f"; most memory: {most['rule']}, {most['peak_mb'] / 1000:.1f} GB"
     return page_html(
         "Provenance",
-        f"{''.join(parts)}<h2>Time and memory</h2><p>{total}.</p><table><thead><tr><th>rule</th>"
-        "<th>jobs</th><th>seconds</th><th>CPU seconds</th><th>peak memory [MB]</th></tr></thead>"
+        f"{''.join(parts)}<h2>Time and memory</h2><p>{total}.</p><p>{_WHY_AT_LEAST}</p>"
+        "<table><thead><tr><th>rule</th><th>jobs</th><th>seconds</th>"
+        "<th>CPU seconds, at least</th><th>peak memory [MB]</th></tr></thead>"
         f"<tbody>{lines}</tbody></table><h2>Config</h2><pre>{html.escape(config)}</pre>",
     )
 

@@ -1,19 +1,26 @@
 """How a table or figure is made again, and what that costs by the benchmarks of its run."""
 
 import html
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from galaxy_lvm.report.provenance import measured_job
+from galaxy_lvm.report.provenance import measured_job, went_on
 
 _DAY, _HOUR, _MINUTE = 86400, 3600, 60
+
+Job = tuple[str | os.PathLike | None, Iterable[str | os.PathLike]]
+"""Benchmark file of a job, None where it keeps none, and its logs."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What jobs took: how many, how many of them were measured, seconds by the clock and of CPU."""
+    """What jobs took: how many, how many of them were measured whole, seconds added up.
+
+    Seconds of CPU are NaN where no job's were measured, and else at least so many.
+    """
 
     jobs: int
     measured: int
@@ -21,48 +28,63 @@ class Cost:
     cpu_s: float
 
 
-def cost_of(benchmarks: Iterable[str | os.PathLike | None]) -> Cost:
-    """Return what the jobs of benchmark files took together, one after the other.
+def cost_of(jobs: Iterable[Job]) -> Cost:
+    """Return what jobs took by the clock and of CPU, added up.
 
     Parameters
     ----------
-    benchmarks
-        File of every job; None for a job that keeps none. A file that is missing, or a job that
-        was too short to be looked at, counts as a job that was not measured.
+    jobs
+        Benchmark and logs of every job. A benchmark that is missing, a job that was too short to
+        be looked at, and one that went on where a stopped one ended are not measured whole; what
+        the last one took from there on is added.
 
     Raises
     ------
     DataError
         If a file is not a benchmark of Snakemake's.
     """
-    jobs, walls, cpus = 0, [], []
-    for path in benchmarks:
-        jobs += 1
-        if path is not None and Path(path).exists():
-            wall_s, cpu_s, _ = measured_job(path)
-            if wall_s == wall_s:  # not NaN
-                walls.append(wall_s)
-                cpus.append(cpu_s if cpu_s == cpu_s else 0.0)
-    return Cost(jobs, len(walls), sum(walls), sum(cpus))
+    n_jobs, n_whole, walls, cpus = 0, 0, [], []
+    for path, logs in jobs:
+        n_jobs += 1
+        if path is None or not Path(path).exists():
+            continue
+        wall_s, cpu_s, _ = measured_job(path)
+        if not math.isnan(wall_s):
+            walls.append(wall_s)
+            n_whole += not went_on(logs)
+        if not math.isnan(cpu_s):
+            cpus.append(cpu_s)
+    wall_s, cpu_s = (sum(told) if told else math.nan for told in (walls, cpus))
+    return Cost(n_jobs, n_whole, wall_s, cpu_s)
 
 
 def time_text(seconds: float) -> str:
     """Return a time as people say it: "0.4 s", "12 s", "3.6 min", "5.2 h", "2.5 days"."""
     if seconds < 59.5:
         return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
-    units = ((_MINUTE, "min", _HOUR), (_HOUR, "h", _DAY), (_DAY, "days", float("inf")))
-    size, name = next((size, name) for size, name, below in units if seconds < below)
-    return f"{seconds / size:.1f} {name}"
+    # Rounded first: 59.96 minutes are an hour.
+    for size, name, below in ((_MINUTE, "min", _HOUR), (_HOUR, "h", _DAY)):
+        told = round(seconds / size, 1)
+        if told * size < below:
+            return f"{told:.1f} {name}"
+    return f"{seconds / _DAY:.1f} days"
 
 
 def cost_text(cost: Cost, with_cpu: bool = True) -> str:
-    """Return a cost as text; "at least" where a job was not measured, "not measured" for none."""
-    if not cost.measured:
+    """Return a cost as text; "at least" where a job was not measured whole."""
+    if math.isnan(cost.wall_s):
         return "not measured"
-    told = time_text(cost.wall_s)
-    if with_cpu:
-        told += f" ({time_text(cost.cpu_s)} of CPU)"
-    return told if cost.measured == cost.jobs else f"at least {told}"
+    told = time_text(cost.wall_s) if cost.measured == cost.jobs else _at_least(cost.wall_s)
+    return f"{told} ({cpu_text(cost)} of CPU)" if with_cpu else told
+
+
+def cpu_text(cost: Cost) -> str:
+    """Return the CPU of a cost as text: always "at least", for Snakemake misses a job's end."""
+    return "unknown time" if math.isnan(cost.cpu_s) else _at_least(cost.cpu_s)
+
+
+def _at_least(seconds: float) -> str:
+    return f"at least {time_text(seconds)}"
 
 
 def made_again_text(config_file: str, rule: str, output: str, alone: Cost, whole: Cost) -> str:
@@ -87,7 +109,7 @@ def made_again_text(config_file: str, rule: str, output: str, alone: Cost, whole
     if whole.jobs > 1:
         text += (
             f"*From nothing*, with ``--forceall`` for ``--forcerun {rule}``: {whole.jobs} jobs, "
-            f"{cost_text(whole)} one after the other. "
+            f"{cost_text(whole)}, added up: jobs ran beside each other. "
         )
     return text + "Measured in this run, starts of Snakemake apart."
 
@@ -109,7 +131,7 @@ def costs_html(rows: Iterable[tuple[Sequence[str], str, Cost, Cost]]) -> str:
             cost_text(alone, with_cpu=False),
             str(whole.jobs),
             cost_text(whole, with_cpu=False),
-            time_text(whole.cpu_s) if whole.measured else "-",
+            cpu_text(whole),
         ]
         lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     head = "".join(f"<th>{name}</th>" for name in heads)
