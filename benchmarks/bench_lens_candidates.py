@@ -122,7 +122,7 @@ def main() -> None:
     for weights in arguments.weights:
         card, threshold = read_card(weights), arguments.score_threshold
         if threshold is None:
-            threshold = find_threshold(weights, card, arguments.metrics)
+            threshold = find_threshold(weights, arguments.metrics)
         head = {"model": card["architecture"]["backbone"]}
         head |= {"n_train": card["n_train"], "seed": card["seed"]}
         measured = measure(arguments.data_dir, weights, threshold, arguments.radius_arcsec)
