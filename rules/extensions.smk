@@ -298,7 +298,7 @@ rule plot_outliers:
             f"{RUN}/tables/outliers.html",
             caption="../report/outliers.rst",
             category="7 Features",
-            labels={"what": "Test: table"},
+            labels={"what": "Test: table of how well oddities are found"},
         ),
     log:
         f"{LOGS}/plot_outliers.log",

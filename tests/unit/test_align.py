@@ -1,5 +1,6 @@
 """Pairs of spectra: what they share, search and translation by hand, networks that learn."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from galaxy_lvm.align.anomalies import anomaly_rows, misfit, usual_scatter
 from galaxy_lvm.align.claims import claims_table
 from galaxy_lvm.align.network import AlignedNetworks, architecture, load_aligned
 from galaxy_lvm.align.pairs import Pairs, Side, SplitPairs, read_pairs, split_pairs, write_pairs
-from galaxy_lvm.align.search import canonical_floors, galleries, ranks, search_rows
+from galaxy_lvm.align.search import canonical_floors, galleries, rank_table, ranks, search_rows
+from galaxy_lvm.align.tables import alignment_html, alignment_table
 from galaxy_lvm.align.train import PairFeed
 from galaxy_lvm.align.translation import binaries, error_profile, star_errors, translations
 from galaxy_lvm.core.config.align import (
@@ -168,6 +170,19 @@ def test_galleries_hold_each_star_once_and_like_noise_is_sorted():
         assert [len(r) for r in rows] == [10, 10] and len(set(np.concatenate(rows))) == 20
     assert list(rows[0]) == list(range(24, 14, -1))
     assert len(galleries(pairs, "random", 100, 1)[0]) == 25
+
+
+def test_a_gallery_of_all_stars_is_told_once():
+    """Stars of like noise, all of them, are the random gallery again, rank by rank."""
+    pairs = made_pairs(25, np.random.default_rng(0))
+
+    def similarity(some):
+        return some.a.flux @ some.b.flux[:, :12].T
+
+    kinds = {size: rank_table(pairs, "cca", similarity, size, 1) for size in (10, 25, 100)}
+    assert set(kinds[10]["gallery"]) == {"random", "like_noise"}
+    for size in (25, 100):
+        assert set(kinds[size]["gallery"]) == {"random"} and len(kinds[size]) == 2 * 25
 
 
 def test_a_star_twice_in_a_batch_is_no_counterexample_of_itself():
@@ -339,6 +354,12 @@ def test_rows_verdicts_and_page_follow_from_the_predictions(aligned):
     assert len(claims) == 6 and claims["detail"].str.contains("paired by stars").all()
     page = (aligned / "table.html").read_text()
     assert "blue end and red end" in page and "binaries found at 1 % of single stars" in page
+    assert "like noise: searched" in page and "Twins share" not in page
+    # Shares and their ends have as many digits.
+    assert re.search(r"<td>0\.\d{3} \(0\.\d{3} to [01]\.\d{3}\)</td>", page)
+    once = read_results([aligned / "search.csv", aligned / "translation.csv"])
+    once = once[~once["condition"].str.contains("like_noise")]
+    assert "like noise" not in alignment_html(alignment_table(once), claims)
     assert (aligned / "figure.png").exists()
     odd = load_table(aligned / "anomalies.parquet")
     assert odd.groupby("model")["injected"].sum().to_dict() == {

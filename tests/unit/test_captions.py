@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from galaxy_lvm.align import figures as alignment_figure
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.report.provenance import went_on
 from galaxy_lvm.report.remake import (
@@ -28,7 +29,7 @@ class Outputs(list):
         return f"{name}.html"
 
 
-def rendered(name, n_seeds):
+def rendered(name, n_seeds, experiments=("ends",)):
     """Return a caption for a run whose networks of Tables 1 to 4 were trained `n_seeds` times."""
     optim = {"steps": 100}
     config = {
@@ -41,6 +42,7 @@ def rendered(name, n_seeds):
         "pretrain": {"objective": "masked", "optim": optim, "batch_size": 8},
         "multitask": {"n_seeds": n_seeds, "optim": optim, "batch_size": 8, "n_orientations": 8},
         "reference": {"models": []},
+        "align": {"experiments": experiments},
         "catalogue": {"dataset": None, "strategy": "multi_active"},
         "lenses": {"fields": {"source": "mock"}, "detector": {"n_seeds": 1}},
         "fewshot": {"n_seeds": 3, "dataset": None},
@@ -90,6 +92,25 @@ def test_captions_of_the_catalogue_name_its_galaxies_and_its_model():
         "catalogue_gallery.rst", 1
     )
     assert "as multi_active gives" in rendered("catalogue_reliability.rst", 1)
+
+
+def test_the_caption_of_the_alignment_tells_of_the_experiments_that_were_run():
+    ends, twins, both = (
+        rendered("alignment.rst", 1, asked) for asked in (["ends"], ["twins"], ["ends", "twins"])
+    )
+    assert "of the same stars: the blue and the red end of a spectrum (each" in ends
+    assert "LAMOST" not in ends and "experiment" not in ends
+    assert "of the same stars: a spectrum and one of LAMOST" in twins and "blue" not in twins
+    assert "one row an experiment: the blue" in both and "median), or a spectrum and one" in both
+    assert (
+        "nothing else. Left:" in both and "grey line is where that is one star in a hundred" in ends
+    )
+
+
+def test_the_caption_of_the_alignment_names_floors_as_the_legend_does():
+    text = rendered("alignment.rst", 1)
+    for model in ("cca", "cca_gaussian", "quadratic", "components"):
+        assert alignment_figure._STYLES[model][0] in text
 
 
 def test_names_of_categories_make_targets_that_differ():

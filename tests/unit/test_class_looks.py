@@ -21,6 +21,7 @@ from galaxy_lvm.multitask.reconstruction_figure import RestoredExample, draw_res
 from galaxy_lvm.multitask.training_figures import draw_classification
 from galaxy_lvm.report import style
 from galaxy_lvm.report.class_looks import class_looks, class_texts, drawn, fitting, shortened
+from galaxy_lvm.report.labels import STRATEGY_NAMES
 from galaxy_lvm.report.results import long_rows, write_results
 from galaxy_lvm.report.tables import aligned
 from galaxy_lvm.survey.classes import holds
@@ -114,6 +115,24 @@ def test_confusion_matrices_tell_classes_apart():
     for fig in (draw_classification(table, LABELS), few_shot):
         shown = texts_of(fig)
         assert all(seen(name, 16) in shown for name in LABELS)
+
+
+@pytest.mark.parametrize("n", [4, 5, 10, 11])
+def test_cells_of_confusion_matrices_are_legible_and_hold_what_they_say(n):
+    names = [f"class {k}" for k in range(n)]
+    right = pd.DataFrame(np.eye(n), columns=[f"p_{name}" for name in names]).assign(label=range(n))
+    table = pd.concat([right] * 300, ignore_index=True)
+    fig = draw_classification(pd.concat([table.assign(model=m) for m in STRATEGY_NAMES]), names)
+    fig.draw_without_rendering()
+    for axes in fig.axes[: len(STRATEGY_NAMES)]:
+        room = axes.get_window_extent().width / n
+        cells = [text for text in axes.texts if text.get_text()]
+        assert len(cells) == (n * n if n <= 10 else 0)
+        assert all(text.get_fontsize() >= style.SMALL_PT for text in cells)
+        # "100" may reach over its cell: in those beside it stands a single 0.
+        widths = [text.get_window_extent().width for text in cells] or [0]
+        assert max(widths) + min(widths) < 2 * room
+        assert [("300" in text.get_text()) for text in cells[:2]] == [n <= 5, False][: len(cells)]
 
 
 def test_sheets_and_lists_show_labels_ids_and_notes():

@@ -54,13 +54,15 @@ def alignment_html(table: pd.DataFrame, claims: pd.DataFrame) -> str:
     lines = []
     for row in table.to_dict("records"):
         main = _MAIN[row["question"]]
-        ends = f"{row[f'{main}_low95']:.4g} to {row[f'{main}_high95']:.4g}"
+        # Shares to a digit that a thousand stars support, errors relative to what they are.
+        digits = ".4g" if row["question"] == "translation" else ".3f"
+        value, low, high = (f"{row[name]:{digits}}" for name in (main, *_ends(main)))
         cells = [
             " and ".join(SIDE_NAMES[row["experiment"]]),
             _WHAT[row["question"]],
             row["condition"].replace("_", " "),
             MODEL_NAMES[row["model"]],
-            f"{row[main]:.4g} ({ends})",
+            f"{value} ({low} to {high})",
             _beside(row),
             f"{row['n_test']:.0f}",
         ]
@@ -68,15 +70,25 @@ def alignment_html(table: pd.DataFrame, claims: pd.DataFrame) -> str:
     heads = ("Pair", "Question", "Way", "Method", "Value", "Beside", "N test")
     note = (
         "Test stars alone; in brackets the 95 % bootstrap interval over them. a is the first side "
-        "of a pair, b the second. like noise: searched among stars with errors of about the same "
-        "size, so that a noisy spectrum does not betray its star. Twins share Teff, log g and "
-        "[Fe/H], nothing else."
+        "of a pair, b the second."
     )
+    if table["condition"].str.contains("like_noise").any():
+        note += (
+            " like noise: searched among stars with errors of about the same size, so that a noisy "
+            "spectrum does not betray its star."
+        )
+    if "twins" in set(table["experiment"]):
+        note += " Twins share Teff, log g and [Fe/H], nothing else."
     body = (
         f"<p>{note}</p>{plain_table(heads, lines)}"
         f"<h2>Are the networks above their floors?</h2>{verdicts_html(claims)}"
     )
     return page_html("Two kinds of spectra, aligned", body)
+
+
+def _ends(metric: str) -> tuple[str, str]:
+    """Return the columns of a metric's interval."""
+    return f"{metric}_low95", f"{metric}_high95"
 
 
 def _beside(row: dict) -> str:

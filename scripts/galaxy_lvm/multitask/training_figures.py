@@ -23,6 +23,9 @@ from galaxy_lvm.report.metrics import confusion_counts
 
 # More classes than this have their names upright, so that they do not run into each other.
 _SLANTED = 6
+# Up to so many classes a cell of four matrices has room for "100 %", for the number of galaxies
+# below the share, and for the share.
+_SIGNS_FIT, _COUNTS_FIT, _SHARES_FIT = 4, 5, 10
 _STRATEGY_LINES = {
     "pre_train": (style.COLOURS["grey"], "o"),
     "multi_uniform": (style.COLOURS["sky"], "s"),
@@ -270,11 +273,11 @@ def _confusion(axes: Axes, labels: np.ndarray, predicted: np.ndarray, names: lis
     counts = confusion_counts(labels, predicted, len(names))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, vmin=0, vmax=1, cmap="Blues", aspect="equal")
-    size = min(style.SMALL_PT, 28 / len(names))
     for (row, column), count in np.ndenumerate(counts):
         share = shares[row, column]
-        axes.text(column, row, f"{100 * share:.0f} %\n{count}", ha="center", va="center",
-                  fontsize=size, color="white" if share > 0.55 else "black")  # fmt: skip
+        axes.text(column, row, _cell_text(share, count, len(names)), ha="center", va="center",
+                  fontsize=style.SMALL_PT, linespacing=1.0,
+                  color="white" if share > 0.55 else "black")  # fmt: skip
     shown = [drawn(text) for text in class_texts(names, longest=16).values()]
     look = {"rotation": 35 if len(names) <= _SLANTED else 90, "fontsize": min(7, 75 / len(names))}
     axes.set_xticks(range(len(names)), shown, ha="right", rotation_mode="anchor", **look)
@@ -283,6 +286,16 @@ def _confusion(axes: Axes, labels: np.ndarray, predicted: np.ndarray, names: lis
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     axes.set_xlabel("Predicted class")
+
+
+def _cell_text(share: float, count: int, n_classes: int) -> str:
+    """Return what a cell of this many classes has room for, in the smallest type that is read."""
+    if n_classes > _SHARES_FIT:
+        return ""
+    percent = f"{100 * share:.0f}"
+    if n_classes <= _SIGNS_FIT:
+        percent += " %"
+    return f"{percent}\n{count}" if n_classes <= _COUNTS_FIT else percent
 
 
 def plot_reliability(axes: Axes, labels: np.ndarray, shares: np.ndarray) -> None:
