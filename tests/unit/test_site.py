@@ -25,7 +25,8 @@ def built(project: Path, site: Path) -> subprocess.CompletedProcess:
     ]
     return subprocess.run(
         command, cwd=project, capture_output=True, text=True, check=False,
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        # with bytecode beside the hooks, as most users have it
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONDONTWRITEBYTECODE": ""},
     )  # fmt: skip
 
 
