@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 from galaxy_lvm.core.config import section
-from galaxy_lvm.core.config.wise import COMPACT, WiseScores
+from galaxy_lvm.core.config.wise import COMPACT, OWN_MODELS, WiseScores
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.tables import load_table, save_table
 from galaxy_lvm.report.results import read_results, write_table
@@ -43,7 +43,8 @@ def main(
     found = pd.concat([load_table(path) for path in predictions], ignore_index=True)
     compact = next((spec.label for spec in specs if spec.model == COMPACT), "")
     names |= {compact: "compact network"} if compact else {}
-    verdicts = claims_table(results, found, compact, settings)
+    own = [spec.label for spec in specs if spec.model.startswith(OWN_MODELS)]
+    verdicts = claims_table(results, found, own, settings)
     rows = wise_table(results)
     save_table(claims, verdicts)
     write_table(table, rows, wise_html(rows, verdicts, names, conditions_of(settings)[-1]))

@@ -31,7 +31,7 @@ from galaxy_lvm.wise.bands import pixel_noise
 from galaxy_lvm.wise.classify import protocol_of, train_network
 from galaxy_lvm.wise.floors import floor_probabilities
 from galaxy_lvm.wise.levels import to_levels
-from galaxy_lvm.wise.network import Apertures, compact_network
+from galaxy_lvm.wise.network import Apertures, compact_network, wide_network
 from galaxy_lvm.wise.noise import fade, in_noise
 from galaxy_lvm.wise.render import DISC_NU, Camera, Shapes
 from galaxy_lvm.wise.scores import ALL, best_network, claims_table, conditions_of, score_rows
@@ -129,6 +129,14 @@ def test_the_compact_network_has_a_tenth_of_the_smallest_other_one():
     assert compact * 10 <= min(n_weights.values())
     pixels = [protocol_of(WiseNetworks(), spec, 32).view_side_pix for spec in specs]
     assert pixels == [32, 64]  # as they are, and enlarged
+
+
+def test_the_wide_network_has_a_tenth_of_repvggs_weights_at_most():
+    n_weights = [
+        sum(p.numel() for p in network.parameters())
+        for network in (wide_network(), timm.create_model("repvgg_a0"))
+    ]
+    assert n_weights[0] * 10 <= n_weights[1]
 
 
 def test_the_networks_of_the_paper_can_be_asked_for():
@@ -229,7 +237,7 @@ def test_verdicts_compare_source_by_source_and_choose_the_best_network_by_valida
         rows += long_rows("wise", SKY, model, "network", 1, {"loss_val": loss, "n_weights": 10})
     results = pd.DataFrame(rows)
     assert best_network(results, ["large", "lucky"]) == "lucky"
-    claims = claims_table(results, table, "compact", settings).set_index("claim")
+    claims = claims_table(results, table, ["compact"], settings).set_index("claim")
     assert claims["verdict"].iloc[0] == "holds" and claims["trainings"].iloc[0] == "2"
     assert not claims["verdict"].iloc[1].startswith("holds")
     assert "2 seeds and 400 sources" in claims["detail"].iloc[0]
@@ -240,6 +248,10 @@ def test_verdicts_compare_source_by_source_and_choose_the_best_network_by_valida
     compact = shown[(shown["model"] == "compact") & (shown["condition"] == ALL)].iloc[0]
     assert compact["n_trainings"] == 2 and compact["n_weights"] == 10
     assert conditions_of(settings)[-1] == "w1=15-17"
+    # Networks of ours are not the ones that they are held against.
+    claims = claims_table(results, table, ["compact", "lucky"], settings)["claim"]
+    ends = [claim.partition("at or above ")[2] for claim in claims if "at or above" in claim]
+    assert len(claims) == 6 and ends == ["large", "large"]
 
 
 def test_the_page_names_every_file_that_the_rules_write():

@@ -92,10 +92,10 @@ def best_network(results: pd.DataFrame, names: Sequence[str]) -> str:
 def claims_table(
     results: pd.DataFrame,
     predictions: pd.DataFrame,
-    compact: str,
+    own: Sequence[str],
     settings: WiseScores,
 ) -> pd.DataFrame:
-    """Judge the compact network against the floors at the faint end, and against the best network.
+    """Judge our networks against the floors at the faint end, and against the best other network.
 
     Which other network is the best is told by validation sources.
 
@@ -105,8 +105,8 @@ def claims_table(
         Long table of all skies.
     predictions
         Of all skies, with `sky`.
-    compact
-        Name of the compact network.
+    own
+        Names of our networks.
     settings
         Bins.
 
@@ -119,19 +119,18 @@ def claims_table(
     faint = conditions_of(settings)[-1]
     for sky, of_sky in results.groupby("task", sort=False):
         models = set(of_sky["model"])
-        if compact not in models:
-            continue
-        own = predictions[predictions["sky"] == sky]
-        for floor in FLOORS:
-            claim = Claim(f"{sky}, faint end: {compact} above {floor}", "accuracy",
-                          ((compact, floor),))  # fmt: skip
-            rows.append(judge(claim, [_compared(of_sky, own, faint, (compact, floor))]))
-        others = sorted(models - {compact, *FLOORS})
-        if others:
-            best = best_network(of_sky, others)
-            claim = Claim(f"{sky}, all sources: {compact} at or above {best}", "accuracy",
-                          ((compact, best),), at_or_above=True)  # fmt: skip
-            rows.append(judge(claim, [_compared(of_sky, own, ALL, (compact, best))]))
+        asked = predictions[predictions["sky"] == sky]
+        others = sorted(models - {*own, *FLOORS})
+        best = best_network(of_sky, others) if others else None
+        for name in (name for name in own if name in models):
+            for floor in FLOORS:
+                pair = (name, floor)
+                claim = Claim(f"{sky}, faint end: {name} above {floor}", "accuracy", (pair,))
+                rows.append(judge(claim, [_compared(of_sky, asked, faint, pair)]))
+            if best:
+                claim = Claim(f"{sky}, all sources: {name} at or above {best}", "accuracy",
+                              ((name, best),), at_or_above=True)  # fmt: skip
+                rows.append(judge(claim, [_compared(of_sky, asked, ALL, (name, best))]))
     return verdict_table(rows)
 
 

@@ -10,7 +10,9 @@ from galaxy_lvm.core.config.survey import Splits
 from galaxy_lvm.core.config.tasks import Network
 from galaxy_lvm.core.config.training import NetworkTraining, Optim
 
-COMPACT = "python:galaxy_lvm.wise.network:compact_network"
+# What models of the project begin with: verdicts hold them against the others.
+OWN_MODELS = "python:galaxy_lvm.wise.network:"
+COMPACT = f"{OWN_MODELS}compact_network"
 
 PerBand = tuple[Annotated[float, Field(gt=0, le=30)], ...]
 Share = Annotated[float, Field(ge=0, le=1)]
