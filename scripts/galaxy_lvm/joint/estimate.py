@@ -10,7 +10,13 @@ from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.joint.galaxies import Galaxies
 from galaxy_lvm.joint.names import CLASSES, MODELS
-from galaxy_lvm.joint.regress import Parts, estimates, repetition
+from galaxy_lvm.joint.regress import (
+    Components,
+    Parts,
+    estimates,
+    most_components,
+    repetition,
+)
 from galaxy_lvm.joint.skills import CALLED
 from galaxy_lvm.report.rankings import area_under_roc
 from galaxy_lvm.report.results import long_rows
@@ -48,10 +54,14 @@ def estimate_all(
     tables = []
     for number in range(settings.n_seeds):
         learned = rows["train"][repetition(len(rows["train"]), seed, number)]
+        parts_of = learned, rows["val"], rows["test"]
+        seen = {
+            name: Components(galaxies.views[name], parts_of, most_components(settings))
+            for name in dict.fromkeys(name for views in models.values() for name in views)
+        }
         for model, views in models.items():
-            arrays = [galaxies.views[name] for name in views]
             parts = Parts(
-                *([view[part] for view in arrays] for part in (learned, rows["val"], rows["test"])),
+                [seen[name] for name in views],
                 galaxies.targets[learned],
                 galaxies.targets[rows["val"]],
             )

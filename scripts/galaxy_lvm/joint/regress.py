@@ -2,13 +2,13 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
-from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
 from galaxy_lvm.core.config.joint import JointEstimates
@@ -19,23 +19,62 @@ from galaxy_lvm.spectra.floors import pixels, ridge_path
 KEPT_SHARE = 0.9  # of the training galaxies in one repetition
 
 
+class Components:
+    """Principal components of one view, found once and taken by every regressor.
+
+    Parameters
+    ----------
+    view
+        (n, D) of all galaxies.
+    parts
+        Rows of the training galaxies, of those to choose by, and of those that are asked.
+    n_most
+        Components to find; fewer where the training galaxies or D do not give as many.
+
+    Attributes
+    ----------
+    n_asked
+        Galaxies that are asked.
+    """
+
+    def __init__(self, view: np.ndarray, parts: Sequence[np.ndarray], n_most: int) -> None:
+        self.n_asked = len(parts[2])
+        n_found = min(n_most, len(parts[0]) - 1, view.shape[1])
+        before = pixels().fit(view[parts[0]])
+        self._parts = [before.transform(view[rows]) for rows in parts]
+        # It decomposes the whole covariance however few components are asked for.
+        self._found = PCA(n_found, svd_solver="covariance_eigh").fit(self._parts[0])
+
+    def take(self, n: int, whiten: bool) -> list[np.ndarray]:
+        """Return the first n components (n_galaxies, n) of every part, of size 1 or less."""
+        first = copy(self._found)
+        first.components_ = self._found.components_[:n]
+        first.explained_variance_ = self._found.explained_variance_[:n]
+        first.whiten = whiten
+        unit = 1.0 if whiten else np.sqrt(self._parts[0].shape[1])
+        return [first.transform(part) / unit for part in self._parts]
+
+
 @dataclass(frozen=True)
 class Parts:
     """Views of galaxies in three parts: to learn from, to choose by, to be asked.
 
     Attributes
     ----------
-    train, val, test
-        One array (n, D) a view.
+    views
+        Components of each, all of the same galaxies.
     targets, truth
         (n_train, k) and (n_val, k).
     """
 
-    train: Sequence[np.ndarray]
-    val: Sequence[np.ndarray]
-    test: Sequence[np.ndarray]
+    views: Sequence[Components]
     targets: np.ndarray
     truth: np.ndarray
+
+
+def most_components(settings: JointEstimates) -> int:
+    """Return how many components of a view the regressors take at most."""
+    return max(*settings.quadratic_components, settings.perceptron_components)
 
 
 def estimates(
@@ -61,7 +100,7 @@ def estimates(
     spread = np.where(spread > 0, spread, 1.0)
     scaled, truth = (parts.targets - centre) / spread, (parts.truth - centre) / spread
     best = np.full(truth.shape[1], np.inf)
-    found = [np.zeros_like(truth), np.zeros((len(parts.test[0]), truth.shape[1]))]
+    found = [np.zeros_like(truth), np.zeros((parts.views[0].n_asked, truth.shape[1]))]
     names = np.full(truth.shape[1], "", dtype=object)
     for name, of_val, of_test in _candidates(parts, scaled, truth, settings, seed):
         errors = np.square(of_val - truth).mean(axis=0)
@@ -99,19 +138,9 @@ def _candidates(
 
 
 def _components(parts: Parts, n: int, whiten: bool) -> list[np.ndarray]:
-    """Return inputs (n, D) of train, val and test: components of each view, of size 1 or less."""
-    blocks = []
-    for views in zip(parts.train, parts.val, parts.test, strict=True):
-        before = _before(views[0].shape, n, whiten).fit(views[0])
-        made = [before.transform(view) for view in views]
-        unit = 1.0 if whiten else np.sqrt(views[0].shape[1])
-        blocks.append([values / unit for values in made])
+    """Return inputs (n, D) of train, val and test: components of each view, side by side."""
+    blocks = [view.take(n, whiten) for view in parts.views]
     return [np.concatenate(each, axis=1) for each in zip(*blocks, strict=True)]
-
-
-def _before(shape: tuple[int, int], n: int, whiten: bool) -> Pipeline:
-    n_kept = min(n, shape[0] - 1, shape[1])
-    return make_pipeline(pixels(), PCA(n_kept, whiten=whiten, svd_solver="covariance_eigh"))
 
 
 def repetition(n_train: int, seed: int, number: int) -> np.ndarray:
