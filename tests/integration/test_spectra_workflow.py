@@ -1,4 +1,4 @@
-"""Chapters beside the images in miniature: a user's spectra, their alignment, networks of WISE."""
+"""Chapters beside the images in miniature: spectra, alignment, pairs with images, WISE."""
 
 import json
 import os
@@ -8,14 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from galaxy_lvm.align.pairs import read_pairs
 from galaxy_lvm.core.config.spectra import SpectrumNoise
 from galaxy_lvm.core.tables import load_table
+from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.report.results import read_results
 from galaxy_lvm.spectra.simulate import simulate_stars
+from galaxy_lvm.spectra.store import SpectrumStore
 from galaxy_lvm.survey.rejected import read_rejected
+from galaxy_lvm.survey.store import CutoutStore
 from pages import files_told, not_there, not_told
 
 ROOT = Path(__file__).parents[2]
+PAIRS = "spectra/pairs_galaxies_b.h5"
 pytestmark = pytest.mark.workflow
 
 
@@ -39,9 +44,11 @@ def finished(tmp_path_factory):
     command += ["--configfile", str(ROOT / "config" / "test.yaml")]
     command += ["--config", f"spectra={{source: files, files: {{path: {tmp_path / 'mine.npz'}}}}}"]
     command += ["align={experiments: [ends]}", "wise={n_seeds: 1}"]
+    # What aligns and searches pairs of galaxies is what does so for stars: their files are enough.
+    targets = ["spectra", "align", *(f"results/test/{n}" for n in ("figures/wise.pdf", PAIRS))]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     result = subprocess.run(
-        [*command, "--", "spectra", "align", "results/test/figures/wise.pdf"],
+        [*command, "--", *targets],
         capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False, cwd=ROOT,
     )  # fmt: skip
     assert result.returncode == 0, (result.stdout + result.stderr)[-6000:]
@@ -54,7 +61,10 @@ def told_by(page: str) -> str:
 
 def test_spectra_of_a_user_become_parameters_with_a_verdict(finished):
     run, page = finished / "results" / "test", told_by("outputs.md")
-    assert not_told(run, files_told(page) + files_told(told_by("wise.md"))) == []
+    told = [
+        name for each in ("outputs.md", "wise.md", "joint.md") for name in files_told(told_by(each))
+    ]
+    assert not_told(run, told) == []
     assert not_there(run, files_told(page.partition("\n## Spectra\n")[2])) == []
     rejected = read_rejected(run / "spectra" / "rejected_spectra.csv")
     assert list(rejected["id"]) == ["4545469030156206083"]
@@ -76,6 +86,24 @@ def test_spectra_of_a_user_become_parameters_with_a_verdict(finished):
     views = "stellar_parameters.pdf", "stellar_parameters_claims.csv"
     for name in (f"figures/{views[0]}", f"tables/{views[1]}", "figures/alignment.pdf"):
         assert (run / name).exists(), name
+
+
+def test_galaxies_have_an_image_and_a_spectrum_of_one_mixture(finished):
+    run = finished / "results" / "test"
+    pairs = read_pairs((run / "spectra" / "pairs_galaxies_a.h5", run / PAIRS))
+    images = FeatureStore.open(run / "features" / "populations" / "lvm_frozen_released.npy")
+    assert len(pairs) == 40 and set(pairs.split) == {"train", "val", "test"}
+    assert np.array_equal(pairs.a.flux, images.take(pairs.ids))
+    with SpectrumStore(run / PAIRS) as store:
+        table, samples = store.catalogue().set_index("id"), store.wavelength
+    with CutoutStore(run / "data" / "populations" / "cutouts.h5") as store:
+        truth = store.catalogue().set_index("id").loc[pairs.ids]
+    assert np.array_equal(table.loc[pairs.ids, "redshift"], truth["redshift"])
+    # The spectrum is as red as the image: r to g at the middles of the bands, in nanomaggies.
+    near = [np.abs(samples / middle - 1) < 0.08 for middle in (6420, 4730)]
+    at_r, at_g = (pairs.b.flux[:, some].mean(axis=1) for some in near)
+    red = np.corrcoef(np.log(at_r / at_g), np.log(truth["flux_r"] / truth["flux_g"]))[0, 1]
+    assert red > 0.9
 
 
 def test_sources_in_wise_become_classes_with_a_verdict(finished):
