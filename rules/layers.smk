@@ -1,17 +1,19 @@
 """What is written in the weights (after Layer Matrix Decomposition, Ng Shyh-Chang et al. 2023).
 
 Inputs: the first member of the spectra's ensemble, the network of stage 1, and the stars.
+The target layers_lvm does the same with the encoder of the run's pretrained LVM (decompose_lvm).
 Outputs: metrics/layers.csv, metrics/layers_capacity.csv, predictions/layers_*.parquet, figure and table layers.
 Steps: decompose_layers; train_capacity (one job a number of stars, with true and with shuffled labels), score_capacity; plot_layers. `snakemake --cores 2 layers` makes all; the default targets do where the key `beside` names it.
 """
 
-from galaxy_lvm.core.config.layers import Capacity, Layers
+from galaxy_lvm.core.config.layers import Capacity, Layers, LvmLayers
 from galaxy_lvm.core.config.spectra import SpectrumMethods
 
 LAYERS = {
     "layers": f"{RUN}/figures/layers.pdf",
 }
 CAPACITY_STARS = config["layers"]["capacity"]["n_stars"]
+LAYERS_LVM = f"{RUN}/tables/layers_lvm_{MAIN_VARIANT}.csv"
 # Nothing is trained where the config names no number of stars.
 CAPACITY = f"{RUN}/metrics/layers_capacity.csv" if CAPACITY_STARS else []
 
@@ -42,6 +44,39 @@ rule decompose_layers:
         code=code_of("decompose_layers"),
     script:
         "../scripts/decompose_layers.py"
+
+
+rule decompose_lvm:
+    """Singular values of an LVM's encoder, and its score at classes against the kept rank."""
+    input:
+        crops=f"{TASKS_DATA}/crops.h5",
+        splits=f"{TASKS_DATA}/splits.parquet",
+        weights=f"{RUN}/models/pretrain/{{variant}}/lvm.safetensors",
+    output:
+        metrics=f"{RUN}/metrics/layers_lvm_{{variant}}.csv",
+        singular_values=f"{RUN}/predictions/layers_lvm_{{variant}}_singular_values.parquet",
+        table=f"{RUN}/tables/layers_lvm_{{variant}}.csv",
+    log:
+        f"{LOGS}/decompose_lvm/{{variant}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/decompose_lvm/{{variant}}.tsv"
+    wildcard_constraints:
+        variant="|".join(VARIANTS),
+    conda:
+        TRAIN_ENV
+    threads: config["threads"]
+    resources:
+        mem_mb=growing(6000),
+        runtime=240,
+        gpu=min(1, config["gpus"]),
+        nodes=1,
+    params:
+        settings=part_of(LvmLayers, config["layers"]),
+        view_side_pix=config["classification"]["view_side_pix"],
+        seed=config["seed"],
+        recipe_version=1,
+    script:
+        "../scripts/decompose_lvm.py"
 
 
 rule train_capacity:

@@ -94,6 +94,7 @@ localrules:
     joint,
     joint_real,
     layers,
+    layers_lvm,
     wise,
     wise_sources,
     multimodal,
@@ -384,6 +385,12 @@ rule layers:
     """What is written in the weights of the spectra's Transformer: figure and table."""
     input:
         LAYERS.values(),
+
+
+rule layers_lvm:
+    """What is written in the weights of the pretrained LVM's encoder: a row a matrix."""
+    input:
+        LAYERS_LVM,
 
 
 rule wise:

@@ -43,9 +43,9 @@ MAY_LOAD = {
     ),
     **dict.fromkeys(
         (
-            "align_modalities", "decompose_layers", "evaluate_multitask", "evaluate_wise",
-            "extract_features", "extract_shard", "finetune_spectra", "join_features",
-            "measure_wise", "pretrain_lvm", "pretrain_spectra", "release_encoder",
+            "align_modalities", "decompose_layers", "decompose_lvm", "evaluate_multitask",
+            "evaluate_wise", "extract_features", "extract_shard", "finetune_spectra",
+            "join_features", "measure_wise", "pretrain_lvm", "pretrain_spectra", "release_encoder",
             "scale_training", "score_capacity", "take_weights", "train_*",
         ),
         {"torch"},

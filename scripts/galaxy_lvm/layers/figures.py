@@ -1,38 +1,16 @@
 """Singular values, score against the kept rank, and the leading latent directions."""
 
-import re
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from galaxy_lvm.layers.names import METHOD_NAMES, layer_text
 from galaxy_lvm.report import style
 from galaxy_lvm.spectra.labels import NAMES, UNITS
 
-METHOD_NAMES = {
-    "svd": "leading directions (SVD)",
-    "projected": "random directions",
-    "pruned": "largest numbers, equal size",
-}
-# Parts of the networks of spectra, by the last of their dotted names.
-_PARTS = {
-    "embed": "embedding", "narrow.1": "narrowing", "head.0": "head, first", "head.3": "head, last",
-    "q": "queries", "k": "keys", "v": "values", "out_proj": "attention, output",
-    "linear1": "MLP, first", "linear2": "MLP, second",
-}  # fmt: skip
 _COLOURS = {"svd": "blue", "projected": "grey", "pruned": "red"}
 _MOST_STARS = 4000
-
-
-def layer_text(name: str) -> str:
-    """Return what a matrix of a spectra network does, "block 1: keys"; else its dotted name."""
-    if name in _PARTS:
-        return _PARTS[name]
-    found = re.fullmatch(r"layers\.layers\.(\d+)\.(?:self_attn\.)?(\w+)", name)
-    if found and found[2] in _PARTS:
-        return f"block {int(found[1]) + 1}: {_PARTS[found[2]]}"
-    return name
 
 
 def draw_layers(results: pd.DataFrame, spectrum: pd.DataFrame, stars: pd.DataFrame) -> Figure:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from galaxy_lvm.layers.figures import METHOD_NAMES, layer_text
+from galaxy_lvm.layers.names import METHOD_NAMES, layer_text
 from galaxy_lvm.report.tables import page_html, plain_table
 from galaxy_lvm.spectra.labels import NAMES
 

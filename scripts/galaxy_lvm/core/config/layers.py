@@ -41,7 +41,15 @@ class Capacity(Section):
     optim: CapacityOptim = part(CapacityOptim)
 
 
-class LayersChapter(Layers):
-    """What is written in the weights of the spectra's Transformer; target layers."""
+class LvmLayers(Layers):
+    """The same of an LVM's encoder, scored by classes of galaxies; target layers_lvm."""
+
+    n_galaxies: int = Field(
+        200, ge=2, description="validation, and test galaxies, at most, that an LVM is scored by"
+    )
+
+
+class LayersChapter(LvmLayers):
+    """What is written in the weights: of the spectra's Transformer, target layers; of the LVM."""
 
     capacity: Capacity = part(Capacity)
