@@ -60,6 +60,9 @@ def _close_figures():
     plt.close("all")
 
 
+EDGE_INCH = 0.02
+
+
 def texts(canvas):
     return [text.get_text() for text in canvas.axes.texts]
 
@@ -71,8 +74,19 @@ def assert_no_text_leaves_its_box(canvas):
     for box, inside in canvas.framed:
         for text in inside:
             (x0, y0), (x1, y1) = to_inches.transform(text.get_window_extent())
-            assert box.x < x0 and x1 < box.x + box.width, text.get_text()
+            assert box.x + EDGE_INCH < x0, text.get_text()
+            assert x1 < box.x + box.width - EDGE_INCH, text.get_text()
             assert box.y < y0 and y1 < box.y + box.height, text.get_text()
+    shown = [text for text in canvas.axes.texts if text.get_text()]
+    assert min(text.get_fontsize() for text in shown) >= style.SMALL_PT
+    frames = [text.get_window_extent().transformed(to_inches) for text in shown]
+    for i, (text, a) in enumerate(zip(shown, frames, strict=True)):
+        assert a.x0 > -0.01 and a.x1 < canvas.width + 0.01 and a.y0 > -0.01, text.get_text()
+        # Frames have some air above and below the letters.
+        for other, b in zip(shown[:i], frames, strict=False):
+            overlap = a.width > 0 and b.width > 0 and a.x0 < b.x1 and b.x0 < a.x1
+            deep = min(a.y1, b.y1) - max(a.y0, b.y0)
+            assert not overlap or deep < 0.03, (text.get_text(), other.get_text())
     boxes = [box for box, _ in canvas.framed]
     for i, a in enumerate(boxes):
         for b in boxes[:i]:
@@ -146,7 +160,7 @@ def test_the_layer_diagram_shows_a_plain_and_a_shifted_layer():
     assert "Window MSA" in found and "Shifted-window MSA" in found
     assert "8 × 8 tokens, shift 4" in found and "2 heads of 8" in found
     assert "16 → 64 → 16" in found
-    assert "within 16 windows" in found and "within 25 parts" in found
+    assert "within\n16 windows" in found and "within\n25 parts" in found
 
 
 def test_stages_without_shift_still_give_a_diagram():
@@ -179,9 +193,9 @@ def test_the_multitask_diagram_follows_model_and_config():
     assert "64 → 32 → 7" in found and "7 class" in found
     assert readable(count_parameters(model.decoders["restoration"])) in found
     assert "puts out the image" in found and "adds a correction" not in found
-    assert "20 %" in found and "40 % follow the lags" in found
+    assert "20 %" in found and "40 % by lag" in found
     assert "share = 0.2 + 0.4" in found and "every 25 steps" in found
-    assert "FWHM 2–6 pix, σ 1–9" in found and "0–60 % hidden" in found
+    assert "FWHM 2–6 pix\nσ 1–9 of 255" in found and "0–60 % hidden" in found
     assert found.count("33 %") == 6  # both strategies with equal shares
     icons = make_icons(SECTIONS)
     assert (icons.masked == 0).mean() > (icons.galaxy == 0).mean()

@@ -13,13 +13,13 @@ CONV_COLOUR = COLOURS["orange"]
 SKIP_COLOUR = COLOURS["red"]
 IMAGE_COLOUR = COLOURS["grey"]
 
-_BOX_WIDTH, _BOX_HEIGHT, _PITCH = 2.45, 0.54, 0.84
-_INDENT, _MARGIN = 0.12, 0.03
+_BOX_WIDTH, _BOX_HEIGHT, _PITCH = 2.65, 0.6, 0.91
+_INDENT, _MARGIN = 0.08, 0.03
 
 # Figure 2: one lane per layer, the map with its windows on the right.
-_LANE_HEIGHT, _GAP = 1.45, 0.135
+_LANE_HEIGHT, _GAP = 1.52, 0.125
 _STEP_HEIGHT, _PLUS = 0.56, 0.075
-_MAP_SIDE = 1.02
+_MAP_SIDE = 0.94
 # Windows are told apart by brightness too.
 _WINDOW_COLOURS = [
     tint(SWIN_COLOUR, 0.18),
@@ -134,7 +134,7 @@ def _beside(canvas: Canvas, part: Part, x: float, y: float, align: str) -> None:
 def _bottom(canvas: Canvas, parts: LVMParts, top: float, left: Box, right: Box) -> None:
     """Draw the coarsest stage, the elbows to it and the feature vector below."""
     box = _part(canvas, parts.stages[-1], parts, top, 0, "middle", SWIN_COLOUR)
-    x = (left.x + box.x) / 2
+    x = box.x - 0.3
     canvas.arrow((x, left.y), (x, box.left[1]), box.left)
     _beside(canvas, parts.downs[-1], x - 0.08, left.y, "right")
     x = PAGE_WIDTH_INCH - x
@@ -212,14 +212,14 @@ def _lane(
     if layer.conv:
         x = _residual(canvas, x, y, [_conv_step(layer)], "")
         canvas.arrow((x - _GAP, y), (x, y))
-    norm = (0.46, "Layer\nnorm", [], IMAGE_COLOUR)
+    norm = (0.44, "Layer\nnorm", [], IMAGE_COLOUR)
     shifted = layer.shift > 0
     lines = [
         f"{layer.window} × {layer.window} tokens" + f", shift {layer.shift}" * shifted,
         f"{layer.heads} heads of {layer.dim // layer.heads}",
         f"{readable(layer.n_attention)} weights",
     ]
-    attention = (1.24, "Shifted-window MSA" if shifted else "Window MSA", lines, SWIN_COLOUR)
+    attention = (1.37, "Shifted-window MSA" if shifted else "Window MSA", lines, SWIN_COLOUR)
     x = _residual(canvas, x, y, [norm, attention], drop)
     canvas.arrow((x - _GAP, y), (x, y))
     lines = [f"{layer.dim} → {layer.hidden} → {layer.dim}", f"{readable(layer.n_mlp)} weights"]
@@ -233,7 +233,7 @@ def _lane(
 
 
 def _conv_step(layer: SwinLayerParts) -> tuple:
-    return 0.94, "Convolution", [layer.conv, f"{readable(layer.n_conv)} weights"], CONV_COLOUR
+    return 0.98, "Convolution", [layer.conv, f"{readable(layer.n_conv)} weights"], CONV_COLOUR
 
 
 def _residual(canvas: Canvas, x: float, y: float, steps: list[tuple], note: str) -> float:
@@ -267,9 +267,9 @@ def _windows(canvas: Canvas, layer: SwinLayerParts, y: float) -> None:
         canvas.axes.plot([x + line, x + line], [bottom, bottom + _MAP_SIDE], **style)
         canvas.axes.plot([x, x + _MAP_SIDE], [bottom + line, bottom + line], **style)
     n_groups = int(groups.max() + 1) ** 2
-    text = f"attends within {n_groups} {'parts' if layer.shift else 'windows'}"
-    text = text if n_groups > 1 else "attends to the whole map"
-    canvas.text(x + _MAP_SIDE / 2, bottom - 0.09, text, color=FAINT)
+    text = f"attends within\n{n_groups} {'parts' if layer.shift else 'windows'}"
+    text = text if n_groups > 1 else "attends to\nthe whole map"
+    canvas.text(x + _MAP_SIDE / 2, bottom - 0.15, text, color=FAINT)
 
 
 def window_groups(side: int, window: int, shift: int) -> np.ndarray:

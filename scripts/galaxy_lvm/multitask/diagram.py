@@ -15,13 +15,12 @@ from galaxy_lvm.report.boxes import FAINT, HEAD_PT, Box, Canvas, readable, tint
 from galaxy_lvm.report.labels import STRATEGY_NAMES, TASK_COLOURS, TASK_HATCHES, TASK_NAMES
 from galaxy_lvm.report.style import COLOURS, PAGE_WIDTH_INCH
 
-_ROW, _BOX_HEIGHT, _PICTURE = 1.06, 0.74, 0.7
+_ROW, _BOX_HEIGHT, _PICTURE = 1.14, 0.76, 0.68
 _STRIP = 1.3
-_ENCODER = (1.42, 1.16)
-_HEAD = (2.98, 1.62)
-_OUTPUT_X, _LOSS = 4.87, (5.76, 1.22)
+_ENCODER = (1.4, 1.22)
+_HEAD = (2.92, 1.62)
+_OUTPUT_X, _LOSS = 4.77, (5.61, 1.37)
 _ICON_PIX = 96
-_SMALLEST_LABELLED_SHARE = 0.12
 _OUTPUT_LINES = {
     "image": "puts out the image",
     "correction": "adds a correction to its input",
@@ -107,8 +106,8 @@ def _inputs(
     sizes = ", ".join(str(s) for s in mask.patch_sizes_pix)
     notes = {
         "classification": f"random views,\n{side} × {side} pix",
-        "restoration": f"FWHM {blur.fwhm_min_pix:g}–{blur.fwhm_max_pix:g} pix, "
-        f"σ {blur.noise_sigma_min:g}–{blur.noise_sigma_max:g}\n"
+        "restoration": f"FWHM {blur.fwhm_min_pix:g}–{blur.fwhm_max_pix:g} pix\n"
+        f"σ {blur.noise_sigma_min:g}–{blur.noise_sigma_max:g} of 255\n"
         f"patches of {patch.patch_side_pix} pix",
         "reconstruction": f"{100 * mask.fraction_min:g}–{100 * mask.fraction_max:g} % "
         "hidden\n"
@@ -116,7 +115,7 @@ def _inputs(
     }
     pictures = (icons.galaxy, icons.blurred, icons.masked)
     for task, picture, y in zip(TASKS, pictures, rows, strict=True):
-        frame = canvas.picture(picture, 0.22, y - _PICTURE / 2 + 0.06, _PICTURE)
+        frame = canvas.picture(picture, 0.23, y - _PICTURE / 2 + 0.1, _PICTURE)
         canvas.text(0.57, frame.y - 0.05, notes[task], va="top", color=FAINT)
         canvas.arrow((frame.right[0] + 0.04, y), (encoder.x, y), colour=TASK_COLOURS[task])
 
@@ -155,7 +154,7 @@ def _task(
 def _classifier_lines(model: MultitaskModel) -> list[str]:
     _, first, _, dropout, last = model.classifier.layers
     return [
-        "feature vector, two linear layers",
+        "features, two linear layers",
         f"{first.in_features} → {first.out_features} → {last.out_features}"
         + (f", dropout {dropout.p:g}" if dropout.p else ""),
         f"{readable(count_parameters(model.classifier))} weights",
@@ -218,7 +217,7 @@ def _bar(canvas: Canvas, schedule: TaskSchedule, x: float, y: float, width: floa
                 linewidth=0.8,
             )
         )
-        canvas.text((left + x + width) / 2, y + 0.1, f"{100 * free:.0f} % follow the lags")
+        canvas.text((left + x + width) / 2, y + 0.1, f"{100 * free:.0f} % by lag")
 
 
 def _segment(canvas: Canvas, x: float, y: float, width: float, colour: str, hatch: str) -> None:

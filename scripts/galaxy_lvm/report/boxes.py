@@ -12,11 +12,11 @@ from matplotlib.text import Text
 
 from galaxy_lvm.report import style
 
-TEXT_PT = 6.2
-HEAD_PT = 7.0
+TEXT_PT = style.SMALL_PT
+HEAD_PT = 7.5
 INK = "#222222"
 FAINT = "#5F5F5F"
-LINE_INCH = 0.105
+LINE_INCH = 0.118
 
 
 def tint(colour: str, strength: float) -> tuple[float, float, float]:
