@@ -135,6 +135,29 @@ def test_cells_of_confusion_matrices_are_legible_and_hold_what_they_say(n):
         assert [("300" in text.get_text()) for text in cells[:2]] == [n <= 5, False][: len(cells)]
 
 
+@pytest.mark.parametrize("n", [9, 12])
+def test_confusion_matrices_of_many_classes_are_legible_in_cells_and_names(n):
+    names = [f"class number {k}" for k in range(n)]
+    right = pd.DataFrame(np.eye(n), columns=[f"p_{x}" for x in names]).assign(label=range(n))
+    models = {f"m{k}": f"Model {k}" for k in range(5)}
+    table = pd.concat([right.assign(model=m, n_per_class=10) for m in models])
+    strategies = pd.concat([right.assign(model=m) for m in STRATEGY_NAMES])
+    for fig in (draw_confusions(table, models, names), draw_classification(strategies, names)):
+        fig.draw_without_rendering()
+        assert fig.get_figwidth() == style.PAGE_WIDTH_INCH
+        shown = [t for t in fig.findobj(plt.Text) if t.get_visible() and t.get_text()]
+        assert min(text.get_fontsize() for text in shown) >= style.SMALL_PT
+        for axes in fig.axes:
+            written = [t for t in axes.get_yticklabels() if "class number" in t.get_text()]
+            places = sorted(t.get_window_extent().y0 for t in written)
+            apart = np.diff(places) * 72 / fig.dpi
+            assert len(written) in (0, n) and (apart > style.SMALL_PT).all()
+        matrices = [axes for axes in fig.axes if axes.images]
+        assert len(matrices) in (4, 5)
+        room = min(axes.get_window_extent().width for axes in matrices) / n * 72 / fig.dpi
+        assert room > style.SMALL_PT
+
+
 def test_sheets_and_lists_show_labels_ids_and_notes():
     names = ["S$_b$", "_merger", "None", "x^2{"]
     n, looks = len(names), [IMAGE] * len(names)

@@ -11,12 +11,14 @@ from matplotlib.figure import Figure
 from galaxy_lvm.fewshot.scores import METRIC_NAMES, METRICS
 from galaxy_lvm.multitask.reliability import calibration_error, reliability
 from galaxy_lvm.report import style
-from galaxy_lvm.report.class_looks import class_texts, drawn
+from galaxy_lvm.report.class_looks import class_texts, drawn, matrix_columns
 from galaxy_lvm.report.metrics import confusion_counts
 
 # More classes than this have their names upright, so that they do not run into each other.
 _SLANTED = 6
 _COLUMNS = 5
+# A cell that two digits fill without running into the next one's.
+_CELL_PT = 11.0
 _DODGE = 0.05
 _LINES = ("-", "--", ":")
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X")
@@ -106,11 +108,12 @@ def draw_confusions(
         Names in the order of the class numbers.
     """
     sizes = _ends(predictions)
-    columns = min(_COLUMNS, len(names))
+    columns = matrix_columns(len(class_names), len(names), _COLUMNS, _CELL_PT)
     n_blocks = -(-len(names) // columns)
     side = style.PAGE_WIDTH_INCH / columns
+    upright = 0.7 if len(class_names) > _SLANTED else 0.0
     fig, axes = style.figure(
-        style.PAGE_WIDTH_INCH, (0.95 * side + 0.15) * n_blocks * len(sizes) + 0.5,
+        style.PAGE_WIDTH_INCH, ((0.95 * side + 0.15) * len(sizes) + upright) * n_blocks + 0.5,
         nrows=n_blocks * len(sizes), ncols=columns, squeeze=False,
     )  # fmt: skip
     for axis in axes.ravel():
@@ -149,14 +152,15 @@ def _confusion(axes: Axes, predictions: pd.DataFrame, class_names: Sequence[str]
     )
     percent = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(percent, vmin=0, vmax=100, cmap="Blues", aspect="equal")
-    size = min(style.SMALL_PT, 60 / len(class_names))
     for (row, column), value in np.ndenumerate(percent):
-        axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=size,
+        axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=style.SMALL_PT,
                   color="white" if value > 55 else "black")  # fmt: skip
     shown = [drawn(text) for text in class_texts(class_names, longest=16).values()]
     look = {"rotation": 40 if len(shown) <= _SLANTED else 90, "ha": "right"}
-    axes.set_xticks(range(len(shown)), shown, fontsize=size, rotation_mode="anchor", **look)
-    axes.set_yticks(range(len(shown)), shown, fontsize=size)
+    axes.set_xticks(
+        range(len(shown)), shown, fontsize=style.SMALL_PT, rotation_mode="anchor", **look
+    )
+    axes.set_yticks(range(len(shown)), shown, fontsize=style.SMALL_PT)
     axes.grid(False)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)

@@ -10,7 +10,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from galaxy_lvm.multitask.reliability import calibration_error, reliability
 from galaxy_lvm.report import style
-from galaxy_lvm.report.class_looks import class_texts, drawn
+from galaxy_lvm.report.class_looks import class_texts, drawn, matrix_columns
 from galaxy_lvm.report.labels import (
     OBJECTIVE_NAMES,
     STRATEGY_NAMES,
@@ -249,21 +249,31 @@ def draw_classification(predictions: pd.DataFrame, class_names: list[str]) -> Fi
     """
     models = [name for name in STRATEGY_NAMES if name in set(predictions["model"])]
     models += sorted(set(predictions["model"]) - set(models))
+    n_columns = matrix_columns(len(class_names), len(models), len(models))
+    n_blocks = -(-len(models) // n_columns)
+    # More classes need larger matrices, in as many pairs of rows as it takes.
+    height = 4.75 if n_blocks == 1 else (style.PAGE_WIDTH_INCH / n_columns + 2.75) * n_blocks
+    ratios = (1.12 if n_blocks == 1 else height / n_blocks / 2.25 - 1, 1) * n_blocks
     fig, axes = style.figure(
-        style.PAGE_WIDTH_INCH, 4.75, nrows=2, ncols=len(models), squeeze=False,
-        height_ratios=(1.12, 1),
+        style.PAGE_WIDTH_INCH, height, nrows=2 * n_blocks, ncols=n_columns, squeeze=False,
+        height_ratios=ratios,
     )  # fmt: skip
-    for column, model in zip(axes.T, models, strict=True):
+    pairs = axes.reshape(n_blocks, 2, n_columns).swapaxes(1, 2).reshape(-1, 2)
+    for axis in pairs[len(models) :].ravel():
+        axis.set_visible(False)
+    for column, model in zip(pairs, models, strict=False):
         table = predictions[predictions["model"] == model]
         shares = table[[f"p_{name}" for name in class_names]].to_numpy()
         labels = table["label"].to_numpy()
         _confusion(column[0], labels, shares.argmax(axis=1), class_names)
         column[0].set_title(STRATEGY_NAMES.get(model, model), weight="bold")
         plot_reliability(column[1], labels, shares)
-    for axis in axes[0, 1:]:
-        axis.set_yticklabels([])
-    axes[0, 0].set_ylabel("True class")
-    axes[1, 0].set_ylabel("Share that is right")
+    for number, (matrix, curve) in enumerate(pairs):
+        if number % n_columns:
+            matrix.set_yticklabels([])
+        else:
+            matrix.set_ylabel("True class")
+            curve.set_ylabel("Share that is right")
     # One for all: four strategies leave no room for it below each.
     fig.supxlabel("Probability of the predicted class", size=8)
     return fig
@@ -279,7 +289,7 @@ def _confusion(axes: Axes, labels: np.ndarray, predicted: np.ndarray, names: lis
                   fontsize=style.SMALL_PT, linespacing=1.0,
                   color="white" if share > 0.55 else "black")  # fmt: skip
     shown = [drawn(text) for text in class_texts(names, longest=16).values()]
-    look = {"rotation": 35 if len(names) <= _SLANTED else 90, "fontsize": min(7, 75 / len(names))}
+    look = {"rotation": 35 if len(names) <= _SLANTED else 90, "fontsize": style.SMALL_PT}
     axes.set_xticks(range(len(names)), shown, ha="right", rotation_mode="anchor", **look)
     axes.set_yticks(range(len(names)), shown, fontsize=look["fontsize"])
     axes.grid(False)

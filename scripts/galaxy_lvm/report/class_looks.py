@@ -18,6 +18,8 @@ from galaxy_lvm.report.style import CLASS_COLOURS, CLASS_MARKERS, CLASS_NAMES, C
 
 NO_CLASS = "no class"
 _LONGEST = 28
+# What a line of the smallest type needs, and names of 16 characters beside a matrix.
+_LINE_PT, _NAMES_PT = 9.2, 70
 # Frames lie on a dark sky: olive takes the place of black.
 _PALETTE = (*[colour for colour in SEQUENCE if colour != COLOURS["black"]], "#999933")
 _OTHER_MARKERS = ("o", "v", "P", "X", "*", "p", "<")
@@ -166,3 +168,20 @@ def class_looks(names: Iterable[str]) -> dict[str, Look]:
     if "" in found:
         looks[""] = Look(NO_CLASS, COLOURS["grey"], "o", _LINES[0])
     return looks
+
+
+def matrix_columns(n_classes: int, n_matrices: int, most: int, cell_pt: float = _LINE_PT) -> int:
+    """Return how many confusion matrices beside each other leave every name of a class legible.
+
+    Parameters
+    ----------
+    n_classes, n_matrices
+        Size of a matrix, and how many there are.
+    most
+        Columns where classes are few.
+    cell_pt
+        Smallest side of a cell in points.
+    """
+    room_pt = 72 * style.PAGE_WIDTH_INCH - _NAMES_PT
+    columns = max(1, min(most, n_matrices, int(room_pt / (n_classes * cell_pt))))
+    return -(-n_matrices // -(-n_matrices // columns))  # rows of the same length, where it goes

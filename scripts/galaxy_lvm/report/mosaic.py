@@ -13,6 +13,7 @@ from galaxy_lvm.report.class_looks import drawn, fitting
 
 TILE_SIDE_PIX = 128
 _GAP_PIX = 4
+_NAME_GAP_PT = 4
 
 
 def draw_mosaic(
@@ -41,7 +42,7 @@ def draw_mosaic(
     frame_colours
         Colour of each image's frame; None for no frame.
     width_inch
-        Width of the images together.
+        Width of the images and the names of their rows together.
     frame_lines
         Line style of each image's frame; solid where None.
 
@@ -58,6 +59,9 @@ def draw_mosaic(
     for image, (x, y) in zip(images, corners, strict=True):
         if image is not None:
             canvas[y : y + TILE_SIDE_PIX, x : x + TILE_SIDE_PIX] = _tile(image)
+    if row_names:
+        lines = 1 + max(drawn(name).count("\n") for name in row_names)
+        width_inch -= (_NAME_GAP_PT + 1.2 * style.SMALL_PT * lines) / 72
     height_inch = width_inch * canvas.shape[0] / canvas.shape[1]
     fig = style.plt.figure(figsize=(width_inch, height_inch))
     axes = fig.add_axes((0, 0, 1, 1))
