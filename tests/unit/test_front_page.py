@@ -64,7 +64,7 @@ def test_a_number_agrees_where_the_interval_reaches_it_up_to_its_rounding():
     assert found[0].ours == pytest.approx(0.8567, abs=1e-4) and found[0].n_seeds == 3
     assert found[0].low95 < 0.854 < found[0].high95
     assert counted(found).startswith("Of the 6 numbers that the paper prints: 1 agrees, 1 differs")
-    assert counted(found[:1]).endswith(": 1 agrees, 0 differs.") and reasons_told(found) == ""
+    assert counted(found[:1]).endswith(": 1 agrees, 0 differ.") and reasons_told(found) == ""
     simulated = dict.fromkeys(PRINTED["item"], ["simulated galaxies", "lvm_tiny"])
     others = printed_numbers(PRINTED, pd.DataFrame(rows), simulated)
     assert reasons_told(others) == "Not comparable because of: simulated galaxies, lvm_tiny."
@@ -160,12 +160,12 @@ def test_numbers_of_all_chapters_are_found_under_the_papers_names(folder):
     assert content["numbers"][1]["ours"] is None
     page = (folder / "front.html").read_text()
     assert "&lt;one&gt; claim" in page and "<one>" not in page
-    assert "1 one training only" in page and page.count("<tr>") == 2 + 2 + len(PRINTED)
+    assert "1 rests on one training" in page and page.count("<tr>") == 2 + 2 + len(PRINTED)
 
 
 def test_claims_of_one_training_are_counted_apart(folder):
     text = counted_claims(load_table(folder / "verdicts.csv"))
-    assert text == "Of 2 claims of the paper: 1 holds, 1 one training only."
+    assert text == "Of 2 claims of the paper: 1 holds, 1 rests on one training."
 
 
 def benchmark(path, seconds, memory):

@@ -150,7 +150,7 @@ def test_a_difference_too_small_to_matter_is_called_so():
     assert judge(one, [alone])["verdict"] == f"{ONE_LOWER}, by less than 0.2 dB"
     assert judge(one, [up])["verdict"] == f"{HOLDS}, by less than 0.2 dB"
     counted = counted_claims(verdict_table([judge(one, [up]), judge(chain, [much, much])]))
-    assert counted == "Of 2 claims of the paper: 2 holds."
+    assert counted == "Of 2 claims of the paper: 2 hold."
 
 
 def test_a_small_part_of_a_skill_is_not_called_too_small_to_matter():
@@ -163,7 +163,15 @@ def test_claims_of_our_own_are_counted_apart():
     found = Difference(0.5, (Part(0.01, 99),), "", 3)
     table = verdict_table([judge(ONE, [found]), judge(own, [found]), judge(own, [None])])
     assert counted_claims(table) == (
-        "Of 1 claim of the paper: 1 holds. Of 2 claims of our own: 1 holds, 1 not evaluated."
+        "Of 1 claim of the paper: 1 holds. Of 2 claims of our own: 1 holds, 1 was not evaluated."
+    )
+
+
+def test_counts_of_verdicts_are_a_sentence():
+    verdicts = [HOLDS] * 3 + [FAILS] * 2 + [UNCLEAR]
+    table = pd.DataFrame({"claim": "a above b", "verdict": verdicts, "trainings": "3"})
+    assert counted_claims(table) == (
+        "Of 6 claims of the paper: 3 hold, 2 do not hold, 1 is not distinguishable."
     )
 
 

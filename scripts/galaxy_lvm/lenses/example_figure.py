@@ -97,8 +97,9 @@ def draw_detections(
         right = _right_ones(store, detector.detections)
         for axis in axes:
             axis.axis("off")
+        pix_per_pt = store.side_pix[1] / (72 * side)
         for axis, (row, text) in zip(axes, fields.items(), strict=False):
-            _draw_field(axis, store, row, images[row], detector, right)
+            _draw_field(axis, store, row, images[row], detector, right, pix_per_pt, text)
             axis.text(0.03, 0.97, text, transform=axis.transAxes, va="top", **style.ON_IMAGE)
     fig.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
     _legend(fig)
@@ -112,9 +113,19 @@ def _right_ones(store: FieldStore, detections: pd.DataFrame) -> set[int]:
 
 
 def _draw_field(
-    axes: Axes, store: FieldStore, row: int, image: np.ndarray, detector: Shown, right: set[int]
+    axes: Axes,
+    store: FieldStore,
+    row: int,
+    image: np.ndarray,
+    detector: Shown,
+    right: set[int],
+    pix_per_pt: float,
+    text: str,
 ) -> None:
     height, width = store.side_pix
+    # What is known of the field stands in the upper left corner.
+    corner = _label_size(text, pix_per_pt)
+    taken = [(0.03 * width, 0.97 * height - corner[1], *corner)]
     # Box edges are the edges of pixels, so that the image goes from 0 to its size.
     axes.imshow(image, extent=(0, width, 0, height), origin="lower")
     for _, lens in store.lenses_in(row).iterrows():
@@ -125,12 +136,12 @@ def _draw_field(
         colour = RIGHT_COLOUR if label in right else WRONG_COLOUR
         _outline(axes, one, store.side_pix, colour)
         _rectangle(axes, one, edgecolor=colour, linewidth=1.0)
-        # Wrong ones are often a second box around the same lens: not on the same side.
-        _score(axes, one, store.side_pix, colour, above=label in right)
+        # Wrong ones are often a second box around the same lens: rather on the other side.
+        _score(axes, one, store.side_pix, colour, label in right, pix_per_pt, taken)
     if accepted.empty and len(found):
         best = found.loc[found["score"].idxmax()]
         _rectangle(axes, best, edgecolor=style.COLOURS["sky"], linestyle=":", linewidth=0.9)
-        _score(axes, best, store.side_pix, style.COLOURS["sky"], above=True)
+        _score(axes, best, store.side_pix, style.COLOURS["sky"], True, pix_per_pt, taken)
     axes.set(xlim=(0, width), ylim=(0, height))
 
 
@@ -147,15 +158,77 @@ def _outline(axes: Axes, row: pd.Series, side_pix: tuple[int, int], colour: str)
         axes.contour(x, y, mask, levels=[0.5], colors=colour, linewidths=0.6)
 
 
-def _score(axes: Axes, row: pd.Series, side_pix: tuple[int, int], colour: str, above: bool) -> None:
-    height, width = side_pix
-    low, high = float(row["y_min_pix"]), float(row["y_max_pix"])
-    # Not out of the image.
-    above = high < 0.92 * height if above else low < 0.08 * height
-    x = min(max(float(row["x_min_pix"]), 0.01 * width), 0.85 * width)
-    place = {"va": "bottom" if above else "top", "ha": "left"}
-    y = high + 1 if above else low - 1
-    axes.text(x, y, f"{row['score']:.2f}", **{**style.ON_IMAGE, "color": colour}, **place)
+def _label_size(text: str, pix_per_pt: float) -> tuple[float, float]:
+    """Return width and height of a label in pixels of the field, a little too large."""
+    return (0.64 * len(text) * style.SMALL_PT + 2) * pix_per_pt, 1.5 * style.SMALL_PT * pix_per_pt
+
+
+def _score(
+    axes: Axes,
+    row: pd.Series,
+    side_pix: tuple[int, int],
+    colour: str,
+    above: bool,
+    pix_per_pt: float,
+    taken: list[tuple[float, float, float, float]],
+) -> None:
+    """Write a detection's score at its box, and add the place to those that are taken."""
+    text = f"{row['score']:.2f}"
+    box = tuple(float(row[column]) for column in BOX_COLUMNS)
+    place = place_label(box, _label_size(text, pix_per_pt), side_pix, taken, above)
+    taken.append(place)
+    # From the lower left corner, with the air around the letters.
+    x, y = place[0] + pix_per_pt, place[1] + 0.25 * place[3]
+    axes.text(x, y, text, **{**style.ON_IMAGE, "color": colour}, va="baseline", ha="left")
+
+
+def place_label(
+    box: tuple[float, float, float, float],
+    size: tuple[float, float],
+    side_pix: tuple[int, int],
+    taken: Sequence[tuple[float, float, float, float]],
+    above: bool,
+) -> tuple[float, float, float, float]:
+    """Return where a box's label goes: outside it where that is free, else inside.
+
+    Parameters
+    ----------
+    box
+        x_min, y_min, x_max, y_max in pixels.
+    size
+        Width and height of the label in pixels.
+    side_pix
+        Height and width of the field.
+    taken
+        Places (x, y of the lower left corner, width, height) of the labels that are there.
+    above
+        Whether above the box is better than below.
+
+    Returns
+    -------
+    tuple of float
+        As in `taken`; where none is free, the place that covers the least of other labels.
+    """
+    (x_min, y_min, x_max, y_max), (width, height) = box, size
+    outside = [y_max + 1, y_min - 1 - height]
+    rows = (outside if above else outside[::-1]) + [y_max - 1 - height, y_min + 1]
+    columns = [x_min, x_max - width, (x_min + x_max - width) / 2, x_max + 1, x_min - 1 - width]
+    places = [(x, y, width, height) for y in rows for x in columns]
+    inside = [
+        place
+        for place in places
+        if 0 <= place[0] <= side_pix[1] - width and 0 <= place[1] <= side_pix[0] - height
+    ]
+    if not inside:
+        x = min(max(x_min, 0), side_pix[1] - width)
+        inside = [(x, min(max(y, 0), side_pix[0] - height), width, height) for y in rows]
+    return min(inside, key=lambda place: sum(_shared(place, other) for other in taken))
+
+
+def _shared(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
+    """Return the area that two places share."""
+    dx, dy = (min(a[k] + a[k + 2], b[k] + b[k + 2]) - max(a[k], b[k]) for k in (0, 1))
+    return max(dx, 0) * max(dy, 0)
 
 
 def _legend(fig: Figure) -> None:

@@ -128,9 +128,17 @@ def counted(rows: Sequence[Printed]) -> str:
     verdicts = pd.Series([row.verdict for row in rows]).value_counts()
     # Of these two a reader wants to know also that there is none.
     told = dict.fromkeys((AGREES, DIFFERS), 0) | verdicts.to_dict()
-    return f"Of the {len(rows)} numbers that the paper prints: " + ", ".join(
-        f"{n} {word}" for word, n in told.items()
-    ) + "."  # fmt: skip
+    counted = ", ".join(f"{n} {_sentence_end(word, n)}" for word, n in told.items())
+    return f"Of the {len(rows)} numbers that the paper prints: {counted}."
+
+
+def _sentence_end(verdict: str, n: int) -> str:
+    one = n == 1
+    verbs = {AGREES: ("agree", "agrees"), DIFFERS: ("differ", "differs")}
+    verbs[NOT_COMPARABLE] = (f"are {NOT_COMPARABLE}", f"is {NOT_COMPARABLE}")
+    verbs[NO_INTERVAL] = (f"have {NO_INTERVAL}", f"has {NO_INTERVAL}")
+    verbs[NOT_EVALUATED] = (f"were {NOT_EVALUATED}", f"was {NOT_EVALUATED}")
+    return verbs[verdict][one]
 
 
 def reasons_told(rows: Iterable[Printed]) -> str:

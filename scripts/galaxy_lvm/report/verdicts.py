@@ -26,6 +26,14 @@ NOT_EVALUATED = "not evaluated"
 
 # Ends the text of a claim that is ours and not the paper's.
 OWN_QUESTION = "(our control)"
+# A verdict as the end of a sentence: of one claim, of several.
+_COUNTED = {
+    HOLDS: ("holds", "hold"),
+    FAILS: ("does not hold", "do not hold"),
+    UNCLEAR: (f"is {UNCLEAR}", f"are {UNCLEAR}"),
+    NOT_EVALUATED: ("was not evaluated", "were not evaluated"),
+    "one training only": ("rests on one training", "rest on one training"),
+}
 
 VERDICT_COLUMNS = ("claim", "verdict", "trainings", "detail")
 
@@ -221,13 +229,11 @@ def counted_claims(claims: pd.DataFrame) -> str:
 def _counted(claims: pd.DataFrame, whose: str) -> str:
     words = claims["verdict"].where(claims["trainings"] != "1", "one training only")
     words = words.str.replace(r", by less than .*", "", regex=True)
-    counts = words.value_counts()
     noun = "claim" if len(claims) == 1 else "claims"
-    return (
-        f"Of {len(claims)} {noun} {whose}: "
-        + ", ".join(f"{n} {w}" for w, n in counts.items())
-        + "."
-    )
+    told = [
+        f"{n} {_COUNTED.get(word, (word, word))[n > 1]}" for word, n in words.value_counts().items()
+    ]
+    return f"Of {len(claims)} {noun} {whose}: {', '.join(told)}."
 
 
 def verdicts_table(claims: pd.DataFrame, details: bool = True) -> str:
