@@ -2,6 +2,7 @@
 
 from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.hitl.figures import draw_alpha
+from galaxy_lvm.hitl.tables import asked_galaxies
 from galaxy_lvm.report.results import read_results
 from galaxy_lvm.report.style import save
 
@@ -16,7 +17,8 @@ def main(metrics: str, figure: str) -> None:
     figure
         File ending in .pdf to write.
     """
-    save(draw_alpha(read_results([metrics])), figure)
+    results = read_results([metrics])
+    save(draw_alpha(results, asked_galaxies(results)), figure)
 
 
 if __name__ == "__main__":

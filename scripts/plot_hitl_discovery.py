@@ -23,7 +23,10 @@ def main(metrics: str, targets: str, paper_csv: str, figure: str, table: str) ->
         Files to write, ending in .pdf and .csv.
     """
     results = read_results([metrics])
-    save(draw_searches(results, load_table(targets)["target"].tolist()), figure)
+    asked = load_table(targets, numbers=("n_positive", "n_pool"))
+    asked = asked[asked["searched"].astype(str) == "True"]
+    pools = {row.target: (int(row.n_positive), int(row.n_pool)) for row in asked.itertuples()}
+    save(draw_searches(results, list(pools), pools), figure)
     save_table(table, discovery_table(results, paper_values(paper_csv, "sec5c")))
 
 

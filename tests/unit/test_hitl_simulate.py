@@ -332,6 +332,8 @@ def test_discovery_table_and_figures(task):
     assert table.loc["top_score", "found"] > table.loc["random", "found"]
     fig = draw_searches(pd.DataFrame(rows), ["merger", "lens"])
     assert len(fig.axes) == 3 and fig.axes[0].get_title() == "Mergers"
+    fig = draw_searches(pd.DataFrame(rows), ["merger"], {"merger": (40, 1200)})
+    assert fig.axes[0].get_title() == "Mergers\n40 of 1,200"
     alpha = [
         row
         for a in (0.1, 0.9)
@@ -340,7 +342,8 @@ def test_discovery_table_and_figures(task):
             sweep_alpha(task, SETTINGS, 3, 2, 4, 0),
         )
     ]  # fmt: skip
-    assert len(draw_alpha(pd.DataFrame(alpha)).axes) == 6
+    fig = draw_alpha(pd.DataFrame(alpha), "90 test galaxies, 9 positive")
+    assert len(fig.axes) == 6 and "90 test" in fig.legends[0].get_title().get_text()
 
 
 def test_figure7_frames_what_is_right(task):

@@ -182,7 +182,11 @@ def training_text(condition: str) -> str:
     return f"{numbers['initial']} + {numbers['rounds'] * numbers['recommended']} labels"
 
 
-def draw_searches(results: pd.DataFrame, targets: Sequence[str]) -> Figure:
+def draw_searches(
+    results: pd.DataFrame,
+    targets: Sequence[str],
+    pools: Mapping[str, tuple[int, int]] | None = None,
+) -> Figure:
     """Return how searches went by rule: one column per target, the mean over seeds.
 
     Parameters
@@ -191,6 +195,8 @@ def draw_searches(results: pd.DataFrame, targets: Sequence[str]) -> Figure:
         Long table with experiment `discovery`.
     targets
         Order of the columns; those without a result are left out.
+    pools
+        Target -> how many positives and galaxies its pool has, for the heads of the columns.
     """
     table = split_round(results).query("annotator == 'perfect'")
     present = [name for name in targets if name in set(table["task"])]
@@ -202,6 +208,9 @@ def draw_searches(results: pd.DataFrame, targets: Sequence[str]) -> Figure:
     names = target_names(present)
     for column, target in zip(axes.T, present, strict=True):
         column[0].set_title(names[target], weight="bold")
+        if pools is not None:
+            n_positive, n_pool = pools[target]
+            column[0].set_title(f"{names[target]}\n{n_positive:,} of {n_pool:,}", weight="bold")
         for rule, part in table[table["task"] == target].groupby("model", sort=False):
             _draw_search(column, part, rule)
         for axis in column:
@@ -229,13 +238,15 @@ def _draw_search(column: np.ndarray, part: pd.DataFrame, rule: str) -> None:
             axis.fill_between(x, y - half, y + half, color=colour, alpha=0.15, linewidth=0)
 
 
-def draw_alpha(results: pd.DataFrame) -> Figure:
+def draw_alpha(results: pd.DataFrame, asked: str) -> Figure:
     """Return what alpha does to precision, recall, AUC and AUPR, by reading of "lower scores".
 
     Parameters
     ----------
     results
         Long table with experiment `alpha`.
+    asked
+        Of `asked_galaxies`.
     """
     summary = summarise(results[results["experiment"] == "alpha"])
     panels = {
@@ -258,7 +269,9 @@ def draw_alpha(results: pd.DataFrame) -> Figure:
     for axis in axes[-1]:
         axis.set_xlabel("alpha")
     handles = axes[0, 0].get_legend_handles_labels()
-    fig.legend(*handles, loc="outside lower center", ncols=2, title="Lower scores are those")
+    fig.legend(
+        *handles, loc="outside lower center", ncols=2, title=f"{asked}; lower scores are those"
+    )
     return fig
 
 

@@ -250,15 +250,7 @@ def draw_classification(predictions: pd.DataFrame, class_names: list[str]) -> Fi
     models = [name for name in STRATEGY_NAMES if name in set(predictions["model"])]
     models += sorted(set(predictions["model"]) - set(models))
     n_columns = matrix_columns(len(class_names), len(models), len(models))
-    n_blocks = -(-len(models) // n_columns)
-    # More classes need larger matrices, in as many pairs of rows as it takes.
-    height = 4.75 if n_blocks == 1 else (style.PAGE_WIDTH_INCH / n_columns + 2.75) * n_blocks
-    ratios = (1.12 if n_blocks == 1 else height / n_blocks / 2.25 - 1, 1) * n_blocks
-    fig, axes = style.figure(
-        style.PAGE_WIDTH_INCH, height, nrows=2 * n_blocks, ncols=n_columns, squeeze=False,
-        height_ratios=ratios,
-    )  # fmt: skip
-    pairs = axes.reshape(n_blocks, 2, n_columns).swapaxes(1, 2).reshape(-1, 2)
+    fig, pairs = _pairs(len(models), n_columns)
     for axis in pairs[len(models) :].ravel():
         axis.set_visible(False)
     for column, model in zip(pairs, models, strict=False):
@@ -277,6 +269,19 @@ def draw_classification(predictions: pd.DataFrame, class_names: list[str]) -> Fi
     # One for all: four strategies leave no room for it below each.
     fig.supxlabel("Probability of the predicted class", size=8)
     return fig
+
+
+def _pairs(n_models: int, n_columns: int) -> tuple[Figure, np.ndarray]:
+    """Return a figure and its axes (places, 2): a matrix above a curve for every model."""
+    n_blocks = -(-n_models // n_columns)
+    # More classes need larger matrices, in as many pairs of rows as it takes.
+    height = 4.75 if n_blocks == 1 else (style.PAGE_WIDTH_INCH / n_columns + 2.75) * n_blocks
+    upper = 1.12 if n_blocks == 1 else height / n_blocks / 2.25 - 1
+    fig, axes = style.figure(
+        style.PAGE_WIDTH_INCH, height, nrows=2 * n_blocks, ncols=n_columns, squeeze=False,
+        height_ratios=(upper, 1) * n_blocks,
+    )  # fmt: skip
+    return fig, axes.reshape(n_blocks, 2, n_columns).swapaxes(1, 2).reshape(-1, 2)
 
 
 def _confusion(axes: Axes, labels: np.ndarray, predicted: np.ndarray, names: list[str]) -> None:

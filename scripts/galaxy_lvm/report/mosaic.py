@@ -59,9 +59,7 @@ def draw_mosaic(
     for image, (x, y) in zip(images, corners, strict=True):
         if image is not None:
             canvas[y : y + TILE_SIDE_PIX, x : x + TILE_SIDE_PIX] = _tile(image)
-    if row_names:
-        lines = 1 + max(drawn(name).count("\n") for name in row_names)
-        width_inch -= (_NAME_GAP_PT + 1.2 * style.SMALL_PT * lines) / 72
+    width_inch -= _names_inch(row_names or ())
     height_inch = width_inch * canvas.shape[0] / canvas.shape[1]
     fig = style.plt.figure(figsize=(width_inch, height_inch))
     axes = fig.add_axes((0, 0, 1, 1))
@@ -83,6 +81,12 @@ def draw_mosaic(
         look = {"fontsize": style.SMALL_PT, "rotation": 90, "ha": "right", "va": "center"}
         axes.text(-6, middle, drawn(name), **look)
     return fig
+
+
+def _names_inch(row_names: Sequence[str]) -> float:
+    """Return how wide the upright names of rows are, with their distance from the images."""
+    lines = max((1 + drawn(name).count("\n") for name in row_names), default=0)
+    return (_NAME_GAP_PT + 1.2 * style.SMALL_PT * lines) / 72 if lines else 0.0
 
 
 def _tile(image: np.ndarray) -> np.ndarray:
