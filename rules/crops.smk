@@ -77,7 +77,7 @@ rule crop_cutouts:
     threads: 1
     resources:
         mem_mb=growing(4000),
-        runtime=240,
+        runtime=growing(240),
     params:
         settings=crop_settings,
         recipe_version=2,

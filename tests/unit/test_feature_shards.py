@@ -102,11 +102,12 @@ def test_shards_of_two_encoders_are_refused(tmp_path, dataset, vectors):
 
 
 def test_the_paper_plans_a_job_a_shard(tmp_path):
-    """76 files, as ssl-legacysurvey has; the pool's features and crops are scattered over them."""
-    folder = tmp_path / "pool"
-    folder.mkdir()
-    for number in range(76):
-        (folder / f"images_{number:03d}.h5").touch()
+    """77 files, as ssl-legacysurvey has; the pool's features and crops are scattered over them."""
+    for part, count in (("north", 15), ("south", 62), ("south-train", 1)):
+        folder = tmp_path / "data" / "ssl_legacysurvey" / part
+        folder.mkdir(parents=True)
+        for number in range(count):
+            (folder / f"images_{number:03d}.h5").touch()
     for table in ("galaxy_zoo_2/labels", "galaxy_zoo_decals/galaxies", "bright_galaxies/positions"):
         path = tmp_path / "data" / f"{table}.csv"
         path.parent.mkdir(parents=True)
@@ -114,10 +115,7 @@ def test_the_paper_plans_a_job_a_shard(tmp_path):
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     command += ["--directory", str(tmp_path), "--dag", "--configfile"]
     more = tmp_path / "more.yaml"
-    more.write_text(
-        "datasets: {ssl_legacysurvey: {path: pool/*.h5, n_shards: 76}}\n"
-        "catalogue: {dataset: ssl_legacysurvey}\n"
-    )
+    more.write_text("catalogue: {dataset: ssl_legacysurvey}\n")
     command += [str(ROOT / "config" / "paper.yaml"), str(more)]
     targets = ["similar_galaxies.csv", "unusual_galaxies.csv", "catalogue.fits"]
     command += ["--", *[f"results/paper/tables/{name}" for name in targets]]
@@ -125,7 +123,7 @@ def test_the_paper_plans_a_job_a_shard(tmp_path):
     assert result.returncode == 0, result.stderr
     jobs = Counter(re.findall(r'\[label = "(\w+)', result.stdout))
     for name in ("crop", "extract", "search", "score", "catalogue"):
-        assert jobs[f"{name}_shard"] == 76
+        assert jobs[f"{name}_shard"] == 77
     assert jobs["gather_features"] == jobs["train_index"] == jobs["search_similar"] == 1
     assert jobs["make_catalogue"] == 1
     assert jobs["extract_features"] == 1  # of the labelled galaxies, which lie in one file

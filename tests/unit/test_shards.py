@@ -1,5 +1,8 @@
 """A dataset in several files is read as the same dataset in one; what is wrong names its file."""
 
+import re
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pandas as pd
@@ -10,6 +13,7 @@ from galaxy_lvm.core.config import resolve
 from galaxy_lvm.core.config.survey import Crop
 from galaxy_lvm.core.config.user_data import missing_data, shard_files
 from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.survey import crop_files
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.rejected import read_rejected
 from galaxy_lvm.survey.shards import ShardedRows, check_number, refuse_twins
@@ -17,6 +21,7 @@ from galaxy_lvm.survey.store import CutoutStore
 from gather_crops import main as gather_crops
 from list_shards import main as list_shards
 
+ROOT = Path(__file__).parents[2]
 SIDE_PIX = 48
 SETTINGS = Crop(side_pix=32, min_side_pix=16)
 SIZES = (5, 1, 8)
@@ -262,6 +267,32 @@ def test_crops_of_other_shards_than_the_cutouts_are_refused(tmp_path, shards):
 def test_one_file_is_no_shard(tmp_path, shards):
     with CutoutStore(shards[0]) as store:
         assert not isinstance(store.images, ShardedRows)
+
+
+def test_one_large_file_is_refused_and_split_as_the_documents_say(tmp_path, shards, monkeypatch):
+    with CutoutStore(whole(tmp_path, shards)) as store:
+        one, n = store.path, len(store)
+    out = tmp_path / "all_crops.h5", tmp_path / "all_rejected.csv"
+    crop_cutouts(one, *out, SETTINGS)
+    monkeypatch.setattr(crop_files, "MOST_IN_ONE_FILE", n - 1)
+    said = rf"{n} galaxies in one file.*datasets\.\*\.path.*docs/scale\.md"
+    with pytest.raises(DataError, match=said):
+        crop_cutouts(one, tmp_path / "no.h5", tmp_path / "no.csv", SETTINGS)
+    text = (ROOT / "docs" / "scale.md").read_text()
+    recipe = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    folder = f'"{tmp_path / "parts"}"'
+    for said, here in (("images.h5", str(one)), ('"parts"', folder), ("1_000_000", "5")):
+        assert said in recipe
+        recipe = recipe.replace(said, here)
+    exec(recipe, {})
+    parts = sorted((tmp_path / "parts").iterdir())
+    assert len(parts) == 3
+    with CropStore(out[0]) as crops:
+        found, names = crops[:], list(crops.ids)
+    _, split, _ = cropped(tmp_path, parts)
+    with CropStore(split) as crops:
+        np.testing.assert_array_equal(crops[:], found)
+        assert list(crops.ids) == names
 
 
 def test_a_pattern_finds_the_files_of_a_dataset(tmp_path):

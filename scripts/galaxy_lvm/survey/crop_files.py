@@ -23,6 +23,9 @@ from galaxy_lvm.survey.store import CutoutStore
 log = logging.getLogger("galaxy_lvm.crops")
 
 CHUNK_IMAGES = 128
+# A dataset in one file is one job, which a kill costs whole: so many take two hours by the rate in
+# docs/scale.md, half of what crop_cutouts may take.
+MOST_IN_ONE_FILE = 4_000_000
 
 
 def crop_store(
@@ -54,12 +57,15 @@ def crop_store(
     Raises
     ------
     DataError
-        If no cutout can be used, or the stretch is for another number of bands.
+        If no cutout can be used, the stretch is for another number of bands, or a dataset of more
+        than `MOST_IN_ONE_FILE` galaxies lies in one file.
     """
     stretch = stretch or Stretch()
     cv2.setNumThreads(1)
     rejections, flags = [], []
     with CutoutStore(cutouts) as store, new_hdf5(crops) as new:
+        if not shard:
+            _refuse_large(store)
         table, out = store.catalogue(), new.file
         out.attrs[STRETCH] = stretch.model_dump_json()
         if shard and not store.has_ids:
@@ -85,6 +91,16 @@ def crop_store(
             out.create_dataset(name, data=list(values), dtype=h5py.string_dtype("utf-8"))
     write_rejected(rejected, rejections)
     _report(np.concatenate(flags), len(rejections))
+
+
+def _refuse_large(store: CutoutStore) -> None:
+    """Refuse a dataset in one file that a job could not crop within its time."""
+    if not store.sharded and len(store) > MOST_IN_ONE_FILE:
+        raise DataError(
+            f"{store.path}: {len(store)} galaxies in one file, which one job would have to crop at "
+            f"one go ({MOST_IN_ONE_FILE} at most); give datasets.*.path as a pattern of files of a "
+            "million each (docs/scale.md says how one file becomes several)"
+        )
 
 
 def crop_or_leave_out(

@@ -219,6 +219,11 @@ class CutoutStore:
         return self._stored.attributes()
 
     @property
+    def sharded(self) -> bool:
+        """Whether it lies in several files."""
+        return self._stored.sharded
+
+    @property
     def has_ids(self) -> bool:
         """Whether the store itself names its galaxies."""
         return self._shapes.get("id") == (len(self),)
