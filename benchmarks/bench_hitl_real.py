@@ -66,8 +66,8 @@ def spirals(
         for seed in range(n_seeds):
             scores, _ = compare(task, SessionSettings(), Sizes(), RULES, seed + 1000 * number)
             rows += [
-                {"name": f"{model}, {condition}", "seed": seed, "aupr": values["aupr"]}
-                for (model, condition), values in scores.items()
+                {"name": f"{model}, {condition}", "seed": seed, "aupr": found.values["aupr"]}
+                for (model, condition), found in scores.items()
             ]
     aupr = pd.DataFrame(rows).groupby(["name", "seed"])["aupr"].mean()
     others = {"hitl_20_labels_minus_lvm_30_labels": f"lvm, {MORE}"}

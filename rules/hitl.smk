@@ -19,6 +19,7 @@ rule simulate_hitl:
         cutouts=cutouts_path(HITL_COMPARISON),
     output:
         metrics=f"{RUN}/metrics/hitl.csv",
+        scored=f"{RUN}/predictions/hitl.parquet",
     log:
         f"{LOGS}/simulate_hitl.log",
     benchmark:
@@ -33,7 +34,7 @@ rule simulate_hitl:
         settings=part_of(TrainingSets, config["hitl"]),
         state_root=f"{STATE}/simulate_hitl",
         seed=config["seed"],
-        recipe_version=2,
+        recipe_version=3,
     script:
         "../scripts/simulate_hitl.py"
 
@@ -46,6 +47,7 @@ rule train_resnet18:
         cutouts=cutouts_path(HITL_COMPARISON),
     output:
         metrics=f"{RUN}/metrics/hitl_resnet18.csv",
+        scored=f"{RUN}/predictions/hitl_resnet18.parquet",
     log:
         f"{LOGS}/train_resnet18.log",
     benchmark:
@@ -63,7 +65,7 @@ rule train_resnet18:
         sections=part_of(NetworkSections, config),
         state_root=f"{STATE}/train_resnet18",
         seed=config["seed"],
-        recipe_version=2,
+        recipe_version=3,
     script:
         "../scripts/train_resnet18.py"
 
@@ -200,6 +202,10 @@ rule plot_hitl_comparison:
     input:
         hitl=f"{RUN}/metrics/hitl.csv",
         resnet18=f"{RUN}/metrics/hitl_resnet18.csv",
+        scored=[
+            f"{RUN}/predictions/hitl.parquet",
+            f"{RUN}/predictions/hitl_resnet18.parquet",
+        ],
         paper=workflow.source_path("../config/paper_values.csv"),
     output:
         figure=f"{RUN}/figures/fig10_hitl.pdf",

@@ -15,6 +15,7 @@ def main(
     splits: str,
     cutouts: str,
     metrics: str,
+    scored: str,
     state_root: str,
     recipe_version: int,
     settings: ImageSets,
@@ -30,6 +31,8 @@ def main(
         The dataset: images, splits, and the store with the catalogue.
     metrics
         Long-format CSV to write, experiment `hitl`.
+    scored
+        Parquet to write: the scores of single test galaxies.
     state_root, recipe_version
         Folder for checkpoints and finished trainings; the version of the rule that it belongs to.
     settings
@@ -41,7 +44,7 @@ def main(
     """
     torch.set_num_threads(threads)
     files = NetworkFiles(splits, crops, state_root, recipe_version)
-    train_resnet18(files, cutouts, settings, sections, seed, metrics)
+    train_resnet18(files, cutouts, settings, sections, seed, metrics, scored)
 
 
 if __name__ == "__main__":
@@ -52,6 +55,7 @@ if __name__ == "__main__":
             splits=snakemake.input.splits,  # noqa: F821
             cutouts=snakemake.input.cutouts,  # noqa: F821
             metrics=snakemake.output.metrics,  # noqa: F821
+            scored=snakemake.output.scored,  # noqa: F821
             state_root=snakemake.params.state_root,  # noqa: F821
             recipe_version=snakemake.params.recipe_version,  # noqa: F821
             settings=section(ImageSets, snakemake.params.settings, "hitl"),  # noqa: F821

@@ -106,6 +106,10 @@ def test_people_in_the_loop_are_simulated_and_missing_targets_listed(finished_ru
     assert models == {"chance", "lvm", "lvm_hitl", "lvm_random", "resnet18"}
     targets = pd.read_csv(run / "tables" / "hitl_targets.csv").set_index("target")
     assert not targets.loc["lens", "searched"] and targets.loc["merger", "searched"]
+    parts = [run / "predictions" / f"{name}.parquet" for name in ("hitl", "hitl_resnet18")]
+    assert all(pd.read_parquet(part)["score"].between(0, 1).all() for part in parts)
+    details = pd.read_csv(run / "tables" / "hitl_claims.csv")["detail"]
+    assert details[~details.str.contains("no result")].str.contains("by test galaxies").any()
 
 
 def test_the_catalogue_has_every_galaxy_in_three_forms(finished_run):

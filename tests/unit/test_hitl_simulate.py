@@ -20,6 +20,7 @@ from galaxy_lvm.hitl.measures import (
 )
 from galaxy_lvm.hitl.pools import Pool
 from galaxy_lvm.hitl.ranker import RankerSettings, Whitening
+from galaxy_lvm.hitl.scored import COLUMNS
 from galaxy_lvm.hitl.settings import SessionSettings
 from galaxy_lvm.hitl.simulate import (
     Sizes,
@@ -122,12 +123,12 @@ def test_comparison_has_all_models_and_repeats(task):
         ("lvm_hitl", loop), ("lvm_random", loop),
     }  # fmt: skip
     assert scores == compare(task, SETTINGS, SIZES, ["random"], 5)[0]
-    assert scores["lvm", "train=60"]["auc"] > 0.8
+    assert scores["lvm", "train=60"].values["auc"] > 0.8
 
 
 def test_alpha_decides_how_often_higher_scores_are_asked(task):
     shares = [
-        sweep_alpha(task, SessionSettings(alpha=a, ranker=SETTINGS.ranker), 3, 6, 4, 0)
+        sweep_alpha(task, SessionSettings(alpha=a, ranker=SETTINGS.ranker), 3, 6, 4, 0).values
         for a in (0.0, 1.0)
     ]
     assert shares[0]["higher_share"] < shares[1]["higher_share"]
@@ -240,6 +241,7 @@ PAPER = pd.DataFrame(
     [("lvm", "train=30", "aupr", 0.8683)], columns=["model", "condition", "metric", "value"]
 )
 LOOP = "initial=10 rounds=1 recommended=10"
+NO_SCORES = pd.DataFrame(columns=COLUMNS)
 
 
 def comparison_results(gain):
@@ -257,7 +259,7 @@ def comparison_results(gain):
 
 @pytest.mark.parametrize(("gain", "verdict"), [(0.05, HOLDS), (-0.05, FAILS)])
 def test_claims_are_judged_in_pairs_of_seeds(gain, verdict):
-    table = claims_table(comparison_results(gain), Sizes()).set_index("claim")
+    table = claims_table(comparison_results(gain), NO_SCORES, Sizes()).set_index("claim")
     assert table.loc["LVM + HITL above LVM, train=30", "verdict"] == verdict
     assert table.loc["LVM + HITL above ResNet18, train=100", "verdict"] == NOT_EVALUATED
 
@@ -265,7 +267,7 @@ def test_claims_are_judged_in_pairs_of_seeds(gain, verdict):
 def test_a_training_set_that_was_left_out_is_not_evaluated():
     results = comparison_results(0.05)
     small = results[results["condition"] != "train=1000"]
-    table = claims_table(small, Sizes()).set_index("claim")
+    table = claims_table(small, NO_SCORES, Sizes()).set_index("claim")
     assert table.loc["LVM + HITL at or above LVM, train=1000", "verdict"] == NOT_EVALUATED
     assert table.loc["LVM + HITL above LVM, train=30", "verdict"] == HOLDS
 
@@ -276,7 +278,9 @@ def test_comparison_table_is_ordered_and_has_the_papers_numbers():
     assert table["n_labels"].tolist() == [10, 20, 30, 100, 1000] and n_labels(LOOP) == 20
     assert table.loc[2, "aupr_paper"] == 0.8683 and np.isnan(table.loc[0, "aupr_paper"])
     asked = asked_galaxies(results)  # results of before, without the rows of chance
-    page = comparison_html(table, claims_table(results, Sizes()), "face_on_spiral", asked)
+    page = comparison_html(
+        table, claims_table(results, NO_SCORES, Sizes()), "face_on_spiral", asked
+    )
     assert "LVM + HITL" in page and "0.8683" in page
     fig = draw_comparison(table, "face_on_spiral", asked)
     texts = [label.get_text() for label in fig.axes[0].get_yticklabels()]
@@ -301,7 +305,7 @@ def test_chance_is_a_row_of_the_table_and_a_line_in_the_figure():
     table = comparison_table(results, PAPER)
     assert table.loc[0, ["model", "n_labels", "aupr"]].tolist() == [CHANCE, 0, expected["aupr"]]
     assert "<td>Chance</td><td>train=0</td>" in comparison_html(
-        table, claims_table(results, Sizes()), "face_on_spiral", asked_galaxies(results)
+        table, claims_table(results, NO_SCORES, Sizes()), "face_on_spiral", asked_galaxies(results)
     )
     fig = draw_comparison(table, "face_on_spiral", asked_galaxies(results))
     assert "400 test galaxies, 100 positive" in fig.get_supxlabel()
@@ -339,7 +343,7 @@ def test_discovery_table_and_figures(task):
         for a in (0.1, 0.9)
         for row in long_rows(
             "alpha", "merger", "below_boundary", f"alpha={a}", 0,
-            sweep_alpha(task, SETTINGS, 3, 2, 4, 0),
+            sweep_alpha(task, SETTINGS, 3, 2, 4, 0).values,
         )
     ]  # fmt: skip
     fig = draw_alpha(pd.DataFrame(alpha), "90 test galaxies, 9 positive")

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from galaxy_lvm.hitl.claims import claims_table
+from galaxy_lvm.hitl.scored import COLUMNS
 from galaxy_lvm.hitl.simulate import Sizes
 from galaxy_lvm.report.differences import (
     Difference,
@@ -316,7 +317,7 @@ def test_twelve_comparisons_of_alpha_on_four_sessions_tell_nothing():
                 values = 0.7 + 0.04 * rng.standard_normal(4)
                 scores = dict(zip(("aupr", "auc", "purity", "completeness"), values, strict=True))
                 rows += long_rows("alpha", "spiral", lower, f"alpha={alpha}", seed, scores)
-    table = claims_table(pd.DataFrame(rows), Sizes())
+    table = claims_table(pd.DataFrame(rows), pd.DataFrame(columns=COLUMNS), Sizes())
     alpha = table[table["claim"].str.startswith("alpha")]
     assert len(alpha) == 12 and set(alpha["verdict"]) == {UNCLEAR}
     assert alpha["detail"].str.contains("12 comparisons at once; could have seen 0.").all()

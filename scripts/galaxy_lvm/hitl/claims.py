@@ -1,11 +1,14 @@
-"""What the paper says of the human in the loop and of alpha, judged in pairs of seeds."""
+"""What the paper says of the human in the loop and of alpha, judged by seed and test galaxy."""
+
+from dataclasses import replace
 
 import pandas as pd
 
 from galaxy_lvm.core.config.hitl import Sizes
 from galaxy_lvm.hitl.measures import CHANCE
+from galaxy_lvm.hitl.scored import Drawn
 from galaxy_lvm.hitl.tables import split_round
-from galaxy_lvm.report.differences import by_seed
+from galaxy_lvm.report.differences import Difference, by_seed, by_seed_with_ends
 from galaxy_lvm.report.tables import Line, score_line
 from galaxy_lvm.report.verdicts import OWN_QUESTION, Claim, judge, verdict_table
 
@@ -27,16 +30,20 @@ def summary_lines(comparison: pd.DataFrame) -> list[Line]:
     ]
 
 
-def claims_table(results: pd.DataFrame, sizes: Sizes) -> pd.DataFrame:
-    """Judge what the paper says of figure 10 and of alpha, in pairs of seeds.
+def claims_table(results: pd.DataFrame, scored: pd.DataFrame, sizes: Sizes) -> pd.DataFrame:
+    """Judge what the paper says of figure 10 and of alpha, by seed and test galaxy.
 
-    A seed draws the training set and the first weights, or the session's prompts; test galaxies and
-    the encoder are the same for all. The comparisons of alpha are judged at once.
+    A seed draws the training set and the first weights, or the session's prompts; test galaxies are
+    the same for all, and a bootstrap tells what others would change. The encoder is one. The
+    comparisons of alpha are judged at once.
 
     Parameters
     ----------
     results
         Long table with the experiments `hitl` and `alpha`.
+    scored
+        Scores of single test galaxies (`read_scored`); of a comparison that is not among them, the
+        interval is over seeds alone, as its detail says.
     sizes
         Training sets that were asked for; a claim about one that the pool has no room for is not
         evaluated.
@@ -48,13 +55,31 @@ def claims_table(results: pd.DataFrame, sizes: Sizes) -> pd.DataFrame:
     """
     keys = ["experiment", "model", "condition", "metric"]
     scores = {key: part.set_index("seed")["value"] for key, part in results.groupby(keys)}
-    none = pd.Series(dtype=float)
+    none, drawn = pd.Series(dtype=float), Drawn(scored)
     rows = []
     for experiment, claims in (("hitl", _figure10(sizes)), ("alpha", _alpha(results))):
         for claim, sides in claims:
             first, second = (scores.get((experiment, *side, claim.metric), none) for side in sides)
-            rows.append(judge(claim, [by_seed(first, second)]))
+            places = tuple((experiment, *side) for side in sides)
+            rows.append(judge(claim, [_difference(first - second, drawn, places, claim.metric)]))
     return verdict_table(rows)
+
+
+def _difference(
+    gains: pd.Series, drawn: Drawn, places: tuple[tuple, tuple], metric: str
+) -> Difference | None:
+    """Compare two rankers whose differences by seed are known."""
+    gains = gains.dropna()
+    if gains.empty or not drawn.have(*places, gains.index):
+        return by_seed(gains, 0 * gains)
+    half, mean = drawn.half_width(*places, metric, gains.index), float(gains.mean())
+    found = by_seed_with_ends(gains.to_numpy(), [(mean - half, mean + half)], "test galaxies")
+    if drawn.same(*places, gains.index):
+        # alpha decides by P/N alone: two values differ in what they ask where it lies between them.
+        reason = ": no round had a P/N between the two" if places[0][0] == "alpha" else ""
+        same = f"both asked about the same galaxies with each of {len(gains)} seeds"
+        found = replace(found, how=same + reason)
+    return found
 
 
 def under_printed_names(

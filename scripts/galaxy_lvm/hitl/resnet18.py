@@ -13,8 +13,8 @@ from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.hitl.measures import comparison_metrics
 from galaxy_lvm.hitl.pools import read_galaxies, resolve_targets, truth_of
+from galaxy_lvm.hitl.scored import Scored, ScoredResults
 from galaxy_lvm.hitl.simulate import POOL_SPLITS, kept_result, training_sets
-from galaxy_lvm.report.results import long_rows, write_results
 from galaxy_lvm.survey.splits_table import Galaxies
 from galaxy_lvm.training.job import NetworkFiles
 from galaxy_lvm.training.model_specs import model_specs
@@ -32,6 +32,7 @@ def train_resnet18(
     sections: NetworkSections,
     seed: int,
     metrics_path: str,
+    scored_path: str,
 ) -> None:
     """Write the scores of ResNet18 on the test split; go on after the last whole training.
 
@@ -52,6 +53,8 @@ def train_resnet18(
         The run's seed.
     metrics_path
         Long-format CSV to write, experiment `hitl`.
+    scored_path
+        Parquet to write: the scores of single test galaxies.
     """
     table = read_galaxies(files.splits, cutouts_path)
     settings = resolve_targets(settings, table)
@@ -60,19 +63,21 @@ def train_resnet18(
     state = files.state(
         [settings.model_dump(mode="json"), sections.model_dump(), seed], [cutouts_path]
     )
-    rows = []
+    test = galaxies["test"]
+    results = ScoredResults(target, test.ids, test.labels == 1)
     for number, condition, chosen in repetitions(galaxies["train"], settings.comparison, seed):
         train, folder = galaxies["train"].take(chosen), state / f"{number}_{condition}"
         its_seed = derive_seed(seed, "hitl", number)
 
         def scores(train: Galaxies = train, its_seed: int = its_seed, folder: Path = folder):
             fit = trainer.fit(train, galaxies["val"], its_seed, folder)
-            return comparison_metrics(galaxies["test"].labels == 1, fit.shares[:, 1])
+            found = fit.shares[:, 1]
+            return Scored(comparison_metrics(test.labels == 1, found), np.float32(found).tolist())
 
-        values = kept_result(state, [number, condition], scores)
-        rows += long_rows("hitl", target, MODEL, condition, number, values)
-    write_results(metrics_path, rows, may_be_empty=True)  # few galaxies, room for no training set
-    if rows:
+        found = kept_result(state, [number, condition], scores)
+        results.add("hitl", MODEL, condition, number, found)
+    results.write(metrics_path, scored_path)  # empty where few galaxies give no training set
+    if results.rows:
         shutil.rmtree(state)
 
 

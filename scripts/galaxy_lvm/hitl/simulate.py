@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from galaxy_lvm.hitl.annotators import Annotator
 from galaxy_lvm.hitl.measures import comparison_metrics, discovery_metrics
 from galaxy_lvm.hitl.pools import Pool, truth_of
 from galaxy_lvm.hitl.ranker import Whitening
+from galaxy_lvm.hitl.scored import Scored
 from galaxy_lvm.hitl.session import Session
 from galaxy_lvm.hitl.settings import SessionSettings
 from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE, LabelStore
@@ -118,7 +119,7 @@ def training_sets(truth: np.ndarray, sizes: Sizes, seed: int) -> tuple[dict, dic
 
 def compare(
     task: Task, settings: SessionSettings, sizes: Sizes, rules: Sequence[str], seed: int
-) -> tuple[dict[tuple[str, str], dict[str, float]], dict[str, str]]:
+) -> tuple[dict[tuple[str, str], Scored], dict[str, str]]:
     """Run one repetition of figure 10 for everything that works on the LVM's features.
 
     Parameters
@@ -137,7 +138,7 @@ def compare(
     Returns
     -------
     scores
-        (model, condition) -> `comparison_metrics` on the test galaxies.
+        (model, condition) -> `comparison_metrics` on the test galaxies, and their scores.
     skipped
         Condition -> why it could not be run.
     """
@@ -160,8 +161,8 @@ def compare(
 
 def sweep_alpha(
     task: Task, settings: SessionSettings, n_few: int, n_rounds: int, k: int, seed: int
-) -> dict[str, float]:
-    """Run the alpha rule from `n_few` + `n_few` prompts; return the scores on the test galaxies."""
+) -> Scored:
+    """Run the alpha rule from `n_few` + `n_few` prompts; return what the test galaxies score."""
     settings = settings.changed(rule="alpha", seed=derive_seed(seed, "session"))
     session = _started(task, draw_prompts(task.truth, n_few, n_few, seed), settings)
     asked_higher = 0
@@ -171,7 +172,8 @@ def sweep_alpha(
         _label_round(session, task.truth, k)
     labels = session.labels()["value"]
     shares = {"positive_share": float((labels == POSITIVE).mean())}
-    return {**_on_test(task, session), **shares, "higher_share": asked_higher / n_rounds}
+    values, scores = _on_test(task, session)
+    return Scored({**values, **shares, "higher_share": asked_higher / n_rounds}, scores)
 
 
 def discover(
@@ -309,5 +311,6 @@ def _label_round(session: Session, truth: np.ndarray, k: int) -> None:
     session.label(ids, [POSITIVE if truth[row] else NEGATIVE for row in rows])
 
 
-def _on_test(task: Task, session: Session) -> Mapping[str, float]:
-    return comparison_metrics(task.test_truth, session.score_of(task.test_pool.features))
+def _on_test(task: Task, session: Session) -> Scored:
+    scores = session.score_of(task.test_pool.features)
+    return Scored(comparison_metrics(task.test_truth, scores), np.float32(scores).tolist())

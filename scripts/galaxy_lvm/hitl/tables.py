@@ -171,7 +171,9 @@ def comparison_html(table: pd.DataFrame, claims: pd.DataFrame, target: str, aske
         body += f"<tr{kind}>{cells}</tr>"
     note = (
         f"Positives: {target}. {asked.capitalize()}; mean and 95 % t interval over seeds, which "
-        "draw the training sets and the first weights. The paper's galaxies are others. Chance: "
+        "draw the training sets and the first weights; the test galaxies are the same for all. "
+        "The intervals of the claims below are over seeds and, by a bootstrap, over test galaxies. "
+        "The paper's galaxies are others. Chance: "
         "galaxies in random order, and for the accuracy all called what most are."
     )
     return page_html(

@@ -142,14 +142,15 @@ def by_seed_with_ends(
 
     For scores that are no mean over objects, such as an average precision. With several trainings
     the mean width of the intervals stands for the objects' part: a little too wide, since it holds
-    some of the trainings' scatter as well.
+    some of the trainings' scatter as well, less of it where the interval is that of their mean.
 
     Parameters
     ----------
     values
         Difference of every seed.
     ends
-        Ends of its 95 % interval over the same objects.
+        Ends of its 95 % interval over the same objects; of several seeds the one pair of ends of
+        their mean will do, where all were asked about the same draws.
     unit
         What the objects are, in the plural.
     """
@@ -161,7 +162,7 @@ def by_seed_with_ends(
         return Difference(values[0], (part,), f"paired by {unit}", 1, (low, high))
     width = float(np.mean([high - low for low, high in ends]))
     part = Part(width / (2 * _quantile(_ENOUGH)), _ENOUGH)
-    how = f"paired by {len(values)} seeds and by {unit}"
+    how = _paired(values, f"{len(values)} seeds and by {unit}")
     return Difference(values.mean(), (_mean_error(values), part), how, len(values))
 
 
