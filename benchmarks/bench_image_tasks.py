@@ -45,7 +45,8 @@ from galaxy_lvm.report.class_scores import classification_metrics  # noqa: E402
 from galaxy_lvm.report.metrics import mean_psnr  # noqa: E402
 from galaxy_lvm.survey.crop_store import CropStore  # noqa: E402
 from galaxy_lvm.survey.splits_table import Splits  # noqa: E402
-from galaxy_lvm.training.loop import TrainingLoop, make_accelerator  # noqa: E402
+from galaxy_lvm.training.accelerator import make_accelerator  # noqa: E402
+from galaxy_lvm.training.loop import TrainingLoop  # noqa: E402
 from galaxy_lvm.training.predict import class_probabilities  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "image_tasks.json"

@@ -38,7 +38,8 @@ from galaxy_lvm.multitask.train import (  # noqa: E402
     with_drop_path,
 )
 from galaxy_lvm.report.metrics import mean_psnr  # noqa: E402
-from galaxy_lvm.training.loop import TrainingLoop, make_accelerator
+from galaxy_lvm.training.accelerator import make_accelerator
+from galaxy_lvm.training.loop import TrainingLoop
 
 RESULTS = Path(__file__).parent / "results" / "task_conflict.json"
 TASK = "reconstruction"

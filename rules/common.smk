@@ -202,19 +202,20 @@ def cutouts_of(wildcards):
 # module_globals, the second on the front page. What they need is imported then, not for every job.
 def costs_of(job):
     """Return what a job of the plan took, alone and with all jobs before it."""
-    from galaxy_lvm.report.remake import cost_of
+    from galaxy_lvm.report.remake import cost_of, plan_of
 
-    before = {job, *workflow.dag.bfs(workflow.dag.dependencies, job)}
-    return cost_of([(job.benchmark, job.log)]), cost_of((one.benchmark, one.log) for one in before)
+    _, before = plan_of(workflow)
+    return cost_of([(job.benchmark, job.log)]), cost_of((one.benchmark, one.log) for one in before(job))
 
 
 def made_again(path):
     """Return the end of a caption: the command that makes a file again, and what that costs."""
-    from galaxy_lvm.report.remake import made_again_text
+    from galaxy_lvm.report.remake import made_again_text, plan_of
 
-    (job,) = [job for job in workflow.dag.jobs if path in job.output]
+    jobs, _ = plan_of(workflow)
+    (job,) = [job for job in jobs if path in job.output]
     complete = f"{RUN}/tables/config.yaml"
-    if any(complete in job.output for job in workflow.dag.jobs):
+    if any(complete in one.output for one in jobs):
         return made_again_text(complete, job.rule.name, path, *costs_of(job))
     text = made_again_text("CONFIG.yaml", job.rule.name, path, *costs_of(job))
     return f"{text} CONFIG.yaml is what this run was started with."

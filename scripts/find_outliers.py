@@ -23,10 +23,10 @@ from galaxy_lvm.features.outlier_trials import (
     score_oddities,
 )
 from galaxy_lvm.features.outliers import BASELINE
-from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.lvm.weights import lvm_shape
 from galaxy_lvm.report.results import write_results
+from galaxy_lvm.survey.rows import sample_rows
 from galaxy_lvm.survey.splits_table import COLUMNS, Splits
 
 

@@ -6,9 +6,9 @@ from galaxy_lvm.core.logs import job_log, log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.features.embedding import embed, map_scores
-from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.report.results import long_rows, write_results
+from galaxy_lvm.survey.rows import sample_rows
 from galaxy_lvm.survey.splits_table import COLUMNS, Splits
 from threadpoolctl import threadpool_limits
 

@@ -10,10 +10,10 @@ from galaxy_lvm.core.logs import job_log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.features.outlier_detectors import OutlierDetectors
 from galaxy_lvm.features.outlier_ranks import write_no_scores, write_scores
-from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.lvm.weights import lvm_shape
 from galaxy_lvm.survey.crop_store import CropStore
+from galaxy_lvm.survey.rows import sample_rows
 from threadpoolctl import threadpool_limits
 
 

@@ -1,13 +1,15 @@
 """Captions of the report: how often networks were trained, how a figure is made again, its cost."""
 
+import inspect
 import math
 import re
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import snakemake.api as _loads_all  # noqa: F401, the others cannot be imported first
 from galaxy_lvm.align import figures as alignment_figure
-from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.report.provenance import went_on
 from galaxy_lvm.report.remake import (
     Cost,
@@ -15,9 +17,11 @@ from galaxy_lvm.report.remake import (
     cost_text,
     costs_html,
     made_again_text,
+    plan_of,
     time_text,
 )
 from jinja2 import Environment, StrictUndefined
+from snakemake import dag, report, rules
 
 REPORT = Path(__file__).parents[2] / "report"
 
@@ -133,6 +137,33 @@ def test_every_caption_ends_in_a_paragraph_on_how_it_is_made_again_and_what_that
         assert re.search(CALL, text)
         # Jinja takes the line break behind a block away, and with it the paragraph's beginning.
         assert not re.search(r"\{% endif %\}\n\n(?!\n)", text)
+
+
+def test_the_plan_is_asked_in_one_place_which_names_the_version_where_it_is_elsewhere():
+    steps = {"c": ["b"], "b": ["a"], "a": [], "other": []}
+
+    def walk(dependencies, job):
+        for one in dependencies[job]:
+            yield one
+            yield from walk(dependencies, one)
+
+    plan = SimpleNamespace(jobs=iter(steps), bfs=walk, dependencies=steps)
+    jobs, before = plan_of(SimpleNamespace(dag=plan))
+    assert jobs == ["c", "b", "a", "other"] and before("c") == {"a", "b", "c"}
+    for missing in ("jobs", "bfs", "dependencies"):
+        other = SimpleNamespace(**{k: v for k, v in vars(plan).items() if k != missing})
+        with pytest.raises(ConfigError, match=rf"Snakemake \d+\.\d+.*'{missing}'.*envs/cpu.txt"):
+            plan_of(SimpleNamespace(dag=other))
+    with pytest.raises(ConfigError, match="'dag'"):
+        plan_of(SimpleNamespace())
+
+
+def test_snakemake_has_what_the_captions_take():
+    """Its own classes: an update that moves them fails here, before a report is made."""
+    assert callable(dag.DAG.bfs) and isinstance(dag.DAG.jobs, property)
+    for owner, name in ((dag.DAG, "dependencies"), (rules.Rule, "module_globals")):
+        assert hasattr(owner, name) or f"self.{name}" in inspect.getsource(owner), name
+    assert "job" in inspect.signature(report.FileRecord).parameters
 
 
 def test_the_front_page_has_a_table_of_costs():

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from galaxy_lvm.core.config.extensions import Parameter
 from galaxy_lvm.core.errors import DataError
-from galaxy_lvm.features.parameter_figures import class_colours, draw_parameters
+from galaxy_lvm.features.parameter_figures import draw_parameters
 from galaxy_lvm.features.parameters import (
     Inputs,
     fit_parameter,
@@ -190,9 +190,3 @@ def test_a_catalogue_without_any_column_is_no_crash(tmp_path, galaxies):
     figure = draw_parameters(table, pd.read_parquet(tmp_path / "p.parquet"))
     assert "No parameter" in figure.axes[0].texts[0].get_text()
     plt.close("all")
-
-
-def test_known_classes_keep_their_colours():
-    colours = class_colours(pd.Series(["zebra", "spiral", None, "ape"]))
-    assert list(colours) == ["spiral", "ape", "zebra", ""]
-    assert len(set(colours.values())) == 4

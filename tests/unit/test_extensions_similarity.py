@@ -12,7 +12,6 @@ from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.features import similarity
 from galaxy_lvm.features.embedding import embed, map_scores
 from galaxy_lvm.features.neighbour_figures import draw_map, draw_similar, thumbnail_rows
-from galaxy_lvm.features.rows import row_blocks, sample_rows
 from galaxy_lvm.features.similarity import SimilaritySearch, drop_self
 from galaxy_lvm.features.similarity_trials import choose_queries
 from galaxy_lvm.features.store import FeatureStore, write_features
@@ -21,6 +20,7 @@ from galaxy_lvm.report.class_looks import shortened
 from galaxy_lvm.report.mosaic import draw_mosaic
 from galaxy_lvm.report.results import read_results
 from galaxy_lvm.report.style import plt
+from galaxy_lvm.survey.rows import row_blocks, sample_rows
 from sklearn.neighbors import NearestNeighbors
 
 sys.path.append(str(Path(__file__).parents[2] / "scripts"))

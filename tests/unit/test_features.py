@@ -14,6 +14,7 @@ from galaxy_lvm.features.extract import FeatureExtractor, extract_features
 from galaxy_lvm.features.store import FeatureStore, ids_path, write_features
 from galaxy_lvm.lvm.model import LVM, build_config
 from galaxy_lvm.lvm.weights import save_lvm
+from galaxy_lvm.training import accelerator
 from galaxy_lvm.training.backbones import build_encoder, feature_dim
 from galaxy_lvm.training.model_specs import model_specs
 from safetensors.torch import save_file
@@ -98,6 +99,25 @@ def test_a_killed_extraction_goes_on_with_the_shards_it_has(
     again = FeatureStore.open(extract(crops_path, lvm_path, tmp_path))
     assert sum(seen) == N - 10
     assert np.array_equal(again.values, whole.values)
+
+
+def test_shards_of_another_precision_are_not_joined(crops_path, lvm_path, tmp_path, monkeypatch):
+    """What `auto` comes to depends on the machine that goes on."""
+    folders = []
+    monkeypatch.setattr(extraction, "_write_shards", lambda s, e, folder, n: folders.append(folder))
+    for is_able in (True, False):
+        monkeypatch.setattr(accelerator, "_computes_in_bfloat16", lambda is_able=is_able: is_able)
+        with pytest.raises(FileNotFoundError):
+            extract(crops_path, lvm_path, tmp_path, precision="auto")
+    assert len(set(folders)) == 2
+
+
+def test_open_shards_are_dealt(tmp_path):
+    """With 9 shards on 8 GPUs, or after a kill, none waits for one that has most of them."""
+    edges = [(i, i + 1) for i in range(4)]
+    extraction._shard_path(tmp_path, 0).touch()
+    extraction._shard_path(tmp_path, 2).touch()
+    assert extraction._open_shards(tmp_path, edges) == [1, 3]
 
 
 def test_orientations_make_vectors_blind_to_them(crops_path, lvm_path):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from galaxy_lvm.report.printed import (
     printed_numbers,
     reasons_told,
 )
-from galaxy_lvm.report.provenance import clock, costs, measured_jobs, provenance_html
+from galaxy_lvm.report.provenance import clock, commit_of, costs, measured_jobs, provenance_html
 from galaxy_lvm.report.results import long_rows, write_results
 from galaxy_lvm.report.verdicts import counted_claims
 
@@ -235,8 +236,8 @@ def test_the_clock_runs_from_the_first_start_to_the_last_end(tmp_path):
         benchmark(tmp_path / f"{name}.tsv", seconds, 1)
         os.utime(tmp_path / f"{name}.tsv", (ended, ended))
     assert clock(measured_jobs(tmp_path, tmp_path / "logs")) == {
-        "first job began": "1970-01-12 13:36 UTC",
-        "last job ended": "1970-01-12 14:36 UTC",
+        "first job began": "1970-01-12 13:36:40 UTC",
+        "last job ended": "1970-01-12 14:36:40 UTC",
         "by the clock": "60 minutes, pauses included",
     }
 
@@ -281,3 +282,17 @@ def test_what_was_not_measured_is_a_dash_and_no_name_is_touched():
     assert "<td>record_provenance</td><td>1</td><td>0.1</td><td>-</td><td>-</td>" in page
     assert "most memory: draw, 0.3 GB" in page
     assert "memory: " not in provenance_html({}, spent[1:], "")
+
+
+def test_a_commit_is_told_with_its_edits(tmp_path):
+    def git(*arguments):
+        command = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=b"]
+        subprocess.run([*command, *arguments], check=True, capture_output=True)
+
+    git("init")
+    (tmp_path / "code.py").write_text("1")
+    git("add", "code.py")
+    git("commit", "--message", "one")
+    assert re.fullmatch("[0-9a-f]{40}, no edits", commit_of(tmp_path))
+    (tmp_path / "code.py").write_text("2")
+    assert re.fullmatch(r"[0-9a-f]{40} \+ edits", commit_of(tmp_path))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from galaxy_lvm.core.errors import DataError
-from galaxy_lvm.hitl.surveys import bgs_query, cutout_requests, select_bgs, select_decals
+from galaxy_lvm.hitl.surveys import bgs_query, select_bgs, select_decals
 from galaxy_lvm.survey.positions import read_positions
 from select_pool import main as select_pool
 
@@ -47,14 +47,6 @@ def test_a_good_row_is_no_copy_of_one_that_was_cut(catalogue):
 def test_query_has_the_papers_limits():
     query = bgs_query()
     assert "BETWEEN 6.4 AND 9.6" in query and "dered_flux_r > 15.8489" in query
-
-
-def test_cutouts_are_the_papers(catalogue):
-    table = cutout_requests(select_bgs(catalogue).galaxies)
-    assert set(table["size"]) == {192} and set(table["pixscale"]) == {0.262}
-    assert set(table["bands"]) == {"grz"} and table["file"].tolist() == ["1.fits", "2.fits"]
-    with pytest.raises(DataError, match="no position on the sky"):
-        cutout_requests(catalogue)
 
 
 def test_spirals_and_others_by_votes():

@@ -23,10 +23,11 @@ from galaxy_lvm.multitask.feed import (
 from galaxy_lvm.multitask.heads import TASKS, MultitaskModel
 from galaxy_lvm.multitask.schedule import TaskSchedule
 from galaxy_lvm.multitask.train import load_multitask, train_multitask
+from galaxy_lvm.training.accelerator import make_accelerator
 from galaxy_lvm.training.augment import to_float
 from galaxy_lvm.training.job import JobFiles
 from galaxy_lvm.training.launch import launch_processes
-from galaxy_lvm.training.loop import TrainingLoop, make_accelerator
+from galaxy_lvm.training.loop import TrainingLoop
 from torch import nn
 
 SIDE, SIZES = 64, {"classification": 6, "restoration": 4, "reconstruction": 4}

@@ -8,6 +8,7 @@ from galaxy_lvm.core.config.training import Lvm, Optim, Pretraining, Teacher, Vi
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.lvm.model import LVM, build_config
 from galaxy_lvm.lvm.weights import read_card
+from galaxy_lvm.survey.row_choice import Rows
 from galaxy_lvm.training.augment import random_views
 from galaxy_lvm.training.job import JobFiles
 from galaxy_lvm.training.loop import TrainingLoop
@@ -230,6 +231,16 @@ def test_teacher_vectors_are_those_of_the_rows_in_use(tmp_path):
     assert np.allclose(np.corrcoef(everything.T), np.eye(4), atol=1e-3)
     expected = vectors.space.transform(first[[35, 39]])
     assert np.allclose(vectors.take(np.array([2, 0])), expected, atol=1e-5)
+
+
+def test_rows_that_leave_few_out_are_not_listed_for_a_teacher(tmp_path):
+    """A list of the largest pool's rows takes 600 MB in every process."""
+    features_file(tmp_path / "a.npy", 40, 6)
+    left = Rows([range(3), range(4, 40)])
+    vectors = TeacherVectors([(tmp_path / "a.npy", left)], 4)
+    assert vectors._rows[0] is left and len(vectors) == 39
+    listed = TeacherVectors([(tmp_path / "a.npy", np.array([0, 1, 2, *range(4, 40)]))], 4)
+    assert np.array_equal(vectors.take(np.arange(39)), listed.take(np.arange(39)))
 
 
 def test_a_card_names_a_teacher_only_where_one_has_taught(tmp_path):

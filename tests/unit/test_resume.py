@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 import torch
 from galaxy_lvm.core.config.training import Optim
-from galaxy_lvm.training.loop import TrainingLoop, make_accelerator
+from galaxy_lvm.training.accelerator import make_accelerator
+from galaxy_lvm.training.loop import TrainingLoop
 from torch import nn
 
 STEPS, KILLED_AFTER = 9, 5

@@ -14,6 +14,7 @@ from galaxy_lvm.training.loop import (
     TrainingLoop,
     decays,
     learning_rate_factor,
+    placed,
 )
 from galaxy_lvm.training.objectives import build_objective, nt_xent, square_mask
 
@@ -75,6 +76,27 @@ def test_a_killed_run_equals_one_that_was_not(tmp_path):
     for name, value in whole.averaged_state().items():
         assert torch.equal(value, again.averaged_state()[name]), name
     assert len(again.history) == 8
+
+
+def test_an_average_that_is_read_back_lies_where_the_weights_do():
+    """Checkpoints are read into the CPU's memory; there it would be averaged at every step."""
+    module = torch.nn.BatchNorm1d(3).to("meta")
+    state = torch.nn.BatchNorm1d(3).state_dict()
+    assert {value.device.type for value in placed(state, module).values()} == {"meta"}
+
+
+def test_a_training_that_goes_on_otherwise_says_so(tmp_path, monkeypatch, caplog):
+    """The machine decides precision and number of processes; other weights come of others."""
+    first = make_loop(tmp_path, "contrastive", steps=4)
+    first.step = 1
+    first.save()
+    assert make_loop(tmp_path, "contrastive", steps=4).changes == []
+    monkeypatch.setattr(type(first.accelerator), "num_processes", 4)
+    loop = make_loop(tmp_path, "contrastive", steps=4)
+    told = "from step 1 on in float32 by 4 process(es), before in float32 by 1 process(es)"
+    assert loop.changes == [told] and f"{told}: the weights will be those of neither" in caplog.text
+    loop.save()
+    assert make_loop(tmp_path, "contrastive", steps=4).changes == [told]
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path):

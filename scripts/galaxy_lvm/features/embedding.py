@@ -6,8 +6,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.space import FeatureSpace
+from galaxy_lvm.survey.rows import sample_rows
 
 MIN_GALAXIES = 10
 _NEIGHBOURS = 10

@@ -18,10 +18,10 @@ from galaxy_lvm.core.logs import log, progress
 from galaxy_lvm.core.state import atomic_path, state_folder
 from galaxy_lvm.features.store import write_ids
 from galaxy_lvm.survey.crop_store import CropStore
+from galaxy_lvm.training.accelerator import make_accelerator, precision_of
 from galaxy_lvm.training.augment import dihedral, resize, to_float
 from galaxy_lvm.training.backbones import build_encoder, feature_dim
 from galaxy_lvm.training.feed import CropImages
-from galaxy_lvm.training.loop import make_accelerator
 from galaxy_lvm.training.model_specs import ModelSpec
 
 
@@ -108,13 +108,16 @@ def extract_features(
     accelerator = extractor.accelerator
     own = lvm_weights if spec.is_lvm else spec.weights
     sources = [crops_path, *([own] if own and Path(own).exists() else [])]
-    about = [asdict(spec), settings.model_dump()]
+    # What `auto` comes to depends on the machine: no file is joined of vectors of two precisions.
+    about = [asdict(spec), settings.model_dump(), precision_of(accelerator)]
     folder = state_folder(state_root, recipe_version, about, sources)
     with CropStore(crops_path) as store:
         edges = _shards(len(store), settings.shard_crops)
         if not edges:
             raise DataError(f"{crops_path}: no crop in it")
-        mine = range(accelerator.process_index, len(edges), accelerator.num_processes)
+        open_ones = _open_shards(folder, edges)
+        accelerator.wait_for_everyone()  # all have looked before one writes
+        mine = open_ones[accelerator.process_index :: accelerator.num_processes]
         n_done = _write_shards(store, extractor, folder, [(i, edges[i]) for i in mine])
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
@@ -128,6 +131,15 @@ def _shards(n_crops: int, size: int) -> list[tuple[int, int]]:
     return [(a, min(a + size, n_crops)) for a in range(0, n_crops, size)]
 
 
+def _open_shards(folder: Path, edges: Sequence[tuple[int, int]]) -> list[int]:
+    """Return the shards that are not there yet, which are dealt: none waits for one that works."""
+    # A shard appears under its name when it is complete: what exists need not be looked at.
+    found = [i for i in range(len(edges)) if not _shard_path(folder, i).exists()]
+    if len(found) < len(edges):
+        log.info("continuing: %d of %d shards are there", len(edges) - len(found), len(edges))
+    return found
+
+
 def _shard_path(folder: Path, number: int) -> Path:
     return folder / f"shard_{number:06d}.npy"
 
@@ -138,23 +150,19 @@ def _write_shards(
     folder: Path,
     shards: Sequence[tuple[int, tuple[int, int]]],
 ) -> int:
-    """Write the shards that are not there yet; return the number of their crops."""
-    # A shard appears under its name when it is complete: what exists need not be looked at.
-    open_ones = [(i, edges) for i, edges in shards if not _shard_path(folder, i).exists()]
-    if len(open_ones) < len(shards):
-        log.info("continuing: %d of %d shards are there", len(shards) - len(open_ones), len(shards))
+    """Write shards; return the number of their crops."""
     size = extractor.settings.block_crops
-    n_blocks = sum(-(-(b - a) // size) for _, (a, b) in open_ones)
+    n_blocks = sum(-(-(b - a) // size) for _, (a, b) in shards)
 
     def blocks() -> Iterator[tuple[int, int, np.ndarray]]:
-        for number, (a, b) in open_ones:
+        for number, (a, b) in shards:
             done = a
             for crops in store.blocks(size, a, b):
                 done += len(crops)
                 yield number, done, crops
 
     parts: list[np.ndarray] = []
-    last = {number: b for number, (_, b) in open_ones}
+    last = {number: b for number, (_, b) in shards}
     for number, done, crops in progress(blocks(), n_blocks, f"features ({size} crops each)", ""):
         values = extractor(crops)
         if not np.isfinite(values).all():
@@ -168,7 +176,7 @@ def _write_shards(
             with atomic_path(_shard_path(folder, number)) as temporary:
                 np.save(temporary, np.concatenate(parts))
             parts = []
-    return sum(b - a for _, (a, b) in open_ones)
+    return sum(b - a for _, (a, b) in shards)
 
 
 def _join(

@@ -16,10 +16,10 @@ from galaxy_lvm.features.images import FileImages
 from galaxy_lvm.features.outlier_detectors import OutlierDetectors
 from galaxy_lvm.features.outlier_trials import score_in_blocks
 from galaxy_lvm.features.outliers import METHODS, unusual_galaxies
-from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.similarity import SimilaritySearch, drop_self
 from galaxy_lvm.features.similarity_trials import neighbour_table
 from galaxy_lvm.survey.image_files import file_problem, kind_of, same_file
+from galaxy_lvm.survey.rows import sample_rows
 
 # Draws samples of large sets; the results of one folder are the same every time.
 SEED = 1

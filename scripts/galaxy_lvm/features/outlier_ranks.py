@@ -18,10 +18,10 @@ from galaxy_lvm.core.errors import DataError, in_short
 from galaxy_lvm.core.logs import log, progress
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.features.outliers import METHODS, Detectors, unusual_by_ranks
-from galaxy_lvm.features.rows import row_blocks
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.file_errors import FILE_ERRORS
+from galaxy_lvm.survey.rows import row_blocks
 
 _BLOCK_ROWS = 8192
 _READ_ROWS = 65536

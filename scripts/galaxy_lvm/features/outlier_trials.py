@@ -23,10 +23,10 @@ from galaxy_lvm.features.outliers import (
     score_as_novelty,
     share_above,
 )
-from galaxy_lvm.features.rows import row_blocks, sample_rows
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.report.results import long_rows
 from galaxy_lvm.survey.crop_store import CropStore, read_crops
+from galaxy_lvm.survey.rows import row_blocks, sample_rows
 from galaxy_lvm.survey.store import CutoutStore
 
 _BLOCK_ROWS = 8192

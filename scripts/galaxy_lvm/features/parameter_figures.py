@@ -42,11 +42,6 @@ def parameter_name(column: str) -> str:
     return PARAMETER_NAMES.get(column) or drawn(column)
 
 
-def class_colours(labels: pd.Series) -> dict[str, str]:
-    """Return a colour per class, in the order of the figures; '' (no class) is grey."""
-    return {name: look.colour for name, look in class_looks([*labels, ""]).items()}
-
-
 def draw_parameters(table: pd.DataFrame, predictions: pd.DataFrame) -> Figure:
     """Return a panel per parameter and one with the scatter by kind of input.
 

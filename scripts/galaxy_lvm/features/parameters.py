@@ -11,9 +11,9 @@ from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.features.ridge import Regression, Regressions, mapped
-from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.space import FeatureSpace
 from galaxy_lvm.survey.crop_store import CropStore
+from galaxy_lvm.survey.rows import sample_rows
 from galaxy_lvm.survey.splits import MODEL_SPLITS
 from galaxy_lvm.survey.store import CutoutStore
 

@@ -16,9 +16,9 @@ from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.core.logs import log, progress
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.core.state import atomic_path, state_folder
-from galaxy_lvm.features.rows import row_blocks, sample_rows
 from galaxy_lvm.features.space import FeatureSpace
 from galaxy_lvm.features.store import FeatureStore
+from galaxy_lvm.survey.rows import row_blocks, sample_rows
 
 METRICS = ("cosine", "euclidean")
 # Vectors per centre that faiss asks for, and what the centres are trained on.

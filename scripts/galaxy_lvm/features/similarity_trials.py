@@ -10,13 +10,13 @@ from galaxy_lvm.core.config.extensions import Similarity
 from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
-from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.similarity import drop_self, neighbour_recall
 from galaxy_lvm.features.similarity_parts import Found
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.report.metrics import bootstrap_interval
 from galaxy_lvm.report.results import long_rows
 from galaxy_lvm.survey.classes import class_order
+from galaxy_lvm.survey.rows import sample_rows
 
 
 def choose_queries(

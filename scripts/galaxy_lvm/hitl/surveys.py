@@ -1,7 +1,7 @@
-"""The paper's two pools: which galaxies, by which cuts, and which cutouts to fetch for them.
+"""The paper's two pools: which galaxies, by which cuts.
 
 Nothing here needs a network: the queries are text for a catalogue service, the cuts work on the
-table that it returns, and the list of cutouts is what a downloader is given.
+table that it returns.
 """
 
 import math
@@ -12,16 +12,13 @@ import numpy as np
 import pandas as pd
 
 from galaxy_lvm.core.errors import DataError
-from galaxy_lvm.survey.store import BANDS, PIXEL_SCALE_ARCSEC
 
 # Numbers of paper V.B and V.C.
 BGS_RADIUS_ARCSEC = (6.4, 9.6)
 BGS_N_GALAXIES = 201_319
-BGS_SIDE_PIX = 192
 DECALS_N_GALAXIES = 8_522
 # Bright sample of the Bright Galaxy Survey (Hahn et al. 2023): r < 19.5 after extinction.
 BGS_MAG_R_MAX = 19.5
-LAYER = "ls-dr9"
 
 _NANOMAGGY_ZERO_POINT = 22.5
 _BGS_COLUMNS = ("id", "ra", "dec", "half_light_radius_arcsec", "mag_r", "type")
@@ -112,47 +109,6 @@ def select_bgs(
     if galaxies.empty:
         raise DataError(f"no galaxy of {len(catalogue)} is left; removed: {removed}")
     return Selection(galaxies, removed)
-
-
-def cutout_requests(galaxies: pd.DataFrame, side_pix: int = BGS_SIDE_PIX) -> pd.DataFrame:
-    """Return what to ask a cutout service for: one row per galaxy.
-
-    Parameters
-    ----------
-    galaxies
-        `id`, `ra`, `dec` in degrees.
-    side_pix
-        Side of the square cutouts; 192 in paper V.C.
-
-    Returns
-    -------
-    DataFrame
-        `id`, `ra`, `dec`, `size`, `pixscale`, `bands`, `layer` (the service's parameters) and
-        `file` (name to store it under).
-
-    Raises
-    ------
-    DataError
-        For a position that is none.
-    """
-    ra, dec = galaxies["ra"].to_numpy(float), galaxies["dec"].to_numpy(float)
-    good = (ra >= 0) & (ra < 360) & (np.abs(dec) <= 90)
-    if not good.all():
-        row = int(np.argmin(good))
-        name = galaxies["id"].iloc[row]
-        raise DataError(f"galaxy {name!r}: no position on the sky: ra {ra[row]}, dec {dec[row]}")
-    return pd.DataFrame(
-        {
-            "id": galaxies["id"].astype(str),
-            "ra": ra,
-            "dec": dec,
-            "size": side_pix,
-            "pixscale": PIXEL_SCALE_ARCSEC,
-            "bands": "".join(BANDS),
-            "layer": LAYER,
-            "file": galaxies["id"].astype(str) + ".fits",
-        }
-    )
 
 
 def select_decals(votes: pd.DataFrame, thresholds: Mapping[str, float] | None = None) -> Selection:

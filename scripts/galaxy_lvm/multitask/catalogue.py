@@ -17,12 +17,12 @@ from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.features.estimates import ParameterEstimates
 from galaxy_lvm.features.likeness import TrainingDistance, threshold_at
 from galaxy_lvm.features.parameters import catalogue_of_crops, limit_training
-from galaxy_lvm.features.rows import sample_rows
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.multitask.calibration import calibration_scores, fit_temperature, tempered
 from galaxy_lvm.multitask.classifier import TrainedClassifier
 from galaxy_lvm.report.class_scores import classification_scores
 from galaxy_lvm.report.results import long_rows
+from galaxy_lvm.survey.rows import sample_rows
 from galaxy_lvm.survey.splits_table import Splits
 from galaxy_lvm.training.feed import CropImages
 

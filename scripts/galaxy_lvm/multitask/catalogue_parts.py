@@ -14,11 +14,11 @@ from galaxy_lvm.core.errors import DataError, in_short
 from galaxy_lvm.core.logs import log, progress
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.core.table_stream import join_parts
-from galaxy_lvm.features.rows import row_blocks
 from galaxy_lvm.features.store import FeatureStore
 from galaxy_lvm.multitask.catalogue import CatalogueColumns
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.file_errors import FILE_ERRORS
+from galaxy_lvm.survey.rows import row_blocks
 from galaxy_lvm.survey.store import CutoutStore
 
 

@@ -16,8 +16,8 @@ from galaxy_lvm.multitask.calibration import fit_temperature, tempered
 from galaxy_lvm.multitask.train import load_multitask
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.splits_table import Splits
+from galaxy_lvm.training.accelerator import make_accelerator
 from galaxy_lvm.training.feed import CropImages
-from galaxy_lvm.training.loop import make_accelerator
 from galaxy_lvm.training.predict import class_probabilities
 
 # Validation galaxies that a temperature is set on, at most: more hardly change one number.

@@ -20,7 +20,7 @@ from galaxy_lvm.report.metrics import right_or_wrong
 from galaxy_lvm.report.results import long_rows, per_galaxy_rows
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.splits_table import Galaxies, Splits
-from galaxy_lvm.training.loop import make_accelerator
+from galaxy_lvm.training.accelerator import make_accelerator
 from galaxy_lvm.training.predict import class_probabilities
 
 EXPERIMENT = "multitask"

@@ -41,11 +41,12 @@ def versions() -> dict[str, str]:
 
 
 def commit_of(source: str | os.PathLike) -> str:
-    """Return the git commit of a folder, with "+ edits" where files differ, or "unknown"."""
+    """Return the git commit of a folder and whether files differ from it, or "unknown"."""
     commit = git(source, "rev-parse", "HEAD")
     if commit is None:
         return _UNKNOWN
-    return commit + (" + edits" if git(source, "status", "--porcelain", "-uno") else "")
+    edits = git(source, "status", "--porcelain", "-uno")
+    return f"{commit} + edits" if edits else f"{commit}, no edits"
 
 
 def machine() -> dict[str, str]:
@@ -203,8 +204,8 @@ def clock(jobs: pd.DataFrame) -> dict[str, str]:
     began, ended = (jobs["ended_s"] - jobs["wall_s"]).min(), jobs["ended_s"].max()
     utc = [datetime.datetime.fromtimestamp(at, datetime.UTC) for at in (began, ended)]
     return {
-        "first job began": f"{utc[0]:%Y-%m-%d %H:%M} UTC",
-        "last job ended": f"{utc[1]:%Y-%m-%d %H:%M} UTC",
+        "first job began": f"{utc[0]:%Y-%m-%d %H:%M:%S} UTC",
+        "last job ended": f"{utc[1]:%Y-%m-%d %H:%M:%S} UTC",
         "by the clock": f"{(ended - began) / 60:.0f} minutes, pauses included",
     }
 

@@ -3,10 +3,13 @@
 import html
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+from galaxy_lvm.core.errors import ConfigError
 from galaxy_lvm.report.provenance import measured_job, went_on
 
 _DAY, _HOUR, _MINUTE = 86400, 3600, 60
@@ -26,6 +29,32 @@ class Cost:
     measured: int
     wall_s: float
     cpu_s: float
+
+
+def plan_of(workflow: Any) -> tuple[list, Callable[[Any], set]]:
+    """Return the jobs of Snakemake's plan, and what tells a job and all jobs before it.
+
+    No documented interface of Snakemake tells this: the attributes that it takes are those of 9.27.
+
+    Parameters
+    ----------
+    workflow
+        Of the Snakefile, once its plan is made.
+
+    Raises
+    ------
+    ConfigError
+        If this Snakemake keeps its plan elsewhere.
+    """
+    try:
+        plan = workflow.dag
+        jobs, walk, dependencies = list(plan.jobs), plan.bfs, plan.dependencies
+    except AttributeError as error:
+        raise ConfigError(
+            f"Snakemake {version('snakemake')} does not keep its plan where 9.27 does ({error}): "
+            "the report's captions tell costs by it, make it with the version of envs/cpu.txt"
+        ) from None
+    return jobs, lambda job: {job, *walk(dependencies, job)}
 
 
 def cost_of(jobs: Iterable[Job]) -> Cost:

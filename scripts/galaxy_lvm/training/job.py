@@ -15,7 +15,8 @@ from torch import nn
 from galaxy_lvm.core.config.training import Optim
 from galaxy_lvm.core.state import state_folder, writable_folder
 from galaxy_lvm.core.tables import save_table
-from galaxy_lvm.training.loop import Batch, TrainingLoop, make_accelerator
+from galaxy_lvm.training.accelerator import make_accelerator
+from galaxy_lvm.training.loop import Batch, TrainingLoop
 
 log = logging.getLogger("galaxy_lvm")
 
@@ -170,7 +171,7 @@ class TrainingJob:
         module
             What is kept of the training.
         card
-            What the card says, beside the seconds.
+            What the card says, beside the seconds and `went_on`, where another machine went on.
         record
             Rows of the history; the losses of every step where None.
         """
@@ -178,7 +179,9 @@ class TrainingJob:
             return
         rows = self.loop.history if record is None else record
         save_table(self.files.history, pd.DataFrame(rows))
-        save(self.files.weights, module, {**card, "seconds": round(self._seconds(), 1)})
+        changes = {"went_on": self.loop.changes} if self.loop.changes else {}
+        card = {**card, **changes, "seconds": round(self._seconds(), 1)}
+        save(self.files.weights, module, card)
         self.loop.forget()
 
     def _seconds(self) -> float:

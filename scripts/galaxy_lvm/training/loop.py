@@ -11,14 +11,13 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedDataParallelKwargs, send_to_device, set_seed
+from accelerate.utils import send_to_device, set_seed
 from torch import Tensor, nn
 
-from galaxy_lvm.core.allocator import keep_freed_memory
 from galaxy_lvm.core.config.training import Optim
 from galaxy_lvm.core.logs import progress
 from galaxy_lvm.core.seeds import derive_seed
+from galaxy_lvm.training.accelerator import make_accelerator, precision_of
 from galaxy_lvm.training.checkpoint import Checkpoints
 from galaxy_lvm.training.curves import Curves
 from galaxy_lvm.training.interrupt import Interrupted, StopRequest, hear_signals, requeue
@@ -35,39 +34,10 @@ STEPS_PER_FETCH = 16
 STEPS_TO_AGREE = 2
 
 
-class _Accelerator(Accelerator):
-    """An Accelerator that keeps its own precision where another is made after it."""
-
-    def autocast(self, *_: Any) -> contextlib.AbstractContextManager:
-        """Compute in bfloat16 within, where this one does."""
-        if not self.native_amp:
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16)
-
-
-def make_accelerator(precision: str = "auto") -> Accelerator:
-    """Return an Accelerator for the device at hand and the wished precision.
-
-    One process may have several of different precisions, one behind the other or in turn.
-    """
-    if precision == "auto":
-        precision = "bfloat16" if _computes_in_bfloat16() else "float32"
-    mixed = "bf16" if precision == "bfloat16" else "no"
-    known = AcceleratorState._shared_state
-    if known.get("_mixed_precision", mixed) != mixed:
-        # Accelerate keeps one precision a process and refuses another; who is who stays known.
-        AcceleratorState._reset_state()
-    accelerator = _Accelerator(
-        mixed_precision=mixed,
-        # A multitask step leaves the other tasks' heads without gradient. Buffers are averaged
-        # behind every step (`_average_buffers`), not overwritten by those of the main process.
-        kwargs_handlers=[
-            DistributedDataParallelKwargs(find_unused_parameters=True, broadcast_buffers=False)
-        ],
-    )
-    if accelerator.device.type == "cpu":
-        keep_freed_memory()
-    return accelerator
+def placed(state: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
+    """Return tensors as a module's are placed: checkpoints are read into the CPU's memory."""
+    places = {name: value.device for name, value in module.state_dict().items()}
+    return {name: value.to(places[name]) for name, value in state.items()}
 
 
 def learning_rate_factor(step: int, steps: int, warmup_fraction: float) -> float:
@@ -105,6 +75,11 @@ class TrainingLoop:
         Device and processes; made from `settings.precision` where None.
     extra_state
         Object with `state_dict` and `load_state_dict` that travels with the checkpoint.
+
+    Attributes
+    ----------
+    changes
+        Where the training went on with another precision or number of processes, in words.
     """
 
     def __init__(
@@ -123,6 +98,7 @@ class TrainingLoop:
         self._states = Checkpoints(state_dir)
         self.checkpoint = self._states.path
         self.history: list[dict[str, float]] = []
+        self.changes: list[str] = []
         self._unread: list[tuple[int, Losses]] = []
         optimizer = _make_optimizer(module, settings)
         compiled = torch.compile(module) if settings.compile else module
@@ -278,6 +254,8 @@ class TrainingLoop:
             return
         state = {
             "step": self.step,
+            "run": self._run(),
+            "changes": self.changes,
             "module": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "ema": self._ema,
@@ -296,12 +274,25 @@ class TrainingLoop:
             return 0
         self.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self._ema = state["ema"]
+        if state["ema"] is not None:
+            self._ema = placed(state["ema"], self.module)
         self.history = state["history"]
         if self.extra_state is not None:
             self.extra_state.load_state_dict(state["extra"])
         log.info("continuing from step %d (%s)", state["step"], self.checkpoint)
+        self.changes = list(state.get("changes", ()))
+        # None: written before checkpoints knew it.
+        if (before := state.get("run")) is not None and before != self._run():
+            change = f"from step {state['step']} on {_run_text(self._run())}"
+            change += f", before {_run_text(before)}"
+            log.warning("%s: the weights will be those of neither", change)
+            self.changes.append(change)
         return state["step"]
+
+    def _run(self) -> dict[str, Any]:
+        """Return what shapes the weights and is not in the config: the machine decides it."""
+        accelerator = self.accelerator
+        return {"precision": precision_of(accelerator), "processes": accelerator.num_processes}
 
     def averaged_state(self) -> dict[str, Tensor]:
         """Return the weights to keep: the running average, or the last ones without one."""
@@ -330,16 +321,6 @@ class TrainingLoop:
         self._states.forget()
 
 
-def _computes_in_bfloat16() -> bool:
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
-    # Without AVX-512 BF16 a CPU emulates it, several times slower than float32; older torch cannot
-    # tell. What the CPU has may have been switched off (ATEN_CPU_CAPABILITY=avx2).
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    allowed = torch.backends.cpu.get_cpu_capability() == "AVX512"
-    return allowed and bool(capabilities.get("avx512_bf16", False))
-
-
 def decays(name: str, parameter: nn.Parameter) -> bool:
     """Return whether weight decay applies to a parameter: to matrices and filters alone.
 
@@ -366,6 +347,10 @@ def _make_optimizer(module: nn.Module, settings: Optim) -> torch.optim.Optimizer
     return kind(listed, fused=True)
 
 
+def _run_text(run: dict[str, Any]) -> str:
+    return f"in {run['precision']} by {run['processes']} process(es)"
+
+
 def _copy_state(module: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in module.state_dict().items()}
 
@@ -376,6 +361,6 @@ def _average(ema: dict[str, Tensor], module: nn.Module, decay: float, step: int)
     decay = min(decay, (1 + step) / (10 + step))
     for name, value in module.state_dict().items():
         if value.is_floating_point():
-            ema[name].lerp_(value.to(ema[name].device), 1 - decay)
+            ema[name].lerp_(value, 1 - decay)
         else:
             ema[name].copy_(value)

@@ -15,10 +15,11 @@ from torch.nn import functional
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.report.metrics import cross_entropy
 from galaxy_lvm.survey.splits_table import Galaxies
+from galaxy_lvm.training.accelerator import make_accelerator
 from galaxy_lvm.training.augment import random_orientations, random_views, resize, to_float
 from galaxy_lvm.training.backbones import build_encoder, feature_dim
 from galaxy_lvm.training.feed import CropImages, Sampler
-from galaxy_lvm.training.loop import TrainingLoop, make_accelerator
+from galaxy_lvm.training.loop import TrainingLoop
 from galaxy_lvm.training.model_specs import ModelSpec
 from galaxy_lvm.training.network_settings import NetworkProtocol
 from galaxy_lvm.training.predict import class_probabilities, predict_in_batches

@@ -7,6 +7,7 @@ import numpy as np
 
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.survey.row_choice import Rows
+from galaxy_lvm.survey.rows import sample_rows
 
 # Of so many galaxies mean, deviation and components are known well enough.
 _FIT_ROWS = 20_000
@@ -43,10 +44,10 @@ class TeacherVectors:
         self._values, self._rows = [], []
         for path, rows in parts:
             values = np.load(path, mmap_mode="r")
-            chosen = np.arange(len(values)) if rows is None else np.asarray(rows, dtype=np.int64)
-            if len(chosen) and chosen.max() >= len(values):
+            chosen = _as_rows(rows, len(values))
+            if (last := max((block.max() for block in chosen.blocks()), default=-1)) >= len(values):
                 raise DataError(
-                    f"{path}: {len(values)} vectors, row {chosen.max()} is asked for; extract the "
+                    f"{path}: {len(values)} vectors, row {last} is asked for; extract the "
                     "features of these crops again"
                 )
             if self._values and values.shape[1] != self._values[0].shape[1]:
@@ -77,13 +78,16 @@ class TeacherVectors:
         found = np.empty((len(positions), self._values[0].shape[1]), np.float32)
         for number in np.unique(part_of):
             here = part_of == number
-            rows = self._rows[number][positions[here] - self._starts[number]]
+            rows = self._rows[number].at(positions[here] - self._starts[number])
             found[here] = self._values[number][rows]
         return found
 
     def _sample(self) -> np.ndarray:
-        n = len(self)
-        if n <= _FIT_ROWS:
-            return self._read(np.arange(n))
-        chosen = np.random.default_rng(_SEED).choice(n, _FIT_ROWS, replace=False)
-        return self._read(np.sort(chosen))
+        return self._read(sample_rows(len(self), _FIT_ROWS, _SEED))
+
+
+def _as_rows(rows: Rows | Sequence[int] | None, n_rows: int) -> Rows:
+    """Return rows that are read where they lie: a list of 76 million takes 600 MB a process."""
+    if rows is None:
+        return Rows([range(n_rows)])
+    return rows if isinstance(rows, Rows) else Rows([rows])

@@ -13,9 +13,9 @@ from galaxy_lvm.core.logs import log
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.report.results import long_rows
 from galaxy_lvm.survey.splits_table import Splits
+from galaxy_lvm.training.accelerator import make_accelerator
 from galaxy_lvm.training.backbones import build_encoder
 from galaxy_lvm.training.job import NetworkFiles
-from galaxy_lvm.training.loop import make_accelerator
 from galaxy_lvm.training.model_specs import ModelSpec
 from galaxy_lvm.training.network import NetworkTrainer
 from galaxy_lvm.training.network_settings import NetworkProtocol

@@ -17,10 +17,3 @@ def to_levels(images: np.ndarray, depth_mag: np.ndarray) -> np.ndarray:
     share = (np.arcsinh(images / noise) - LOW) / (HIGH - LOW)
     levels = np.clip(np.rint(255 * share), 0, 255).astype(np.uint8)
     return np.ascontiguousarray(levels.transpose(0, 2, 3, 1))
-
-
-def to_fluxes(levels: np.ndarray, depth_mag: np.ndarray) -> np.ndarray:
-    """Return Vega nanomaggies (n, 3, side, side) of levels; clipped where `to_levels` clips."""
-    noise = pixel_noise(np.asarray(depth_mag))[:, None, None]
-    share = levels.transpose(0, 3, 1, 2).astype(float) / 255
-    return np.sinh(LOW + (HIGH - LOW) * share) * noise
