@@ -87,7 +87,7 @@ def test_other_galaxies_or_another_training_set_are_no_test_of_the_paper():
     rows += scores("hitl", "hitl", "lvm", "train=10", "aupr", [0.5, 0.6])
     (row,) = printed_numbers(PRINTED[4:5], pd.DataFrame(rows), {"fig10": ["simulated galaxies"]})
     assert row.verdict == NOT_COMPARABLE and row.condition == "train=20"
-    assert row.why == "simulated galaxies, train=20 instead of train=30"
+    assert row.why == "simulated galaxies, train=20 where the paper has train=30"
 
 
 def test_reasons_stand_once_under_the_table():
@@ -97,7 +97,7 @@ def test_reasons_stand_once_under_the_table():
         PRINTED, pd.DataFrame(rows), {"fig10": ["other galaxies"], "table1": []}
     )
     page = numbers_html(found)
-    assert page.count("other galaxies, train=20 instead of train=30") == 1
+    assert page.count("other galaxies, train=20 where the paper has train=30") == 1
     assert f"{NOT_COMPARABLE} <sup>a</sup>" in page and f'<td class="fails">{DIFFERS}</td>' in page
     assert "0.000 to 1.000" in page  # a share is no less and no more
 

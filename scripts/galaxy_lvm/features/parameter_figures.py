@@ -6,25 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from galaxy_lvm.features.tables import residual_unit
+from galaxy_lvm.features.tables import INPUT_NAMES, parameter_name, residual_unit
 from galaxy_lvm.report import style
-from galaxy_lvm.report.class_looks import class_looks, drawn
+from galaxy_lvm.report.class_looks import class_looks
 
-PARAMETER_NAMES = {
-    "half_light_radius_arcsec": "Half-light radius [arcsec]",
-    "sersic_index": "Sérsic index",
-    "axis_ratio": "Axis ratio",
-    "mag_g": "Magnitude in g [mag]",
-    "mag_r": "Magnitude in r [mag]",
-    "mag_z": "Magnitude in z [mag]",
-    "redshift": "Redshift",
-}
-INPUT_NAMES = {
-    "constant": "nothing (median)",
-    "box": "box side alone",
-    "features": "features",
-    "features+box": "features and box side",
-}
 _INPUT_COLOURS = {
     "constant": style.COLOURS["grey"],
     "box": style.COLOURS["orange"],
@@ -35,11 +20,6 @@ _SHOWN = "features+box"
 _COLUMNS = 3
 _MOST_POINTS = 3000
 _LEGEND_COLUMNS = 5
-
-
-def parameter_name(column: str) -> str:
-    """Return a readable name of a catalogue column."""
-    return PARAMETER_NAMES.get(column) or drawn(column)
 
 
 def draw_parameters(table: pd.DataFrame, predictions: pd.DataFrame) -> Figure:

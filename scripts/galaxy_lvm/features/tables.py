@@ -5,9 +5,25 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from galaxy_lvm.report.class_looks import drawn
 from galaxy_lvm.report.tables import page_html
 
 _SKIPPED = "skipped: "
+PARAMETER_NAMES = {
+    "half_light_radius_arcsec": "Half-light radius [arcsec]",
+    "sersic_index": "Sérsic index",
+    "axis_ratio": "Axis ratio",
+    "mag_g": "Magnitude in g [mag]",
+    "mag_r": "Magnitude in r [mag]",
+    "mag_z": "Magnitude in z [mag]",
+    "redshift": "Redshift",
+}
+INPUT_NAMES = {
+    "constant": "nothing (median)",
+    "box": "box side alone",
+    "features": "features",
+    "features+box": "features and box side",
+}
 
 
 def parameters_table(results: pd.DataFrame, scales: Mapping[str, str]) -> pd.DataFrame:
@@ -49,6 +65,11 @@ def _wide(results: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     return wide.reset_index().rename_axis(columns=None)
 
 
+def parameter_name(column: str) -> str:
+    """Return a readable name of a catalogue column."""
+    return PARAMETER_NAMES.get(column) or drawn(column)
+
+
 def residual_unit(parameter: str, scale: str) -> str:
     """Return the unit of a parameter's residuals, by its scale or its column's name; else ""."""
     if scale != "linear":
@@ -62,13 +83,13 @@ def parameters_html(table: pd.DataFrame) -> str:
     lines = []
     for row in table.itertuples():
         if row.note:
-            lines.append([row.parameter, row.note, "", "", "", "", "", ""])
+            lines.append([parameter_name(row.parameter), row.note, "", "", "", "", "", ""])
             continue
         lines.append(
             [
-                row.parameter,
-                row.inputs,
-                residual_unit(row.parameter, row.scale),
+                parameter_name(row.parameter),
+                INPUT_NAMES.get(row.inputs, row.inputs),
+                residual_unit(row.parameter, row.scale) or "no unit",
                 _cell(row.bias, row.bias_low95, row.bias_high95),
                 _cell(row.sigma_nmad, row.sigma_nmad_low95, row.sigma_nmad_high95),
                 _cell(row.rms, row.rms_low95, row.rms_high95),
@@ -81,7 +102,7 @@ def parameters_html(table: pd.DataFrame) -> str:
     note = (
         "Regression on frozen features, chosen on the validation split, scored on test galaxies. "
         "The box side is that of the adaptive crop: crops show all galaxies at a similar size, so "
-        "that sizes and magnitudes cannot be read off them alone. 'constant' predicts the median "
+        "that sizes and magnitudes cannot be read off them alone. 'nothing' predicts the median "
         "of the training split. Intervals: 95 % bootstrap over test galaxies."
     )
     return _page("Parameters from features", heads, lines, note)
@@ -123,15 +144,16 @@ def search_note(results: pd.DataFrame) -> str:
     search = results[results["task"] == "search"].set_index(["model", "metric"])["value"]
     index = search["index"]
     k = results.loc[results["task"] == "search", "condition"].iloc[0].removeprefix("k=")
+    exact_s, index_s = search["exact"]["seconds_per_query"], index["seconds_per_query"]
     used = "by the approximate index" if index["in_use"] else "exactly"
     text = (
-        f"Searched {used} among {index['n_galaxies']:,.0f} galaxies. Against the exact search the "
-        f"index finds {100 * index['recall']:.1f} % of the {k} nearest "
-        f"({index['n_queries']:.0f} test galaxies as queries), in "
-        f"{1e3 * index['seconds_per_query']:.2g} ms a query instead of "
-        f"{1e3 * search['exact']['seconds_per_query']:.2g} ms, with "
-        f"{index['bytes_per_galaxy']:.0f} bytes a galaxy."
+        f"Searched {used} among {index['n_galaxies']:,.0f} galaxies. The exact search takes "
+        f"{1e3 * exact_s:.2g} ms a query; the approximate index, {1e3 * index_s:.2g} ms and "
+        f"{index['bytes_per_galaxy']:.0f} bytes a galaxy, finds {100 * index['recall']:.1f} % of "
+        f"the {k} nearest ({index['n_queries']:.0f} test galaxies as queries)."
     )
+    if exact_s <= index_s:
+        text += " The index is for larger sets: among so few the exact search is the faster one."
     purity = results[(results["task"] == "classes") & (results["condition"] == "all classes")]
     if len(purity):
         value = purity.set_index("metric")["value"]
