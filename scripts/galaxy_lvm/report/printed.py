@@ -81,9 +81,8 @@ def _row(line: Mapping, summary: pd.DataFrame, reasons: Mapping[str, Sequence[st
     if metric not in values.index:
         return row
     low, high, over = interval_of(values, metric)
-    why = list(reasons[item]) + (
-        [] if used == condition else [f"{used} instead of the paper's {condition}"]
-    )
+    other = [] if used == condition else [f"{used} where the paper has {condition}"]
+    why = [*reasons[item], *other]
     row = replace(
         row, condition=used, ours=float(values.loc[metric, "mean"]), low95=low, high95=high,
         n_seeds=int(values.loc[metric, "n_seeds"]), over=over, why=", ".join(why),
