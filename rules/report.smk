@@ -66,6 +66,7 @@ rule make_summary:
         claims=[f"{RUN}/tables/claims.csv", f"{RUN}/tables/hitl_claims.csv"],
         few_shot=f"{RUN}/metrics/fewshot.csv",
         few_shot_predictions=FEWSHOT_PREDICTIONS,
+        few_shot_splits=f"{FEWSHOT_DATA}/splits.parquet",
         few_shot_table=f"{RUN}/tables/fewshot.csv",
         detector_metrics=f"{RUN}/metrics/lenses.csv" if LENSES else [],
         detectors=LENSES.get("lens_table", []),

@@ -8,14 +8,12 @@ from galaxy_lvm.core.logs import job_log, log
 from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.core.tables import load_table, save_table
 from galaxy_lvm.fewshot import claims as fewshot
-from galaxy_lvm.fewshot.scores import read_predictions
 from galaxy_lvm.hitl import claims as hitl
 from galaxy_lvm.lenses import claims as lenses
 from galaxy_lvm.multitask import tables as multitask
 from galaxy_lvm.multitask.claims import best_classical
 from galaxy_lvm.report.results import paper_values, read_results
 from galaxy_lvm.report.summary import summary_html, summary_text
-from galaxy_lvm.training.model_specs import model_specs
 from galaxy_lvm.training.objectives_table import objective_claims
 
 # Columns of the chapters' tables that a line of the summary shows.
@@ -28,6 +26,7 @@ def main(
     claims: Sequence[str],
     few_shot_metrics: str,
     few_shot_predictions: Sequence[str],
+    few_shot_splits: str,
     few_shot_table: str,
     few_shot_models: Sequence[dict],
     detector_metrics: str | None,
@@ -51,8 +50,8 @@ def main(
         CSVs of claims that were judged elsewhere: of the tables, of the human in the loop.
     few_shot_metrics, few_shot_predictions, few_shot_table
         Figure 5 in long form, class probabilities of single galaxies (parquet), as a table.
-    few_shot_models
-        The config's list of classifiers.
+    few_shot_splits, few_shot_models
+        Splits of its galaxies; the config's list of classifiers.
     detector_metrics, detector_table
         Figure 6 in long form and as a table; None in a run without lenses.
     hitl_table
@@ -73,27 +72,18 @@ def main(
     lines += [] if detectors is None else lenses.summary_lines(detectors)
     lines += hitl.summary_lines(load_table(hitl_table, _SCORES))
     judged = [load_table(path) for path in claims]
-    few_shot = few_shot_verdicts(few_shot_metrics, few_shot_predictions, few_shot_models)
+    asked = (few_shot_metrics, few_shot_predictions, few_shot_splits, few_shot_models)
     found = [lenses.detector_claims(read_results(detector_metrics))] if detector_metrics else []
     features = objective_claims(read_results(objectives), in_use)
-    verdicts = pd.concat([judged[0], features, few_shot, *found, *judged[1:]])
+    verdicts = pd.concat(
+        [judged[0], features, fewshot.few_shot_verdicts(*asked), *found, *judged[1:]]
+    )
     content = (lines, multitask.summary_note(tables), verdicts, best_classical(results))
     save_table(verdicts_table, verdicts)
     for path, text in ((summary, summary_text(*content)), (summary_page, summary_html(*content))):
         with atomic_path(path) as temporary:
             Path(temporary).write_text(text, encoding="utf-8")
     log.info("%s", verdicts["verdict"].value_counts().to_dict())
-
-
-def few_shot_verdicts(
-    metrics: str, predictions: Sequence[str], models: Sequence[dict]
-) -> pd.DataFrame:
-    """Return what is claimed of few labels, judged; parameters as those of `main`."""
-    networks = [spec for spec in model_specs(models) if spec.is_network]
-    from_scratch = {s.label: s.display_name for s in networks if not s.pretrained}
-    elsewhere = {s.label: s.display_name for s in networks if s.pretrained and not s.is_lvm}
-    found = read_results(metrics), read_predictions(predictions)
-    return fewshot.few_shot_claims(*found, from_scratch, elsewhere)
 
 
 if __name__ == "__main__":
@@ -105,6 +95,7 @@ if __name__ == "__main__":
             claims=list(sources.claims),
             few_shot_metrics=sources.few_shot,
             few_shot_predictions=list(sources.few_shot_predictions),
+            few_shot_splits=sources.few_shot_splits,
             few_shot_table=sources.few_shot_table,
             few_shot_models=snakemake.params.few_shot_models,  # noqa: F821
             detector_metrics=sources.get("detector_metrics") or None,

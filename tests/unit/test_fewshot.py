@@ -29,7 +29,7 @@ from galaxy_lvm.lvm.model import LVM, build_config
 from galaxy_lvm.lvm.weights import save_lvm
 from galaxy_lvm.multitask.reference import train_reference
 from galaxy_lvm.report.results import long_rows, read_results
-from galaxy_lvm.report.verdicts import FAILS, HOLDS
+from galaxy_lvm.report.verdicts import FAILS, HOLDS, OVERLAP, how_to_read
 from galaxy_lvm.survey.splits_table import Galaxies, Splits
 from galaxy_lvm.training import network
 from galaxy_lvm.training.job import NetworkFiles
@@ -373,8 +373,17 @@ def test_the_lvm_is_asked_beside_networks_from_elsewhere_too():
         )
     ]  # fmt: skip
     names = ({"resnet18": "ResNet18"}, {"lite": "Lite0", "absent": "not trained"})
-    judged = few_shot_claims(pd.DataFrame(rows), pd.DataFrame(), *names).set_index("claim")
+    pool = {"smooth": 40, "spiral": 20}
+    found = few_shot_claims(pd.DataFrame(rows), pd.DataFrame(), pool, *names)
+    judged = found.set_index("claim")
     assert judged["verdict"].to_dict() == {
         "10 labels a class: lvm_finetuned above ResNet18": HOLDS,
         "10 labels a class: lvm_finetuned above Lite0 (our control)": FAILS,
     }
+    # Ten of twenty are half of the class; of fifteen they are what two seeds share most of.
+    assert OVERLAP not in how_to_read(found) and not found["detail"].str.contains(OVERLAP).any()
+    pool = {"smooth": 40, "spiral": 15}
+    found = few_shot_claims(pd.DataFrame(rows), pd.DataFrame(), pool, *names)
+    assert found["detail"].str.contains("; training sets overlap: 10 of 15 spiral").all()
+    assert "Training sets overlap: a size above half" in how_to_read(found)
+    assert found["verdict"].tolist() == judged["verdict"].tolist()

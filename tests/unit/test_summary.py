@@ -113,6 +113,7 @@ def summary_of(run_dir, detector_table):
         claims=[folder / "claims.csv", folder / "hitl_claims.csv"],
         few_shot_predictions=[run_dir / "few.parquet"],
         detector_metrics=run_dir / "metrics" / "lenses.csv" if detector_table else None,
+        few_shot_splits=run_dir / "splits.parquet",
         few_shot_metrics=run_dir / "metrics" / "fewshot.csv",
         few_shot_table=folder / "few.csv",
         few_shot_models=[{"model": m} for m in ("lvm_frozen", "hog_logistic", "resnet18")],
@@ -139,6 +140,11 @@ def run_dir(tmp_path):
     write_results(tmp_path / "metrics" / "fewshot.csv", labels)
     few_shot_table(labels, ["lvm_frozen", "resnet18", "hog_logistic"]).to_csv(folder / "few.csv")
     few_shot_predictions().to_parquet(tmp_path / "few.parquet")
+    splits = {
+        "split": ["train"] * 90 + ["test"] * 60,
+        "label": ["", *["disk"] * 89, *["disk"] * 60],
+    }
+    pd.DataFrame(splits).to_parquet(tmp_path / "splits.parquet")
     write_results(tmp_path / "metrics" / "lenses.csv", detector_rows())
     detectors().to_csv(folder / "lens.csv")
     comparison().to_csv(folder / "hitl.csv")
@@ -180,6 +186,7 @@ def test_summary_has_the_applications_with_their_verdicts(run_dir):
         "no difference beyond 0.02"
     )
     assert "(paired by 3 seeds and 300 galaxies)" in text
+    assert "300 galaxies; training sets overlap: 50 of 89 disk" in text
     assert verdicts["lenses: lvm above resnet50, AP of boxes"] == ONE_LOWER
     features = [name for name in verdicts if name.startswith("frozen features")]
     assert [verdicts[name] for name in features] == [ONE_HIGHER]

@@ -154,6 +154,25 @@ def test_a_difference_too_small_to_matter_is_called_so():
     assert counted == "Of 2 claims of the paper: 2 hold."
 
 
+def test_a_chain_without_a_difference_in_one_part_is_called_so():
+    chain = Claim("a > b > c > d", "psnr", (("a", "b"), ("b", "c"), ("c", "d")))
+    up, same, much = (
+        Difference(value, (Part(error, 99),), "", 3)
+        for value, error in ((0.011, 0.004), (-0.001, 0.01), (2.05, 0.01))
+    )
+    row = judge(chain, [up, same, much])
+    assert row["verdict"] == "no difference beyond 0.2 dB in a part"
+    wide = Difference(0.1, (Part(0.2, 99),), "", 3)
+    assert judge(chain, [wide, same, much])["verdict"] == UNCLEAR  # another part is open
+    lower = Difference(-0.1, (Part(0.01, 99),), "", 3)
+    assert judge(chain, [lower, same, much])["verdict"] == f"{FAILS}, by less than 0.2 dB"
+    counted = counted_claims(verdict_table([row, row, judge(chain, [up, much, much])]))
+    assert counted == (
+        "Of 3 claims of the paper: 2 show no difference beyond 0.2 dB in a part, 1 holds."
+    )
+    assert '"in a part"' in how_to_read(verdict_table([row]))
+
+
 def test_a_small_part_of_a_skill_is_not_called_too_small_to_matter():
     claim = Claim("Teff: a above b", "skill", (("a", "b"),))
     assert judge(claim, [Difference(0.012, (Part(0.0005, 99),), "", 3)])["verdict"] == HOLDS

@@ -8,8 +8,13 @@ import pandas as pd
 
 from galaxy_lvm.joint.names import TARGET_NAMES
 from galaxy_lvm.joint.skills import skills
-from galaxy_lvm.report.differences import Difference, by_galaxy, by_seed_and_galaxy
+from galaxy_lvm.report.differences import Difference, by_galaxy
 from galaxy_lvm.report.verdicts import Claim, judge, verdict_table
+
+ABOUT_VERDICTS = (
+    "Verdicts speak of these training {unit}: repetitions share nine tenths of them and are "
+    "averaged, not counted as trainings. What others would change is in no interval."
+)
 
 # What is asked to be better, than the better of which; each question is asked of every target.
 QUESTIONS = (
@@ -32,8 +37,9 @@ def claims_table(
 ) -> pd.DataFrame:
     """Judge every question for every target.
 
-    Compared is the skill of test galaxies (of numbers its mean is R2, of classes the accuracy), by
-    repetition and galaxy; which single view is the better one, validation galaxies decide.
+    Compared is the skill of test galaxies (of numbers its mean is R2, of classes the accuracy),
+    galaxy by galaxy, a mean over repetitions. Which single view is the better one, validation
+    galaxies decide.
 
     Parameters
     ----------
@@ -70,10 +76,15 @@ def claims_table(
 
 
 def difference(first: pd.DataFrame, second: pd.DataFrame) -> Difference | None:
-    """Return how much higher the first is; tables of `skills`."""
-    if len(first) > 1:
-        return by_seed_and_galaxy(first, second)
-    return by_galaxy(first.mean(), second.mean())
+    """Return how much higher the first is, for other test galaxies; tables of `skills`.
+
+    Repetitions share nine tenths of one training set: their scatter is far less than that of new
+    trainings, and is not taken for it. So they count as one training.
+    """
+    found = by_galaxy(first.mean(), second.mean())
+    if found is None or len(first) == 1:
+        return found
+    return replace(found, how=f"{found.how}, means of {len(first)} repetitions")
 
 
 def interval(table: pd.DataFrame, seed: int, n_resamples: int = 1000) -> tuple[float, float]:

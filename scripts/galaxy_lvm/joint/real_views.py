@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from galaxy_lvm.joint.claims import ABOUT_VERDICTS
 from galaxy_lvm.joint.tables import scores_html
 from galaxy_lvm.report import style
 from galaxy_lvm.report.tables import page_html
@@ -37,7 +38,8 @@ def real_html(table: pd.DataFrame, claims: pd.DataFrame, unit: str) -> str:
     )
     body = (
         f"<p>{note}</p>{scores_html(table, TARGET_NAMES, UNITS, MODEL_NAMES)}"
-        f"<h2>What more data add</h2>{verdicts_html(claims)}"
+        f"<h2>What more data add</h2><p>{ABOUT_VERDICTS.format(unit=unit)}</p>"
+        f"{verdicts_html(claims)}"
     )
     return page_html(f"Real {unit}", body)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from galaxy_lvm.joint.claims import interval
+from galaxy_lvm.joint.claims import ABOUT_VERDICTS, interval
 from galaxy_lvm.joint.names import CLASSES, TARGET_NAMES, UNITS
 from galaxy_lvm.joint.skills import skills
 from galaxy_lvm.report.tables import page_html, plain_table
@@ -68,7 +68,8 @@ def joint_html(table: pd.DataFrame, search: pd.DataFrame, claims: pd.DataFrame) 
     body = (
         f"<p>{note}</p>{scores_html(table, TARGET_NAMES, UNITS, MODEL_NAMES)}"
         f"<h2>Galaxies found by their other half</h2>{_search_html(search)}"
-        f"<h2>Do both say more than one?</h2>{verdicts_html(claims)}"
+        f"<h2>Do both say more than one?</h2><p>{ABOUT_VERDICTS.format(unit='galaxies')}</p>"
+        f"{verdicts_html(claims)}"
     )
     return page_html("Images and spectra of the same galaxies", body)
 

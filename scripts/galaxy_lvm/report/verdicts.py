@@ -21,6 +21,7 @@ from galaxy_lvm.report.tables import interval_of
 HOLDS, FAILS, UNCLEAR = "holds", "does not hold", "not distinguishable"
 # A verdict speaks of these networks then: a second training may end otherwise.
 _SINGLE = "one training only: "
+_EQUAL = "no difference"
 ONE_HIGHER, ONE_LOWER, ONE_UNCLEAR = (_SINGLE + word for word in ("higher", "lower", UNCLEAR))
 NOT_EVALUATED = "not evaluated"
 
@@ -34,6 +35,9 @@ _COUNTED = {
     NOT_EVALUATED: ("was not evaluated", "were not evaluated"),
     "one training only": ("rests on one training", "rest on one training"),
 }
+
+# In the detail of a claim whose trainings are less independent than their number says.
+OVERLAP = "training sets overlap"
 
 VERDICT_COLUMNS = ("claim", "verdict", "trainings", "detail")
 
@@ -87,8 +91,9 @@ def judge(claim: Claim, differences: Sequence[Difference | None]) -> dict[str, s
     """Judge a claim by the differences of its pairs.
 
     A claim of several parts needs each of them; one that is lower refutes it, by an interval that
-    is widened for the number of parts. So a wrong "holds" and a wrong "does not hold" have a
-    probability of 2.5 % at most each, whatever the number of parts.
+    is widened for the number of parts. Where all parts are told, but one has no difference that
+    matters, the verdict says so ("in a part"). So a wrong "holds" and a wrong "does not hold" have
+    a probability of 2.5 % at most each, whatever the number of parts.
 
     Parameters
     ----------
@@ -152,13 +157,12 @@ def _knows_what_matters(metric: str) -> bool:
 def _word(claim: Claim, outcome: int, trainings: int, small: bool) -> str:
     if outcome == _MISSING:
         return NOT_EVALUATED
-    if outcome == _WITHIN and len(claim.pairs) > 1:
-        outcome = _OPEN  # of one part only, while others may be higher
     size = f"{margin_of(claim.metric):g}{_unit(claim.metric)}"
+    where = " in a part" if len(claim.pairs) > 1 else ""  # the others are no lower, or higher
     words = {
         _ABOVE: f"not lower by more than {size}" if claim.at_or_above else (HOLDS, "higher"),
         _BELOW: (FAILS, "lower"),
-        _WITHIN: f"no difference beyond {size}",
+        _WITHIN: f"{_EQUAL} beyond {size}{where}",
         _OPEN: UNCLEAR,
     }
     word = words[outcome]
@@ -214,8 +218,16 @@ def how_to_read(claims: pd.DataFrame) -> str:
         'other scores; "at or above" means not lower by more, "by less than" that there is a '
         "difference, too small to matter. Not distinguishable: neither higher nor lower was shown, "
         'nor that they are equal; "could have seen" is the smallest '
-        "difference that is found four times in five, which more trainings make smaller."
+        "difference that is found four times in five, which more trainings make smaller. A chain "
+        "such as A > B > C holds where every part does, and does not where one part is lower, by "
+        'an interval widened for the number of parts; "in a part": none is shown to be lower, and '
+        "of one part or several it is known that no difference matters."
     )
+    if claims["detail"].str.contains(OVERLAP, regex=False).any():
+        parts.append(
+            f"{OVERLAP[0].upper()}{OVERLAP[1:]}: a size above half of what there is of a class; "
+            "seeds then share most galaxies, and new ones would change more than the interval says."
+        )
     return " ".join(parts)
 
 
@@ -230,10 +242,17 @@ def _counted(claims: pd.DataFrame, whose: str) -> str:
     words = claims["verdict"].where(claims["trainings"] != "1", "one training only")
     words = words.str.replace(r", by less than .*", "", regex=True)
     noun = "claim" if len(claims) == 1 else "claims"
-    told = [
-        f"{n} {_COUNTED.get(word, (word, word))[n > 1]}" for word, n in words.value_counts().items()
-    ]
+    told = [f"{n} {_as_end(word, n > 1)}" for word, n in words.value_counts().items()]
     return f"Of {len(claims)} {noun} {whose}: {', '.join(told)}."
+
+
+def _as_end(word: str, several: bool) -> str:
+    """Return a verdict as the end of a sentence about one claim or several."""
+    if word in _COUNTED:
+        return _COUNTED[word][several]
+    if word.startswith(_EQUAL):
+        return f"{'show' if several else 'shows'} {word}"
+    return f"{'are' if several else 'is'} {word}"
 
 
 def verdicts_table(claims: pd.DataFrame, details: bool = True) -> str:
