@@ -220,7 +220,7 @@ def how_to_read(claims: pd.DataFrame) -> str:
         'nor that they are equal; "could have seen" is the smallest '
         "difference that is found four times in five, which more trainings make smaller. A chain "
         "such as A > B > C holds where every part does, and does not where one part is lower, by "
-        'an interval widened for the number of parts; "in a part": none is shown to be lower, and '
+        'an interval widened for the number of parts; "in a part": by it none is lower, and '
         "of one part or several it is known that no difference matters."
     )
     if claims["detail"].str.contains(OVERLAP, regex=False).any():
