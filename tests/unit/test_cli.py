@@ -62,6 +62,8 @@ def test_the_command_is_installed_under_its_name():
 
 def test_embed_writes_vectors_tables_and_a_gallery(here, weights):
     (here / "images" / "bad.png").write_bytes(b"no picture")
+    for name in ("a.tif", "b.webp", "c.TIF"):
+        (here / "images" / name).touch()
     found = embed(weights)
     assert found.exit_code == 0, found.output
     out = here / "galaxy-lvm-embed"
@@ -79,7 +81,9 @@ def test_embed_writes_vectors_tables_and_a_gallery(here, weights):
     assert list(table["id"]) == list(store.ids) == [f"g{i}.png" for i in range(4)]
     assert list(read_rejected(out / "skipped.csv")["id"]) == ["bad.png"]
     assert (out / "gallery.png").stat().st_size > 10_000 and (out / "gallery.pdf").exists()
-    assert "encoder" in (out / "galaxy-lvm.log").read_text()
+    log = (out / "galaxy-lvm.log").read_text()
+    assert "encoder" in log and log.count("colour frames of") == 1
+    assert "3 files of other types (.tif, .webp) passed over" in log
 
 
 def test_a_second_run_replaces_its_own_files_and_no_others(here, weights):

@@ -118,13 +118,18 @@ def test_a_query_from_elsewhere_finds_its_copy_first(tmp_path, place):
     [
         ("g3.png", r"g3.png: neither the id of an image nor a file"),
         ("bad.png", r"bad.png: cannot be searched for: cannot be decoded"),
+        ("empty.jpg", r"empty.jpg: cannot be searched for: is empty (0 bytes)"),
+        ("html.jpg", r"html.jpg: cannot be searched for: cannot be decoded (its content is no"),
         ("micro.json", r"micro.json: a query has to be a JPEG or PNG file"),
     ],
 )
-def test_queries_that_are_none_are_refused(tmp_path, query, message):
+def test_queries_that_are_none_are_refused(tmp_path, place, query, message):
+    (place / "empty.jpg").touch()
+    (place / "html.jpg").write_text("<html>not found</html>")
     found = call("similar", tmp_path, "--query", query)
     assert found.exit_code == 1 and message in found.output
     assert ("g03.png" in found.output) == (query == "g3.png")  # the nearest ids
+    assert not (tmp_path / "out" / "skipped.csv").exists()  # before any image was read
 
 
 def test_more_neighbours_than_images_are_all_others(tmp_path):
@@ -170,6 +175,11 @@ def test_labels_of_some_classify_the_rest(tmp_path):
     assert "1 rows of" in line and "are of no image" in line
     table = tables(tmp_path, "classify").set_index("id")
     assert len(table) == 12
+    # The table's own id and file, to join by; "" for images that it does not name.
+    assert table.loc["g07.png", "table_id"] == "b7" and table.loc["g11.png", "table_id"] == "y"
+    assert (
+        table.loc["g07.png", "table_file"] == "g07.png" and table.loc["g04.png", "table_id"] == ""
+    )
     assert (table["label"] != "").sum() == 8
     np.testing.assert_allclose(table["p_round"] + table["p_thin"], 1)
     assert (table["probability"] == table[["p_round", "p_thin"]].max(axis=1)).all()
@@ -178,6 +188,19 @@ def test_labels_of_some_classify_the_rest(tmp_path):
     assert right.all()
     skipped = read_rejected(tmp_path / "out" / "skipped.csv")
     assert list(skipped["stage"]) == ["read", "label"] and "gone.png" in set(skipped["file"])
+
+
+def test_a_call_that_fails_leaves_no_results_of_another(tmp_path):
+    labels = write_labels(tmp_path)
+    assert call("classify", tmp_path, "--labels", labels).exit_code == 0
+    before = (tmp_path / "out" / "classify.csv").read_bytes()
+    # What was asked for is not there: nothing was begun, and nothing is lost.
+    assert call("classify", tmp_path, "--labels", "none.csv").exit_code == 1
+    assert (tmp_path / "out" / "classify.csv").read_bytes() == before
+    labels.write_text("id,file,label\na,g00.png,round\nb,g01.png,round\n")
+    assert call("classify", tmp_path, "--labels", labels).exit_code == 1
+    left = {path.name for path in (tmp_path / "out").iterdir()}
+    assert not left & {"classify.csv", "classify.parquet", "gallery.pdf", "gallery.png"}
 
 
 def test_the_stated_score_is_of_images_that_the_fit_had_not_seen():
@@ -210,6 +233,11 @@ def test_bad_tables_of_labels_are_refused_with_the_file(tmp_path):
     labels = write_labels(tmp_path, extra=["again,g00.png,thin"])
     found = call("classify", tmp_path, "--labels", labels)
     assert "row 10: g00.png is 'thin' here and 'round' in a row before" in found.output
+    labels = write_labels(tmp_path)
+    labels.write_text(labels.read_text().replace(",g", ",elsewhere/g"))
+    found = call("classify", tmp_path, "--labels", labels)
+    assert found.exit_code == 1 and "no image below images has a label in it" in found.output
+    assert "its first row has the file 'elsewhere/g00.png'" in found.output
     assert "no such table" in call("classify", tmp_path, "--labels", "none.csv").output
 
 

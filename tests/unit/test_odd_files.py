@@ -68,7 +68,7 @@ def odd(tmp_path):
 
 REASONS = {
     "._g0.png": "what macOS keeps beside g0.png",
-    "empty.png": "cannot be decoded",
+    "empty.png": "is empty (0 bytes)",
     "empty.jpg": "cannot be decoded",
     "folder.png": "is a folder",
     "pipe.png": "pipe, socket or device",
@@ -199,4 +199,4 @@ def test_damaged_weights_and_cards_of_other_versions_are_named(tmp_path):
 def test_names_in_any_encoding_do_not_stop_the_log(odd, caplog):
     with caplog.at_level(logging.INFO):
         folder_items(odd, ImageReading(pixel_scale_arcsec=0.262))
-    assert "2 files of other types left out" in caplog.text
+    assert "2 files of other types (" in caplog.text

@@ -34,6 +34,7 @@ def by_run(
     """Classify by the networks that a run trained with a strategy."""
     networks = RunClassifier(run_folder(run), strategy, reading)
     source = folder_images(folder, reading, kind, own=[out.folder])
+    out.clear()
     parts: list[np.ndarray] = []
     embedded = embed_files(
         networks.encoder, source, out / "features.npy", out / "skipped.csv",
@@ -59,15 +60,20 @@ def by_labels(
     """Classify by logistic regression on the features of the labelled images."""
     given: dict[str, str] = {}
     lost: list[dict[str, object]] = []
+    rows: dict[str, tuple[str, str]] = {}
 
     def read_labels(source: FileImages) -> None:
-        found, unknown = labels_by_table(labels, folder, source, Folder(**columns))
+        found, unknown, named = labels_by_table(labels, folder, source, Folder(**columns))
         given.update(found)
         lost.extend(unknown)
+        rows.update(named)
 
     _, source, embedded = embed_folder(folder, encoder, kind, out, reading, read_labels)
     write_rejected(out / "skipped.csv", [*embedded.skipped, *lost])
     files = embedded.table.assign(label=[given.get(name, "") for name in embedded.table["id"]])
+    # As the user's table has them, to join by; an image may be found by either.
+    for place, column in enumerate(("table_id", "table_file")):
+        files[column] = [rows.get(name, ("", ""))[place] for name in files["id"]]
     found = classes_from_labels(embedded.store.values, files["label"].to_numpy(dtype=object))
     table = class_table(files, found.names, found.probabilities)
     sentence = (

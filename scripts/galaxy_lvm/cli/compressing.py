@@ -32,15 +32,12 @@ def compress_folder(
     whole, source = encoder_and_images(folder, which, kind, out, reading)
     given, lost = {}, []
     if labels is not None:
-        given, lost = labels_by_table(labels, folder, source, Folder(**columns))
-        if not given:
-            raise DataError(
-                f"{labels}: no image below {folder} has a label in it; correct its files or ids"
-            )
+        given, lost, _ = labels_by_table(labels, folder, source, Folder(**columns))
     names = sorted(given or source.paths)
     chosen = np.linspace(0, len(names) - 1, min(max_images, len(names))).astype(int)
     chunks = list(source.only([names[i] for i in chosen]).chunks())
     skipped = source.skipped + [line for chunk in chunks for line in chunk.skipped]
+    out.clear()
     write_rejected(out / "skipped.csv", [*skipped, *lost])
     crops = np.concatenate([chunk.images for chunk in chunks])
     ids = np.concatenate([chunk.table["id"].to_numpy(dtype=object) for chunk in chunks])

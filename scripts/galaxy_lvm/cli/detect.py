@@ -56,6 +56,7 @@ def detect(
         images=str(folder), pixel_scale_arcsec=pixel_scale, score_threshold=score_threshold
     )
     with out.log():
+        out.clear()
         found, n_searched, refused = search_for_lenses(
             weights, out / "detect.csv", out / "skipped.csv", out / "gallery.pdf",
             search, out / "state", RECIPE_VERSION, threads=cores or available_cores(),

@@ -24,13 +24,15 @@ def outliers(folder: Path, encoder: str, kind: str | None, output: Path, cores: 
     first, the vectors and skipped.csv.
     """
     from galaxy_lvm.cli.run import embed_folder, prepare, tell, write_tables
-    from galaxy_lvm.features.of_folder import files_of, unusual_images
+    from galaxy_lvm.features.of_folder import files_of, refuse_few_for_outliers, unusual_images
     from galaxy_lvm.features.outlier_figures import draw_unusual
     from galaxy_lvm.report.style import save
 
     out, reading = prepare(COMMAND, folder, output, cores)
     with out.log():
-        network, source, embedded = embed_folder(folder, encoder, kind, out, reading)
+        network, source, embedded = embed_folder(
+            folder, encoder, kind, out, reading, lambda images: refuse_few_for_outliers(len(images))
+        )
         table = unusual_images(embedded, network.shape.n_fine)
         shown = table.head(_SHOWN)
         save(draw_unusual(source.crops(list(shown["id"])), shown), out / "gallery.pdf")

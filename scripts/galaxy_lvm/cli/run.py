@@ -59,6 +59,7 @@ def embed_folder(
     """
     encoder, source = encoder_and_images(folder, which, kind, out, reading)
     check(source)
+    out.clear()
     embedded = embed_files(encoder, source, out / "features.npy", out / "skipped.csv")
     return encoder, source, embedded
 

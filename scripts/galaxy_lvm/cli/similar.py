@@ -1,6 +1,7 @@
 """`galaxy-lvm similar`: the images of a folder that look most like given ones."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from galaxy_lvm.cli.options import (
     errors_in_words,
     output_option,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
 
 COMMAND = "similar"
 _QUERIES_SHOWN, _NEIGHBOURS_SHOWN = 12, 8
@@ -56,18 +60,25 @@ def similar(
     from galaxy_lvm.cli.run import embed_folder, prepare, tell, write_tables
     from galaxy_lvm.features.images import FileImages
     from galaxy_lvm.features.neighbour_figures import draw_similar
-    from galaxy_lvm.features.of_folder import files_of, query_images, similar_images
+    from galaxy_lvm.features.of_folder import (
+        files_of,
+        query_crops,
+        query_images,
+        similar_images,
+    )
     from galaxy_lvm.report.style import save
 
     out, reading = prepare(COMMAND, folder, output, cores)
     with out.log():
         asked: dict[str, Path | None] = {}
+        crops: dict[str, np.ndarray] = {}
 
         def resolve(source: FileImages) -> None:
             asked.update(query_images(source, queries))
+            crops.update(query_crops(source, asked))
 
         network, source, embedded = embed_folder(folder, encoder, kind, out, reading, resolve)
-        table, crops = similar_images(network, source, embedded, asked, number)
+        table = similar_images(network, embedded, asked, crops, number)
         shown = table[table["query"].isin(list(asked)[:_QUERIES_SHOWN])]
         shown = shown[shown["rank"] <= _NEIGHBOURS_SHOWN]
         groups = [(name, rows) for name, rows in shown.groupby("query", sort=False)]

@@ -34,7 +34,7 @@ class Output:
     """
 
     def __init__(self, folder: Path, names: Sequence[str], own: Sequence[str] = ()) -> None:
-        self.folder = folder
+        self.folder, self._names = folder, tuple(names)
         if folder.exists() and not folder.is_dir():
             raise DataError(f"{folder}: is a file; name another folder with --output")
         known = self._recorded().union(own)
@@ -60,6 +60,17 @@ class Output:
                 f"{path}: no record of galaxy-lvm ({in_short(error)}); remove it and what it "
                 "stood for, or name another folder with --output"
             ) from error
+
+    def clear(self) -> None:
+        """Remove the files of an earlier call that this one will write.
+
+        To be called once all that was asked for is known to be there, before the first file is
+        written: a call that then fails leaves no old results beside its own.
+        """
+        for name in self._names:
+            path = self.folder / name
+            if path.is_file() or path.is_symlink():
+                path.unlink()
 
     def __truediv__(self, name: str) -> Path:
         return self.folder / name

@@ -4,6 +4,7 @@ Files are read and cut by the code of the rules import_folder and crop_cutouts, 
 made here is the vector that a run would make. Only a chunk of crops is in memory at a time.
 """
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,10 +20,12 @@ from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.survey.cropping import crop_frames
 from galaxy_lvm.survey.crops import FLAG_NAMES
 from galaxy_lvm.survey.folder import image_reader, read_images
-from galaxy_lvm.survey.image_files import file_problem, kind_of, same_file, walk
+from galaxy_lvm.survey.image_files import file_problem, kind_of, other_types, same_file, walk
 from galaxy_lvm.survey.image_state import is_own
 from galaxy_lvm.survey.rejected import printable, rejection
 from galaxy_lvm.survey.store import LEGACY
+
+log = logging.getLogger("galaxy_lvm.images")
 
 CHUNK_IMAGES = 128
 KINDS = ("image", "fits")
@@ -257,19 +260,21 @@ def folder_images(
             f"{folder}: results would be written into this folder or one above it, and what lies "
             f"there is not read; choose a folder of its own for them, for instance {folder}/results"
         )
-    found, skipped = {}, []
+    found, skipped, others = {}, [], []
     for path in walk(folder):
         real = same_file(path)
         if is_own(real) or real.startswith(tuple(written)):
             continue
         name = path.relative_to(folder).as_posix()
         if not (kind_of(path) or os.path.isdir(path)):
-            continue
-        if problem := file_problem(path):
+            others.append(path)
+        elif problem := file_problem(path):
             skipped.append(rejection(STAGE, problem, name, str(path)))
         else:
             found[name] = path
-    return FileImages(*_of_one_kind(found, skipped, kind, str(folder)), reading)
+    if passed_over := other_types(others):
+        log.info("%s: %s", folder, passed_over)
+    return _told(FileImages(*_of_one_kind(found, skipped, kind, str(folder)), reading))
 
 
 def listed_images(
@@ -294,7 +299,14 @@ def listed_images(
         else:
             seen.add(same_file(path))
             found[str(path)] = path
-    return FileImages(*_of_one_kind(found, skipped, kind, "the list"), reading)
+    return _told(FileImages(*_of_one_kind(found, skipped, kind, "the list"), reading))
+
+
+def _told(source: FileImages) -> FileImages:
+    """Log the frames of a set of files, once: parts of it are read as all are."""
+    if source.rgb:
+        log.info("colour frames of %d x %d pixels", source.side_pix, source.side_pix)
+    return source
 
 
 def _of_one_kind(

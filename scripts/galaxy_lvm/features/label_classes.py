@@ -52,8 +52,8 @@ class LabelledClasses:
 
 def labels_by_table(
     path: str | os.PathLike, folder: Path, source: FileImages, settings: Folder
-) -> tuple[dict[str, str], list[dict[str, object]]]:
-    """Return the label of images by a user's table, and the rows that no image is of.
+) -> tuple[dict[str, str], list[dict[str, object]], dict[str, tuple[str, str]]]:
+    """Return by a user's table: labels of images, rows of no image, id and file of images there.
 
     A row is an image's if its file, relative to the folder, is; or else if its id is.
 
@@ -71,23 +71,32 @@ def labels_by_table(
     Raises
     ------
     DataError
-        If the table cannot be read or lacks a column, or two rows give an image two labels.
+        If the table cannot be read or lacks a column, two rows give an image two labels, or none
+        gives an image any.
     """
     table = read_table(path, settings)
     by_file = {same_file(file): name for name, file in source.paths.items()}
-    labels, lost = {}, []
+    labels, lost, rows = {}, [], {}
     for row in table[["id", "file", "label", "row"]].itertuples():
         name = by_file.get(same_file(folder / row.file)) if row.file else None
         name = name or (row.id if row.id in source.paths else None)
         if name is None:
             reason = f"no image below {folder} is of this row; correct its file or its id"
             lost.append(rejection("label", reason, row.id, row.file, row.row))
-        elif row.label and labels.setdefault(name, row.label) != row.label:
+            continue
+        rows.setdefault(name, (row.id, row.file))
+        if row.label and labels.setdefault(name, row.label) != row.label:
             raise DataError(
                 f"{path}: row {row.row}: {name} is {row.label!r} here and {labels[name]!r} in a "
                 "row before; give every image one label"
             )
-    return labels, lost
+    if not labels:
+        example = f"its first row has the file {table['file'].iloc[0]!r}"
+        raise DataError(
+            f"{path}: no image below {folder} has a label in it; correct its files or ids: "
+            f"{example}, an image of the folder is {next(iter(source.paths))!r}"
+        )
+    return labels, lost, rows
 
 
 def classes_from_labels(values: np.ndarray, labels: np.ndarray) -> LabelledClasses:

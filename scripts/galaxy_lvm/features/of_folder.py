@@ -62,57 +62,88 @@ def query_images(source: FileImages, queries: Sequence[str]) -> dict[str, Path |
     return found
 
 
+def query_crops(source: FileImages, queries: dict[str, Path | None]) -> dict[str, np.ndarray]:
+    """Return the crop, uint8 (side, side, 3), of every query, before the images are read.
+
+    Parameters
+    ----------
+    source
+        The images that are searched.
+    queries
+        From `query_images`.
+
+    Raises
+    ------
+    DataError
+        If a query cannot be read, or there is nothing to compare it with.
+    """
+    _refuse_few(len(source))
+    crops = {}
+    for name, path in queries.items():
+        # In the frame of the images that are searched, or it would be another picture.
+        files = {name: path or source.paths[name]}
+        (chunk,) = FileImages(files, [], source.only([]).reading).chunks()
+        if chunk.skipped:
+            raise DataError(f"{name}: cannot be searched for: {chunk.skipped[0]['reason']}")
+        crops[name] = chunk.images[0]
+    return crops
+
+
+def _refuse_few(n: int) -> None:
+    if n < 2:
+        raise DataError(f"{n} image could be read; to be compared, images have to be two at least")
+
+
 def similar_images(
     encoder: ImageEncoder,
-    source: FileImages,
     embedded: EmbeddedFiles,
     queries: dict[str, Path | None],
+    crops: dict[str, np.ndarray],
     n_neighbours: int,
-) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+) -> pd.DataFrame:
     """Find the images most similar to given ones, by exact search.
 
     Parameters
     ----------
-    encoder, source, embedded
-        What made the vectors, the images, and the vectors.
-    queries
-        From `query_images`.
+    encoder, embedded
+        What made the vectors, and the vectors.
+    queries, crops
+        From `query_images` and `query_crops`.
     n_neighbours
         Similar images per query; fewer where there are no more.
 
     Returns
     -------
-    table : DataFrame
+    DataFrame
         `neighbour_table`: one row per query and neighbour.
-    crops : dict
-        Crop uint8 (side, side, 3) of every query.
 
     Raises
     ------
     DataError
-        If a query could not be read; the reason is named.
+        If fewer than two images could be read.
     """
-    reasons = {str(line["id"]): line["reason"] for line in embedded.skipped}
-    for name, path in queries.items():
-        if path is None and name in reasons:
-            raise DataError(f"{name}: cannot be searched for: {reasons[name]}")
-    values, crops = {}, {}
+    store = embedded.store
+    _refuse_few(len(store))
     own = [name for name, path in queries.items() if path is None]
-    crops |= dict(zip(own, source.crops(own), strict=True)) if own else {}
-    values |= dict(zip(own, embedded.store.take(own), strict=True))
+    values = dict(zip(own, store.take(own), strict=True))
     for name, path in queries.items():
         if path is not None:
-            # In the frame of the images that are searched, or it would be another picture.
-            elsewhere = FileImages({name: path}, [], source.reading).with_side(source.side_pix)
-            crops[name] = elsewhere.crops([name])[0]
             values[name] = encoder.vectors(crops[name][None])[0]
-    store = embedded.store
     search = SimilaritySearch(store, Similarity(n_neighbours=n_neighbours), SEED)
     rows, distances = search.exact(np.stack([values[n] for n in queries]), n_neighbours + 1)
     places = np.array([store.rows_of([n])[0] if p is None else -1 for n, p in queries.items()])
     k = min(n_neighbours, rows.shape[1] - bool((places >= 0).all()))
     asked = pd.DataFrame({"id": list(queries), "index": places, "label": ""})
-    return neighbour_table(asked, *drop_self(rows, distances, places, k), store, None), crops
+    return neighbour_table(asked, *drop_self(rows, distances, places, k), store, None)
+
+
+def refuse_few_for_outliers(n: int) -> None:
+    """Raise a DataError where n images are too few to say what is usual."""
+    if n < _LEAST_FOR_OUTLIERS:
+        raise DataError(
+            f"{n} image{'s' * (n != 1)} could be read; what is unusual among them needs "
+            f"{_LEAST_FOR_OUTLIERS} at least"
+        )
 
 
 def unusual_images(embedded: EmbeddedFiles, n_fine: int | None = None) -> pd.DataFrame:
@@ -136,11 +167,7 @@ def unusual_images(embedded: EmbeddedFiles, n_fine: int | None = None) -> pd.Dat
         If there are too few images to say what is usual.
     """
     store = embedded.store
-    if len(store) < _LEAST_FOR_OUTLIERS:
-        raise DataError(
-            f"{len(store)} images could be read; what is unusual among them needs "
-            f"{_LEAST_FOR_OUTLIERS} at least"
-        )
+    refuse_few_for_outliers(len(store))
     # Along as many whitened components as there are images, all are equally far from each other.
     settings = Outliers()
     most = max(2, min(settings.n_components, len(store) // _IMAGES_PER_COMPONENT))

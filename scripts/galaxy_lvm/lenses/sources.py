@@ -15,7 +15,7 @@ from galaxy_lvm.core.config.survey import Service
 from galaxy_lvm.core.errors import ConfigError, DataError, in_short
 from galaxy_lvm.lenses.images import SkyImage, from_fluxes, read_sky_image, tangent_wcs
 from galaxy_lvm.survey.fits_errors import FITS_ERRORS
-from galaxy_lvm.survey.image_files import file_problem, kind_of, walk
+from galaxy_lvm.survey.image_files import file_problem, kind_of, other_types, walk
 from galaxy_lvm.survey.positions import read_positions
 from galaxy_lvm.survey.rejected import printable
 from galaxy_lvm.survey.store import PIXEL_SCALE_ARCSEC
@@ -76,8 +76,9 @@ def folder_items(
     readable = [path for path in images if not file_problem(path)]
     if not readable:
         raise DataError(f"{folder}: none of {len(files)} files is a FITS, JPEG or PNG image")
-    if len(files) > len(images):
-        log.info("%s: %d files of other types left out", folder, len(files) - len(images))
+    taken = set(images)
+    if others := other_types(path for path in files if path not in taken):
+        log.info("%s: %s", folder, others)
     coloured = sum(kind_of(path) == "image" for path in readable)
     # Among FITS files each is refused by itself: previews often lie beside them.
     if coloured == len(readable) and settings.pixel_scale_arcsec is None:

@@ -53,6 +53,8 @@ def read_cube(
     """
     reading = reading or FileReading()
     try:
+        if isinstance(file, Path) and not file.stat().st_size:
+            raise DamagedError("is empty (0 bytes); fetch the file again")
         _check_stream(file)
         with fits.open(file, memmap=False) as hdus:
             number = flux_extension(hdus, reading)

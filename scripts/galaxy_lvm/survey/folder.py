@@ -21,7 +21,7 @@ from galaxy_lvm.core.state import config_hash
 from galaxy_lvm.core.tables import as_text, typed
 from galaxy_lvm.core.user_tables import LINE, NUL_PROBLEM, holds_nul, read_user_table
 from galaxy_lvm.survey.fits_errors import FITS_ERRORS
-from galaxy_lvm.survey.image_files import file_problem, kind_of, same_file, walk
+from galaxy_lvm.survey.image_files import file_problem, kind_of, other_types, same_file, walk
 from galaxy_lvm.survey.image_state import is_own, state_of
 from galaxy_lvm.survey.pictures import image_size
 from galaxy_lvm.survey.pixels import missing_pixels
@@ -157,14 +157,18 @@ def check_rows(
 
 def _unnamed(data_dir: Path, listed: set[str]) -> Iterator[dict[str, object]]:
     """Yield a rejection for each image in the folder that no row names."""
+    others = []
     for path in walk(data_dir):
         # A folder is only among them where something is wrong with it.
         if not (kind_of(path) or os.path.isdir(path)):
+            others += [] if same_file(path) in listed or is_own(same_file(path)) else [path]
             continue
         if (real := same_file(path)) not in listed and not is_own(real):
             reason = file_problem(path) or "no row in the table names this file"
             name = path.relative_to(data_dir).as_posix()
             yield rejection("import", reason, file=name)
+    if passed_over := other_types(others):
+        log.info("%s: %s", data_dir, passed_over)
 
 
 def _row_problem(record: tuple, path: Path, first_row: dict[str, int]) -> str | None:
@@ -235,6 +239,8 @@ def import_images(
     rgb = "image" in kinds
     read, side = image_reader(list(rows["path"]), rgb, settings, survey)
     size = {"height_pix": side, "width_pix": side} if rgb else {}
+    if rgb:
+        log.info("colour frames of %d x %d pixels", side, side)
 
     def write(part: pd.DataFrame, path: str | os.PathLike, which: str) -> list[dict[str, object]]:
         about = {"attributes": {"source": "folder"}, "survey": survey}
@@ -292,7 +298,6 @@ def image_reader(
             sizes = [min(size) for size in map(image_size, paths) if size]
             side = int(np.median(sizes)) if sizes else settings.max_image_side_pix
             side = min(max(side, 32), settings.max_image_side_pix)
-        log.info("colour frames of %d x %d pixels", side, side)
         return partial(read_rgb, side_pix=side, reading=settings), side
     return partial(_read_good_fluxes, settings=settings, survey=survey), 0
 

@@ -3,7 +3,8 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from galaxy_lvm.core.fits_text import FITS_ENDINGS
@@ -11,6 +12,7 @@ from galaxy_lvm.core.fits_text import FITS_ENDINGS
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 # macOS writes what its disks keep beside a file (icons, labels) into another one of this name.
 _COMPANION = "._"
+_TYPES_NAMED = 5
 
 
 def kind_of(path: Path | os.DirEntry) -> str | None:
@@ -59,6 +61,16 @@ def _stat_problem(path: Path, error: Exception) -> str:
             return "is a link to a file that is not there; remove or mend it"
         return f"no such file in {path.parent}; correct the name or remove the row"
     return f"cannot be looked at ({error})"
+
+
+def other_types(paths: Iterable[Path]) -> str:
+    """Return how many files are of no type that is read here, in words; "" where none is."""
+    ends = Counter(path.suffix.lower() or path.name for path in paths)
+    if not ends:
+        return ""
+    n = ends.total()
+    named = ", ".join(sorted(ends)[:_TYPES_NAMED]) + ", ..." * (len(ends) > _TYPES_NAMED)
+    return f"{n} file{'s' * (n != 1)} of other types ({named}) passed over"
 
 
 def same_file(path: Path) -> str:

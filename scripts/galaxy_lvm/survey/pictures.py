@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from galaxy_lvm.core.config.survey import FileReading
 from galaxy_lvm.core.errors import DataError, in_short
@@ -87,6 +87,8 @@ def read_picture(path: Path, reading: FileReading | None = None) -> Picture:
     reading = reading or FileReading()
     try:
         content = path.read_bytes()
+        if not content:
+            raise DataError("is empty (0 bytes); fetch or save the file again")
         _check_png(content)
         with Image.open(io.BytesIO(content)) as image:
             _check_header(image, reading)
@@ -106,6 +108,9 @@ def read_picture(path: Path, reading: FileReading | None = None) -> Picture:
 
 
 def _explained(error: BaseException) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        # Pillow's text names the object in memory: another one in every run.
+        return "cannot be decoded (its content is no picture); fetch or save the file again"
     text = in_short(error)
     if "MAX_TEXT" in text:  # Pillow's limit for what a text chunk of a PNG unpacks to
         return "holds a text of more than 1 MB; save it again without comments and profiles"
