@@ -69,7 +69,7 @@ def odd(tmp_path):
 REASONS = {
     "._g0.png": "what macOS keeps beside g0.png",
     "empty.png": "is empty (0 bytes)",
-    "empty.jpg": "cannot be decoded",
+    "empty.jpg": "is empty (0 bytes)",
     "folder.png": "is a folder",
     "pipe.png": "pipe, socket or device",
     "socket.png": "pipe, socket or device",

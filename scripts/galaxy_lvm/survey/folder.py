@@ -238,9 +238,7 @@ def import_images(
         raise DataError(f"{table}: {n_fits} FITS and {n_rgb} JPEG or PNG files; {_MIXED}")
     rgb = "image" in kinds
     read, side = image_reader(list(rows["path"]), rgb, settings, survey)
-    size = {"height_pix": side, "width_pix": side} if rgb else {}
-    if rgb:
-        log.info("colour frames of %d x %d pixels", side, side)
+    size = _frame_size(side) if rgb else {}
 
     def write(part: pd.DataFrame, path: str | os.PathLike, which: str) -> list[dict[str, object]]:
         about = {"attributes": {"source": "folder"}, "survey": survey}
@@ -259,6 +257,11 @@ def import_images(
         raise DataError(f"{table}: none of the images can be used. {reasons}")
     log.info("%d galaxies imported, %d rejected", len(rows) - len(lost), len(rejections))
     return rejections
+
+
+def _frame_size(side_pix: int) -> dict[str, int]:
+    log.info("colour frames of %d x %d pixels", side_pix, side_pix)
+    return {"height_pix": side_pix, "width_pix": side_pix}
 
 
 def _shard_key(part: pd.DataFrame, settings: Folder, side_pix: int, survey: Survey) -> str:
