@@ -58,6 +58,8 @@ if config["multitask"]["from_scratch"]:
     STRATEGIES.append("from_scratch")
 # Repetitions of the trainings behind Tables 1 to 4.
 TRAINING_PARTS = range(config["multitask"]["n_seeds"])
+# All of one node: only pretraining starts its processes on several.
+NODE_GPUS = config["gpus"] // config["nodes"]
 CPU_ENV = str(Path(workflow.basedir) / "envs" / "cpu.yaml")
 TRAIN_ENV = str(Path(workflow.basedir) / "envs" / ("gpu.yaml" if config["gpus"] else "cpu.yaml"))
 

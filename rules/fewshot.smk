@@ -115,13 +115,13 @@ rule extract_features:
     resources:
         mem_mb=growing(config["resources"]["train_mem_mb"]),
         runtime=config["resources"]["features_runtime_min"],
-        gpu=config["gpus"],
+        gpu=NODE_GPUS,
         nodes=1,
     params:
         model=features_model,
         settings=features_settings,
         state_root=f"{STATE}/extract_features",
-        n_gpus=config["gpus"],
+        n_gpus=NODE_GPUS,
         recipe_version=2,
     script:
         "../scripts/extract_features.py"
@@ -148,13 +148,13 @@ rule extract_shard:
     resources:
         mem_mb=growing(config["resources"]["train_mem_mb"]),
         runtime=config["resources"]["features_runtime_min"],
-        gpu=config["gpus"],
+        gpu=NODE_GPUS,
         nodes=1,
     params:
         model=features_model,
         settings=features_settings,
         state_root=f"{STATE}/extract_shard",
-        n_gpus=config["gpus"],
+        n_gpus=NODE_GPUS,
         recipe_version=1,
     script:
         "../scripts/extract_shard.py"

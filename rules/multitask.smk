@@ -111,13 +111,13 @@ rule train_multitask:
     resources:
         mem_mb=growing(config["resources"]["train_mem_mb"]),
         runtime=config["resources"]["multitask_runtime_min"],
-        gpu=config["gpus"],
+        gpu=NODE_GPUS,
         nodes=1,
     params:
         sections=TASK_SECTIONS,
         state_root=f"{STATE}/train_multitask",
         seed=training_seed,
-        n_gpus=config["gpus"],
+        n_gpus=NODE_GPUS,
         recipe_version=6,
     script:
         "../scripts/train_multitask.py"

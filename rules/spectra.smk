@@ -97,7 +97,7 @@ rule pretrain_spectra:
     resources:
         mem_mb=growing(config["resources"]["train_mem_mb"]),
         runtime=config["resources"]["pretrain_runtime_min"],
-        gpu=config["gpus"],
+        gpu=NODE_GPUS,
         nodes=1,
     params:
         grid=config["spectra"]["grid"],
@@ -106,7 +106,7 @@ rule pretrain_spectra:
         continuum_angstrom=config["spectra"]["continuum_angstrom"],
         state_root=f"{STATE}/pretrain_spectra",
         seed=config["seed"],
-        n_gpus=config["gpus"],
+        n_gpus=NODE_GPUS,
         recipe_version=2,
     script:
         "../scripts/pretrain_spectra.py"

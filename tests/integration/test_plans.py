@@ -59,6 +59,17 @@ def papers_data(tmp_path):
     return tmp_path
 
 
+def test_only_pretraining_asks_for_the_gpus_of_several_nodes(tmp_path):
+    """No node has all of them: such a job would wait for ever."""
+    asked = ("--config", "gpus=4", "nodes=2", "--dry-run", "--", "table1", "fig5")
+    _, text = snakemake(tmp_path, "--configfile", str(ROOT / "config" / "test.yaml"), *asked)
+    blocks = re.findall(r"^rule (\w+):\n((?:    .*\n)+)", text, re.MULTILINE)
+    found = {rule: re.search(r"\bgpu=(\d+), nodes=(\d)", block) for rule, block in blocks}
+    assert found["train_multitask"].groups() == found["extract_features"].groups() == ("2", "1")
+    pretraining = next(block for rule, block in blocks if rule == "pretrain_lvm")
+    assert "gres=gpu:2" in pretraining and "nodes=2" in pretraining
+
+
 def test_paper_config_plans_the_papers_run(papers_data):
     config = str(ROOT / "config" / "paper.yaml")
     _, text = snakemake(papers_data, "--configfile", config, "--dry-run", "--printshellcmds")

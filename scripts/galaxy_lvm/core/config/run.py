@@ -53,7 +53,7 @@ class RunConfig(Section):
         ge=1,
         description=(
             "nodes that the GPUs of pretraining stand in, equally many in each; more than one "
-            "needs SLURM"
+            "needs SLURM, and other trainings take the GPUs of one"
         ),
     )
     data_dir: str | None = Field(
