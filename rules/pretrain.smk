@@ -86,8 +86,16 @@ def scores_there(wildcards):
     return [path for name in names if Path(path := f"{RUN}/metrics/{name}.csv").exists()]
 
 
+# A file has about a million galaxies, whose positions are in memory; crops are compared by processes.
+POOL_FILES = sum(len(SHARDS.get(name, ())) for name in POOL_DATASETS)
+POOL_THREADS = config["resources"]["data_threads"] if POOL_FILES else 1
+
+
 rule gather_pool:
-    """Choose the galaxies to pretrain on: no validation or test galaxy, and no copy of one."""
+    """Choose the galaxies to pretrain on: no validation or test galaxy, and no copy of one.
+
+    A job that was killed goes on from the crops that it had compared.
+    """
     input:
         crops=expand(f"{RUN}/data/{{name}}/crops.h5", name=POOL_DATASETS),
         cutouts=[cutouts_path(name) for name in POOL_DATASETS],
@@ -100,9 +108,9 @@ rule gather_pool:
         f"{RUN}/benchmarks/gather_pool.tsv"
     conda:
         CPU_ENV
-    threads: 1
+    threads: POOL_THREADS
     resources:
-        mem_mb=growing(4000),
+        mem_mb=growing(4000 + POOL_FILES * 80 + (POOL_THREADS - 1) * 500),
         runtime=1440,
     params:
         names=POOL_DATASETS,

@@ -1,6 +1,7 @@
 """Choose the galaxies that the LVM is pretrained on: none that a model is chosen or scored by."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 from galaxy_lvm.core.logs import job_log
@@ -16,6 +17,8 @@ def main(
     pretrain_on: Sequence[str],
     duplicate_arcsec: float,
     pool: str,
+    state_root: str | Path | None = None,
+    threads: int = 1,
 ) -> None:
     """Write the table of the pool.
 
@@ -31,6 +34,10 @@ def main(
         Positions closer than this are one galaxy.
     pool
         Parquet to write, see `gather_pool`.
+    state_root
+        Folder of unfinished work, from which a job that was killed goes on.
+    threads
+        Processes that compare crops.
     """
     cv2.setNumThreads(1)
     splits_of = dict(zip(labelled, splits, strict=True))
@@ -38,7 +45,7 @@ def main(
         name: PoolFiles(crops_path, cutouts_path, splits_of.get(name))
         for name, crops_path, cutouts_path in zip(names, crops, cutouts, strict=True)
     }
-    gather_pool(pool, files, pretrain_on, duplicate_arcsec)
+    gather_pool(pool, files, pretrain_on, duplicate_arcsec, state_root, threads)
 
 
 if __name__ == "__main__":
@@ -52,4 +59,7 @@ if __name__ == "__main__":
             pretrain_on=snakemake.params.pretrain_on,  # noqa: F821
             duplicate_arcsec=snakemake.params.duplicate_arcsec,  # noqa: F821
             pool=snakemake.output.pool,  # noqa: F821
+            # No param: a new one would make the pool of finished runs again, and all trainings.
+            state_root=Path(snakemake.output.pool).parents[1] / "state" / "gather_pool",  # noqa: F821
+            threads=snakemake.threads,  # noqa: F821
         )

@@ -8,8 +8,11 @@ import pytest
 import torch
 from galaxy_lvm.core.config.training import Optim, Pretraining
 from galaxy_lvm.core.errors import DataError
-from galaxy_lvm.survey import pool
+from galaxy_lvm.survey import pool, pool_copies
+from galaxy_lvm.survey.crop_store import CropStore
+from galaxy_lvm.survey.duplicates import copies_across
 from galaxy_lvm.survey.pool import PoolFiles, gather_pool, rows_by_dataset
+from galaxy_lvm.survey.pool_copies import kept_copies
 from galaxy_lvm.survey.store import CutoutWriter
 from galaxy_lvm.training import feed
 from galaxy_lvm.training.feed import JoinedCrops
@@ -110,6 +113,51 @@ def test_blocks_of_any_size_give_the_same_pool(tmp_path, monkeypatch, size):
     again = rows_by_dataset(tmp_path / "pool.parquet")
     assert {n: list(r) for n, r in again.items()} == {n: list(r) for n, r in rows.items()}
     assert {n: len(r) for n, r in rows.items()} == {"more": 7, "mine": 6}
+
+
+def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(tmp_path, monkeypatch):
+    judged, others = galaxies(12, 1), galaxies(11, 2)
+    others[2], others[5], others[10] = (taken_again(judged[k]) for k in (7, 8, 10))
+    given = {
+        "mine": dataset(tmp_path, "mine", judged, SPLIT_OF),
+        "more": dataset(tmp_path, "more", others),
+    }
+    path, root = tmp_path / "pool.parquet", tmp_path / "state"
+    assert (gathered(tmp_path, given, ["more", "mine"], 3.0)["copy_of"] != "").sum() == 3
+    whole = path.read_bytes()
+    path.unlink()
+    begun = []
+
+    def killed_at_third(judges, crops, start, stop):
+        begun.append(start)
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        return copies_across(judges, crops, start, stop)
+
+    monkeypatch.setattr(pool_copies, "PART_CROPS", 3)
+    monkeypatch.setattr(pool_copies, "copies_across", killed_at_third)
+    with pytest.raises(KeyboardInterrupt):
+        gather_pool(path, given, ["more", "mine"], 3.0, root)
+    assert not path.exists() and begun == [0, 3, 6]
+    gather_pool(path, given, ["more", "mine"], 3.0, root)
+    assert begun == [0, 3, 6, 6, 9], "what was compared before is not compared again"
+    assert path.read_bytes() == whole and not root.exists()
+
+
+def test_other_judges_or_crops_are_compared_anew(tmp_path, monkeypatch):
+    judged, others = galaxies(4, 1), galaxies(5, 2)
+    others[3] = judged[2]
+    crops = CropStore(dataset(tmp_path, "more", others).crops)
+    root = tmp_path / "state"
+    monkeypatch.setattr(pool_copies, "PART_CROPS", 2)
+    assert kept_copies(judged, crops, root).tolist() == [[2, 3]]
+    assert kept_copies(judged[1:], crops, root).tolist() == [[1, 3]]
+    others[[3, 4]] = others[[4, 3]]
+    crops.close()
+    crops = CropStore(dataset(tmp_path, "more", others).crops)
+    assert kept_copies(judged, crops, root).tolist() == [[2, 4]]
+    assert kept_copies(judged, crops, tmp_path / "other").tolist() == [[2, 4]]
+    crops.close()
 
 
 def test_a_pool_that_is_damaged_or_another_table_is_named(tmp_path):

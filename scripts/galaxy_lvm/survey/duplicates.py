@@ -43,7 +43,7 @@ _MANY_AT_ONE_PLACE, _MOST_COMPARED = 10, 64
 # well seen; those of different spirals to 0.2, of different ellipticals to 0.6.
 _LOOK_ALIKE = 0.8
 
-_BLOCK = 1024
+_BLOCK = COMPARED_AT_ONCE = 1024
 _RINGS = 6
 _NEIGHBOURS = 32
 # In a set of look-alikes every pair is a candidate; a copy is among the best few.
@@ -152,7 +152,12 @@ def copies_by_pixels(crops: np.ndarray | CropStore, all_pairs_limit: int = 10_00
     return np.array(copies, int).reshape(-1, 2)
 
 
-def copies_across(first: np.ndarray | CropStore, second: np.ndarray | CropStore) -> np.ndarray:
+def copies_across(
+    first: np.ndarray | CropStore,
+    second: np.ndarray | CropStore,
+    start: int = 0,
+    stop: int | None = None,
+) -> np.ndarray:
     """Return the pairs (n, 2), row of `first` and row of `second`, that show the same pixels.
 
     Memory is bounded by `first`; `second` is read in blocks and may be as large as it likes.
@@ -161,18 +166,21 @@ def copies_across(first: np.ndarray | CropStore, second: np.ndarray | CropStore)
     ----------
     first, second
         uint8, shapes (M, S, S, 3) and (N, S, S, 3), or the stores that hold them.
+    start, stop
+        Rows of `second` that are looked at; all where not given.
     """
     if not len(first) or not len(second):
         return np.empty((0, 2), int)
     flat = _thumbnails(first)[0]
     turned = [np.ascontiguousarray(_turned(flat, t)).reshape(len(flat), -1) for t in range(8)]
     pairs = []
-    for start in range(0, len(second), _BLOCK):
-        block = second[start : start + _BLOCK]
+    stop = len(second) if stop is None else min(stop, len(second))
+    for begin in range(start, stop, COMPARED_AT_ONCE):
+        block = second[begin : min(begin + COMPARED_AT_ONCE, stop)]
         others = _thumbnails(block)[0].reshape(len(block), -1)
         for i, j, turn in _candidates_across(turned, others):
             if _same_detail(block[j], _turned(first[i], turn)):
-                pairs.append((i, start + j))
+                pairs.append((i, begin + j))
     return np.array(pairs, int).reshape(-1, 2)
 
 

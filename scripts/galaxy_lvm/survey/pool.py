@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from galaxy_lvm.core.state import atomic_path
 from galaxy_lvm.survey.crop_store import CropStore
 from galaxy_lvm.survey.duplicates import copies_across, copies_by_position, shared_positions
 from galaxy_lvm.survey.file_errors import FILE_ERRORS
+from galaxy_lvm.survey.pool_copies import kept_copies
 from galaxy_lvm.survey.row_choice import Rows, shortened
 from galaxy_lvm.survey.splits_table import Splits
 from galaxy_lvm.survey.store import CutoutStore
@@ -85,6 +87,8 @@ def gather_pool(
     files: Mapping[str, PoolFiles],
     names: Sequence[str],
     radius_arcsec: float,
+    state_root: str | os.PathLike | None = None,
+    cores: int = 1,
 ) -> None:
     """Choose the galaxies to pretrain on; names and rows are written block by block.
 
@@ -100,6 +104,11 @@ def gather_pool(
         Datasets to pretrain on.
     radius_arcsec
         Positions closer than this are one galaxy; 0 looks at pixels alone.
+    state_root
+        Folder of what a job that was killed had compared, see `kept_copies`; it is removed when the
+        pool is written. None keeps nothing.
+    cores
+        Number of processes that compare crops; changes no result.
 
     Raises
     ------
@@ -113,7 +122,8 @@ def gather_pool(
             copies: dict[int, str] = {}
             for other, judge in datasets.items():
                 if other != name and len(judge.rows_to_judge):
-                    copies |= _copies(datasets[name], judge, other, radius_arcsec)
+                    pixels = _copies_by_pixels(datasets[name], judge, state_root, cores)
+                    copies |= _copies(datasets[name], judge, other, radius_arcsec, pixels)
             n_all, n_copies = _write(writer, name, datasets[name], copies)
             log.info("%s: %d galaxies to pretrain on, %d left out as copies of validation or test "
                      "galaxies", name, n_all - n_copies, n_copies)  # fmt: skip
@@ -125,6 +135,8 @@ def gather_pool(
                 f"fewer than two galaxies of {', '.join(names)} to pretrain on; give "
                 "pretrain_datasets one with more"
             )
+    if state_root is not None:
+        shutil.rmtree(state_root, ignore_errors=True)
 
 
 def _write(
@@ -141,10 +153,21 @@ def _write(
     return len(rows), n_copies
 
 
-def _copies(pool: _Dataset, judge: _Dataset, name: str, radius_arcsec: float) -> dict[int, str]:
+def _copies_by_pixels(
+    pool: _Dataset, judge: _Dataset, state_root: str | os.PathLike | None, cores: int
+) -> np.ndarray:
+    """Return the pairs (n, 2), number of a judging galaxy and row of its copy in the pool."""
+    if state_root is None:
+        return copies_across(judge.judging_crops, pool.crops)
+    return kept_copies(judge.judging_crops, pool.crops, state_root, cores)
+
+
+def _copies(
+    pool: _Dataset, judge: _Dataset, name: str, radius_arcsec: float, pixels: np.ndarray
+) -> dict[int, str]:
     """Return `name:id` of the judging galaxy by the row of its copy in the pool."""
     rows = judge.rows_to_judge
-    pairs = [copies_across(judge.judging_crops, pool.crops)]
+    pairs = [pixels]
     for start in range(0, len(pool.sky), _SKY_BLOCK) if radius_arcsec > 0 else ():
         sky = np.concatenate([judge.sky[rows], pool.sky[start : start + _SKY_BLOCK]])
         near = np.sort(copies_by_position(*sky.T, radius_arcsec), axis=1)
