@@ -154,3 +154,17 @@ def test_without_released_weights_the_sentence_says_what_to_give(here, monkeypat
     found = call("embed", "images")
     assert found.exit_code == 1
     assert "there are no released weights in this version; give the path" in found.output
+
+
+def test_the_advice_of_a_reason_can_be_followed(here, weights):
+    found = embed(weights, "--set", "max_picture_megapixels=0.001")
+    assert found.exit_code == 1 and "max_picture_megapixels = 0.001; raise that" in found.output
+    assert embed(weights, "--set", "max_picture_megapixels=1").exit_code == 0
+    for text, message in (
+        ("max_picture_megapixels", "give KEY=VALUE, KEY one of picture_white_level"),
+        ("id_column=a", "give KEY=VALUE, KEY one of"),
+        ("pixel_scale_arcsec=-1", "--set pixel_scale_arcsec=-1: Input should be greater than 0"),
+        ("fits_bands=[", "--set fits_bands=[: no value"),
+    ):
+        found = embed(weights, "--set", text)
+        assert found.exit_code == 1 and message in found.output, found.output

@@ -154,7 +154,7 @@ def test_equal_vectors_lose_nothing():
 def test_the_command_writes_an_encoder_that_the_others_take(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_encoder(tmp_path / "micro.safetensors")
-    write_galaxies(tmp_path / "images", 44)
+    write_galaxies(tmp_path / "images", 46)
     rows = [f"g{i}.png,{'odd' if i % 3 else 'even'}" for i in range(44)]
     rows[1] = "g1.png,rare"
     lines = [f"{row.split('.')[0]},{row}" for row in rows]
@@ -173,6 +173,8 @@ def test_the_command_writes_an_encoder_that_the_others_take(tmp_path, monkeypatc
     assert f"22 other images: {100 * about['feature_error']:.1f} % of the variance" in found.output
     assert f"accuracy of logistic regression {about['accuracy']:.3f}" in found.output
     assert "left out of the accuracy, with one image each: rare" in found.output
+    told = "46 images: 2 left aside without a label, 0 by --max-images; 44 read, 0 refused"
+    assert told in found.output
     assert "x.png" in (out / "skipped.csv").read_text()
     weights = out / "compressed.safetensors"
     used = CliRunner().invoke(main, ["embed", "images", "--encoder", str(weights), "--cores", "1"])

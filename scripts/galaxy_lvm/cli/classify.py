@@ -4,7 +4,15 @@ from pathlib import Path
 
 import click
 
-from galaxy_lvm.cli.options import CORES, ENCODER, FOLDER, KIND, errors_in_words, output_option
+from galaxy_lvm.cli.options import (
+    CORES,
+    ENCODER,
+    FOLDER,
+    KIND,
+    SETTINGS,
+    errors_in_words,
+    output_option,
+)
 
 COMMAND = "classify"
 
@@ -29,6 +37,7 @@ COMMAND = "classify"
 @ENCODER
 @KIND
 @output_option(COMMAND)
+@SETTINGS
 @CORES
 @errors_in_words
 def classify(
@@ -40,6 +49,7 @@ def classify(
     kind: str | None,
     output: Path,
     cores: int | None,
+    settings: tuple[str, ...],
     **columns: str,
 ) -> None:
     """Give every image below FOLDER class probabilities.
@@ -55,7 +65,7 @@ def classify(
     from galaxy_lvm.features.class_gallery import draw_classes
     from galaxy_lvm.report.style import save
 
-    out, reading = prepare(COMMAND, folder, output, cores)
+    out, reading = prepare(COMMAND, folder, output, cores, settings=settings)
     with out.log():
         if run is not None:
             found = by_run(folder, run, strategy, kind, out, reading)

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import click
 
-from galaxy_lvm.cli.options import CORES, ENCODER, FOLDER, KIND, errors_in_words, output_option
+from galaxy_lvm.cli.options import (
+    CORES,
+    ENCODER,
+    FOLDER,
+    KIND,
+    SETTINGS,
+    errors_in_words,
+    output_option,
+)
 
 COMMAND = "compress"
 _WEIGHTS = "compressed.safetensors"
@@ -21,15 +29,22 @@ _WEIGHTS = "compressed.safetensors"
 @click.option(
     "--labels",
     type=click.Path(path_type=Path),
-    help="Table with an id, a file (below FOLDER) and a label of some images: accuracies too.",
+    help="Table with an id, a file (below FOLDER) and a label of some images: accuracies too, and "
+    "only these images are looked at.",
 )
 @click.option("--id-column", default="id", show_default=True, help="With --labels.")
 @click.option("--file-column", default="file", show_default=True, help="With --labels.")
 @click.option("--label-column", default="label", show_default=True, help="With --labels.")
-@click.option("--max-images", default=1000, show_default=True, help="Images that are looked at.")
+@click.option(
+    "--max-images",
+    default=1000,
+    show_default=True,
+    help="Images that are looked at, spread evenly over them.",
+)
 @ENCODER
 @KIND
 @output_option(COMMAND)
+@SETTINGS
 @CORES
 @errors_in_words
 def compress(
@@ -41,6 +56,7 @@ def compress(
     kind: str | None,
     output: Path,
     cores: int | None,
+    settings: tuple[str, ...],
     **columns: str,
 ) -> None:
     """Write a smaller encoder, made for images like those below FOLDER.
@@ -54,7 +70,7 @@ def compress(
     from galaxy_lvm.cli.run import prepare
 
     more = [_WEIGHTS, str(Path(_WEIGHTS).with_suffix(".json"))]
-    out, reading = prepare(COMMAND, folder, output, cores, more)
+    out, reading = prepare(COMMAND, folder, output, cores, more, settings)
     with out.log():
         found = compress_folder(
             folder, encoder, kind, out, reading, tolerance, max_images, labels, columns

@@ -54,7 +54,16 @@ def compress_folder(
     write_compressed(path, small, whole, table, {"compression": about})
     write_tables(out, "compress", table)
     speeds = [images_per_second(encoder, asked) for encoder in (whole, written)]
-    return [*rare, *_sentences(table, loss, speeds, out, len(asked))]
+    told = _looked_at(len(source), len(names), len(chosen), len(crops))
+    return [told, *rare, *_sentences(table, loss, speeds, out, len(asked))]
+
+
+def _looked_at(n_all: int, n_asked: int, n_chosen: int, n_read: int) -> str:
+    """Return how many of the images are looked at, in words."""
+    return (
+        f"{n_all} images: {n_all - n_asked} left aside without a label, {n_asked - n_chosen} by "
+        f"--max-images; {n_read} read, {n_chosen - n_read} refused"
+    )
 
 
 def _classes(table: Path | None, labels: Sequence[str]) -> tuple[np.ndarray | None, list[str]]:

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import click
 
-from galaxy_lvm.cli.options import CORES, ENCODER, FOLDER, KIND, errors_in_words, output_option
+from galaxy_lvm.cli.options import (
+    CORES,
+    ENCODER,
+    FOLDER,
+    KIND,
+    SETTINGS,
+    errors_in_words,
+    output_option,
+)
 
 COMMAND = "embed"
 _COLUMNS = 8
@@ -15,9 +23,17 @@ _COLUMNS = 8
 @ENCODER
 @KIND
 @output_option(COMMAND)
+@SETTINGS
 @CORES
 @errors_in_words
-def embed(folder: Path, encoder: str, kind: str | None, output: Path, cores: int | None) -> None:
+def embed(
+    folder: Path,
+    encoder: str,
+    kind: str | None,
+    output: Path,
+    cores: int | None,
+    settings: tuple[str, ...],
+) -> None:
     """Turn every image below FOLDER into a feature vector.
 
     Writes features.npy (float32, one row per image; ids in features.parquet), a table of the images
@@ -27,7 +43,7 @@ def embed(folder: Path, encoder: str, kind: str | None, output: Path, cores: int
     from galaxy_lvm.report.mosaic import draw_mosaic
     from galaxy_lvm.report.style import save
 
-    out, reading = prepare(COMMAND, folder, output, cores)
+    out, reading = prepare(COMMAND, folder, output, cores, settings=settings)
     with out.log():
         _, _, embedded = embed_folder(folder, encoder, kind, out, reading)
         write_tables(out, COMMAND, embedded.table)

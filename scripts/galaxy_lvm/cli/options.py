@@ -27,6 +27,14 @@ CORES = click.option(
     default=None,
     help="CPU threads.  [default: all cores]",
 )
+SETTINGS = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="How files are read: a key that a reason in skipped.csv names, such as "
+    "pixel_scale_arcsec=0.4 (docs/config.md, folder); may be repeated.",
+)
 
 
 def output_option(command: str) -> Callable:

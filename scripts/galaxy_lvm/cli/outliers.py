@@ -4,7 +4,15 @@ from pathlib import Path
 
 import click
 
-from galaxy_lvm.cli.options import CORES, ENCODER, FOLDER, KIND, errors_in_words, output_option
+from galaxy_lvm.cli.options import (
+    CORES,
+    ENCODER,
+    FOLDER,
+    KIND,
+    SETTINGS,
+    errors_in_words,
+    output_option,
+)
 
 COMMAND = "outliers"
 _SHOWN = 32
@@ -15,9 +23,17 @@ _SHOWN = 32
 @ENCODER
 @KIND
 @output_option(COMMAND)
+@SETTINGS
 @CORES
 @errors_in_words
-def outliers(folder: Path, encoder: str, kind: str | None, output: Path, cores: int | None) -> None:
+def outliers(
+    folder: Path,
+    encoder: str,
+    kind: str | None,
+    output: Path,
+    cores: int | None,
+    settings: tuple[str, ...],
+) -> None:
     """Rank all images below FOLDER, the most unusual first.
 
     Writes a table (outliers.csv, outliers.parquet: place, id, a score per method), a gallery of the
@@ -28,7 +44,7 @@ def outliers(folder: Path, encoder: str, kind: str | None, output: Path, cores: 
     from galaxy_lvm.features.outlier_figures import draw_unusual
     from galaxy_lvm.report.style import save
 
-    out, reading = prepare(COMMAND, folder, output, cores)
+    out, reading = prepare(COMMAND, folder, output, cores, settings=settings)
     with out.log():
         network, source, embedded = embed_folder(
             folder, encoder, kind, out, reading, lambda images: refuse_few_for_outliers(len(images))

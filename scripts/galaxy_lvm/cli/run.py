@@ -5,9 +5,12 @@ from pathlib import Path
 
 import click
 import pandas as pd
+import yaml
+from pydantic import ValidationError
 
 from galaxy_lvm.cli.options import counted
-from galaxy_lvm.core.errors import DataError
+from galaxy_lvm.core.config.survey import Folder
+from galaxy_lvm.core.errors import ConfigError, DataError, in_short
 from galaxy_lvm.core.output import Output
 from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.core.workers import available_cores
@@ -19,7 +22,12 @@ COMMON = ("features.npy", "features.parquet", "skipped.csv", "gallery.pdf", "gal
 
 
 def prepare(
-    command: str, folder: Path, output: Path, cores: int | None, more: Sequence[str] = ()
+    command: str,
+    folder: Path,
+    output: Path,
+    cores: int | None,
+    more: Sequence[str] = (),
+    settings: Sequence[str] = (),
 ) -> tuple[Output, Reading]:
     """Return the folder to write into, and how images are read.
 
@@ -33,16 +41,47 @@ def prepare(
         Threads; None for all.
     more
         Further files that will be written.
+    settings
+        KEY=VALUE of the config's section `folder`.
 
     Raises
     ------
     DataError
         If the folder of images is not there, or a file to write is another's.
+    ConfigError
+        If a setting is none.
     """
+    how = reading_settings(settings)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of images")
     out = Output(output, [f"{command}.csv", f"{command}.parquet", *COMMON, *more])
-    return out, Reading(cores=cores or available_cores())
+    return out, Reading(how, cores=cores or available_cores())
+
+
+def reading_settings(given: Sequence[str]) -> Folder:
+    """Return how files are read, by texts KEY=VALUE.
+
+    Raises
+    ------
+    ConfigError
+        If one is no such text, its key is none of files, or its value not allowed.
+    """
+    keys = [key for key in Folder.model_fields if not key.endswith("_column")]
+    keys.remove("shard_images")
+    values = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or key not in keys:
+            raise ConfigError(f"--set {text}: give KEY=VALUE, KEY one of {', '.join(keys)}")
+        try:
+            values[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {text}: no value ({in_short(error)})") from error
+    try:
+        return Folder(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(f"--set {first['loc'][0]}={first['input']}: {first['msg']}") from error
 
 
 def embed_folder(

@@ -10,6 +10,7 @@ from galaxy_lvm.cli.options import (
     ENCODER,
     FOLDER,
     KIND,
+    SETTINGS,
     counted,
     errors_in_words,
     output_option,
@@ -41,6 +42,7 @@ _QUERIES_SHOWN, _NEIGHBOURS_SHOWN = 12, 8
 @ENCODER
 @KIND
 @output_option(COMMAND)
+@SETTINGS
 @CORES
 @errors_in_words
 def similar(
@@ -51,6 +53,7 @@ def similar(
     kind: str | None,
     output: Path,
     cores: int | None,
+    settings: tuple[str, ...],
 ) -> None:
     """Find the images below FOLDER that are most similar to given ones.
 
@@ -68,7 +71,7 @@ def similar(
     )
     from galaxy_lvm.report.style import save
 
-    out, reading = prepare(COMMAND, folder, output, cores)
+    out, reading = prepare(COMMAND, folder, output, cores, settings=settings)
     with out.log():
         asked: dict[str, Path | None] = {}
         crops: dict[str, np.ndarray] = {}

@@ -84,7 +84,8 @@ def read_table(path: str | os.PathLike, settings: Folder) -> pd.DataFrame:
     if absent:
         raise DataError(
             f"{path}: no column {', '.join(map(repr, absent))}; the table has {columns}. Rename "
-            "the columns or set folder.id_column, file_column, label_column, second_label_column"
+            "the columns or set folder.id_column, file_column, label_column, second_label_column "
+            "(--id-column, --file-column, --label-column)"
         )
     # One column may serve as two: the file's name is its id.
     table = pd.DataFrame({name: as_text(written[chosen[name]], path) for name in chosen})
