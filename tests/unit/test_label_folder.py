@@ -191,6 +191,8 @@ def test_other_features_under_the_labels_are_refused_until_they_are_meant(label,
         ([], "say what you look for: --target"),
         (["--run", "demo"], "give either FOLDER or --run"),
         (["--target", "ring", "--host", "0.0.0.0"], "--token-file"),
+        (["--target", "ring", "--set", "max_picture_megapixels=0.001"], "megapixels, more than"),
+        (["--target", "ring", "--set", "scale=1"], "give KEY=VALUE, KEY one of"),
         (["--target", "ring", "--kind", "fits"], "no image that can be read"),
     ],
 )

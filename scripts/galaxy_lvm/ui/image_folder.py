@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from galaxy_lvm.core.config.survey import Folder
 from galaxy_lvm.core.output import Output
 from galaxy_lvm.core.workers import available_cores
 from galaxy_lvm.features.encoder import load_encoder
@@ -36,6 +37,7 @@ def embed_folder(
     out: Output,
     kind: str | None = None,
     cores: int | None = None,
+    how: Folder | None = None,
 ) -> KeptFolder:
     """Return the vectors and crops of a folder of images, embedded as far as they were not.
 
@@ -51,6 +53,8 @@ def embed_folder(
         "image" (JPEG and PNG) or "fits", where a folder holds both.
     cores
         That read images; None for all.
+    how
+        How files are read, the config's section `folder`; defaults where None.
 
     Raises
     ------
@@ -59,7 +63,9 @@ def embed_folder(
     ConfigError
         If the encoder is unknown.
     """
-    network = load_encoder(encoder, reading=Reading(cores=cores or available_cores()))
+    network = load_encoder(
+        encoder, reading=Reading(how or Folder(), cores=cores or available_cores())
+    )
     source = folder_images(folder, network.reading, kind, own=[out.folder])
     return keep_folder(network, source, out.folder)
 
