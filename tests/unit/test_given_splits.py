@@ -121,6 +121,24 @@ def test_copies_of_training_galaxies_stay_with_them():
     assert (split["a0"], split["a10"]) == ("unused", "train") and not rejected
 
 
+def test_unused_copies_of_judging_galaxies_are_left_out_given_or_drawn():
+    table = galaxies(["test"] * 5 + ["val"] * 3 + ["train"] * 20 + ["unused"] * 4)
+    table.loc[[28, 29], "group"] = table.loc[[0, 5], "group"].to_numpy()
+    split, rejected = split_of(table)
+    assert [line["id"] for line in rejected] == ["a28", "a29"]
+    assert "copy of 'a0', which is in test, and was given to unused" in rejected[0]["reason"]
+    assert "copy of 'a5', which is in val" in rejected[1]["reason"]
+    assert set(split[split == "unused"].index) == {"a30", "a31", "b28", "b29", "b30", "b31"}
+    # Nothing is given but what is unused: its copies are found where they are drawn.
+    table = galaxies([""] * 40 + ["unused"] * 40)
+    table["group"] = [*np.tile(range(40), 2), *np.tile(range(40, 80), 2)]
+    split, rejected = split_of(table)
+    drawn = split[~split.index.str.contains("[4-7][0-9]$")]
+    unused = {f"{name[0]}{int(name[1:]) + 40}" for name in drawn[drawn == "train"].index}
+    assert set(split[split == "unused"].index) == unused
+    assert len(rejected) == 80 - len(unused) == (drawn.isin(["test", "val"])).sum() > 0
+
+
 def test_unlabelled_test_galaxies_and_their_copies_are_not_pretrained_on():
     table = galaxies(["test", "train", "train", ""] * 8, labels=("",))
     table.loc[1, "group"] = 0

@@ -71,6 +71,21 @@ def test_photometry_is_without_the_milky_way_and_of_each_galaxy_once(tmp_path):
     assert np.isnan(galaxies.views["jhk"]).sum() == 2  # J - H and H - K of one
 
 
+def test_copies_are_found_by_their_distance_on_the_sky(tmp_path):
+    path = photometry_file(tmp_path / "g.fits")
+    with fits.open(path, mode="update") as file:
+        table = file[1].data
+        # At 60 degrees 3.6 arcsec of right ascension are 1.8 on the sky; no cell cuts a pair.
+        table["DEC"][10:20] = 60
+        table["RA"][11:20:2] = table["RA"][10:20:2] + 3.6 / 3600
+        table["DEC"][21:60:2] = 0.1 / 3600 * np.linspace(-1, 1, 20)
+        table["RA"][21:60:2] = table["RA"][20:60:2] + 0.1 / 3600
+        table["RA"][60] = np.nan
+    ids = set(read_photometry(path, SPLITS, 1).ids)
+    assert not ids & {f"sdss_{row:05d}" for row in (*range(11, 60, 2), 60)}
+    assert {f"sdss_{row:05d}" for row in range(10, 60, 2)} <= ids
+
+
 def test_a_wheel_is_read_in_place_and_another_file_is_refused(tmp_path):
     photometry_file(tmp_path / "gst_tests_small.fits")
     with zipfile.ZipFile(tmp_path / "kcorrect-5.1.9-py3-none-any.whl", "w") as wheel:

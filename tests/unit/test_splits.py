@@ -114,8 +114,29 @@ def test_small_classes_are_left_out_with_a_reason():
     splits, rejected = make_splits(galaxies({"a": 30, "b": 30, "c": 4}), Splits(), 1)
     assert set(splits["label"]) == {"a", "b"}
     assert len(rejected) == 4
-    assert "class 'c' has 4 galaxies" in rejected[0]["reason"]
+    assert "class 'c' has 4 different galaxies" in rejected[0]["reason"]
     assert "min_per_class" in rejected[0]["reason"]
+
+
+def test_copies_of_few_galaxies_make_no_class():
+    groups = [*range(60), *[60] * 6, *[61] * 6]
+    splits, rejected = make_splits(galaxies({"a": 30, "b": 30, "c": 12}, groups), Splits(), 1)
+    assert set(splits["label"]) == {"a", "b"} and len(rejected) == 12
+    assert "class 'c' has 2 different galaxies" in rejected[0]["reason"]
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_a_class_whose_copies_leave_it_untrained_is_named(seed):
+    # Whole classes of copies: wherever the largest goes, a set may be left with nothing.
+    groups = [*range(60), *[60] * 20, 61, 62]
+    try:
+        splits, _ = make_splits(
+            galaxies({"a": 30, "b": 30, "c": 22}, groups), Splits(min_per_class=3), seed
+        )
+    except DataError as error:
+        assert "class 'c' has no galaxy in" in str(error) and "3 different ones" in str(error)
+    else:
+        assert {"train", "val", "test"} == set(splits.loc[splits["label"] == "c", "split"])
 
 
 def test_one_class_is_not_enough_unless_labels_do_not_matter():

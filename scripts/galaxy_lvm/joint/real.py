@@ -17,13 +17,14 @@ from galaxy_lvm.joint.galaxies import Galaxies
 from galaxy_lvm.spectra.stars import first_usable, normalised, split_of, star_labels, within
 from galaxy_lvm.spectra.store import SpectrumStore
 from galaxy_lvm.survey.fits_errors import FITS_ERRORS
+from galaxy_lvm.survey.positions import first_of_each
 
 # Where the package kcorrect keeps the galaxies (its wheel is an archive).
 _IN_WHEEL = "kcorrect/data/test/gst_tests_small.fits"
 _NEEDED = ("RA", "DEC", "MODELFLUX", "EXTINCTION", "Z", "J_M_EXT", "H_M_EXT", "K_M_EXT")
 # No star is brighter in any band, and none so faint was measured; catalogues write 99 and -9.999.
 _MAGNITUDES = (-6.0, 40.0, "mag")
-_SAME_DEG = 2.0 / 3600  # galaxies closer than this, in both coordinates, are one
+_SAME_ARCSEC = 2.0  # galaxies closer than this on the sky are one
 
 PHOTOMETRY_MODELS: Mapping[str, tuple[str, ...]] = {
     "grz": ("grz",),
@@ -61,11 +62,11 @@ def read_photometry(path: str | os.PathLike, splits: SpectrumSplits, seed: int) 
     infrared = np.stack([np.asarray(table[f"{b}_M_EXT"], dtype=float) for b in "JHK"], axis=1)
     infrared = np.where(infrared > 0, infrared, np.nan)
     redshift = np.asarray(table["Z"], dtype=float)
-    places = pd.DataFrame(
-        np.stack([np.asarray(table[n], dtype=float) for n in ("RA", "DEC")], 1) // _SAME_DEG
-    )
+    places = pd.DataFrame({n.lower(): np.asarray(table[n], dtype=float) for n in ("RA", "DEC")})
     kept = np.isfinite(magnitudes[:, 1:]).all(axis=1) & np.isfinite(redshift) & (redshift > 0)
-    kept = first_usable(places, kept)
+    usable = np.flatnonzero(kept & np.isfinite(places).all(axis=1).to_numpy())
+    firsts = first_of_each(places.iloc[usable], _SAME_ARCSEC) == np.arange(len(usable))
+    kept = np.isin(np.arange(len(kept)), usable[firsts])
     log.info("%d of %d galaxies have g, r, i, z and a redshift, and are there once",
              kept.sum(), len(kept))  # fmt: skip
     names = np.array([f"sdss_{row:05d}" for row in np.flatnonzero(kept)], dtype=object)

@@ -119,3 +119,34 @@ def without_copies(galaxies: pd.DataFrame) -> tuple[list[dict[str, object]], pd.
     if rejections:
         log.warning("%d copies of given test or validation galaxies are left out", len(rejections))
     return rejections, ~dropped
+
+
+def without_unused_copies(
+    galaxies: pd.DataFrame,
+) -> tuple[list[dict[str, object]], pd.Series]:
+    """Return rejections of unused copies of test and validation galaxies, and who stays (N,).
+
+    The label loop asks about unused galaxies and learns from the answers.
+
+    Parameters
+    ----------
+    galaxies
+        Columns `id`, `group`, `given`, `split`; where present, `file` and `row` go into the
+        rejections.
+    """
+    judging = galaxies[galaxies["split"].isin(("test", "val"))]
+    originals = judging.groupby("group")[["id", "split"]].first()
+    dropped = (galaxies["given"] == "unused") & galaxies["group"].isin(originals.index)
+    rejections = []
+    for record in galaxies[dropped].to_dict("records"):
+        original = originals.loc[record["group"]]
+        reason = (
+            f"is a copy of {original['id']!r}, which is in {original['split']}, and was given to "
+            "unused; left out, so that the label loop does not learn from it"
+        )
+        rejections.append(
+            rejection("split", reason, record["id"], record.get("file", ""), record.get("row"))
+        )
+    if rejections:
+        log.warning("%d unused copies of test or validation galaxies are left out", len(rejections))
+    return rejections, ~dropped

@@ -8,12 +8,12 @@ import pandas as pd
 
 from galaxy_lvm.core.config.survey import Splits
 from galaxy_lvm.core.errors import DataError
-from galaxy_lvm.survey.given_splits import without_copies
+from galaxy_lvm.survey.given_splits import without_copies, without_unused_copies
 from galaxy_lvm.survey.rejected import rejection
 
 log = logging.getLogger("galaxy_lvm.splits")
 
-# What models are trained, chosen and scored on; `unused` is left out of all three.
+# What models are trained, chosen and scored on; of `unused` galaxies the label loop alone learns.
 MODEL_SPLITS = ("train", "val", "test")
 SPLITS = (*MODEL_SPLITS, "unused")
 
@@ -46,13 +46,14 @@ def make_splits(
     splits : pandas.DataFrame
         `index, id, split, label, group`, in the order of `galaxies`.
     rejections : list of dict
-        Copies of given test and validation galaxies, and galaxies of classes that are too small.
+        Copies of given test and validation galaxies, galaxies of classes that are too small, and
+        galaxies given to `unused` whose copies are test or validation galaxies.
 
     Raises
     ------
     DataError
-        If fewer than two classes remain although labels are required, or what is given leaves a
-        class without training, validation or test galaxies.
+        If labels are required, and fewer than two classes remain or one is left without training,
+        validation or test galaxies, by what is given or because copies stay together.
     """
     galaxies = galaxies.reset_index(drop=True)
     if "given" not in galaxies:
@@ -71,8 +72,11 @@ def make_splits(
             "Add labels or lower splits.min_per_class"
         )
     galaxies["split"] = _by_group(galaxies, classes, settings, seed)
-    if require_labels and galaxies["given"].any():
+    if require_labels:
         _need_all_splits(galaxies, classes, settings)
+    unused, keep = without_unused_copies(galaxies)
+    rejections += unused
+    galaxies = galaxies[keep]
     return galaxies[["index", "id", "split", "label", "group"]], rejections
 
 
@@ -96,31 +100,42 @@ def _by_group(galaxies: pd.DataFrame, classes: list[str], settings: Splits, seed
 
 def _need_all_splits(galaxies: pd.DataFrame, classes: list[str], settings: Splits) -> None:
     counts = galaxies.groupby(["label", "split"]).size()
+    given = galaxies["given"].any()
     for label in classes:
         found = {name: int(counts.get((label, name), 0)) for name in MODEL_SPLITS}
         empty = [name for name, count in found.items() if not count]
-        if empty:
+        if empty and given:
             raise DataError(
                 f"class {label!r} has no galaxy in {' and '.join(empty)} ({found}) with the splits "
                 f"of column {settings.column!r}; give some of its galaxies to {empty[0]}, leave "
                 "cells empty for galaxies to draw from, empty the labels of the class, or set "
                 "splits.column: null"
             )
+        if empty:
+            different = galaxies.loc[galaxies["label"] == label, "group"].nunique()
+            raise DataError(
+                f"class {label!r} has no galaxy in {' and '.join(empty)} ({found}): copies stay "
+                f"together, and its {sum(found.values())} galaxies are {different} different ones; "
+                "add others, remove copies, or empty the labels of the class"
+            )
 
 
 def _small_classes(
     galaxies: pd.DataFrame, min_per_class: int
 ) -> tuple[list[dict[str, object]], np.ndarray]:
-    used = galaxies.loc[galaxies["given"] != "unused", "label"]
-    counts = used.value_counts().reindex(galaxies["label"].unique(), fill_value=0)
+    used = galaxies[galaxies["given"] != "unused"]
+    # Copies share a split: of many rows of one galaxy nothing can be divided.
+    counts = used.groupby("label")["group"].nunique()
+    counts = counts.reindex(galaxies["label"].unique(), fill_value=0)
     small = set(counts[counts < min_per_class].index) - {""}
     left_out = galaxies["label"].isin(small)
     rejections = []
     for record in galaxies[left_out].to_dict("records"):
         label = record["label"]
         reason = (
-            f"class {label!r} has {counts[label]} galaxies, fewer than splits.min_per_class = "
-            f"{min_per_class}; add some, correct the label, or lower the limit"
+            f"class {label!r} has {counts[label]} different galaxies, fewer than "
+            f"splits.min_per_class = {min_per_class}; add some, correct the label, or lower "
+            "the limit"
         )
         rejections.append(
             rejection("split", reason, record["id"], record.get("file", ""), record.get("row"))
@@ -147,7 +162,7 @@ def _group_labels(galaxies: pd.DataFrame) -> pd.Series:
 def _hash_order(galaxies: pd.DataFrame, seed: int) -> list[int]:
     """Return the groups in an order that depends on the seed and their members' ids alone."""
     hashes = [hashlib.sha256(f"{seed}:{name}".encode()).hexdigest() for name in galaxies["id"]]
-    return list(pd.Series(hashes).groupby(galaxies["group"]).min().sort_values().index)
+    return list(pd.Series(hashes).groupby(galaxies["group"].to_numpy()).min().sort_values().index)
 
 
 def _divide(

@@ -219,7 +219,9 @@ class Splits(Section):
         ),
     )
     min_per_class: int = Field(
-        10, ge=3, description="classes with fewer galaxies are left out and listed"
+        10,
+        ge=3,
+        description="classes with fewer galaxies, copies counted once, are left out and listed",
     )
     duplicate_arcsec: float = Field(
         3.0, ge=0, le=60, description="galaxies closer than this on the sky are one"
