@@ -207,7 +207,9 @@ def costs_of(job):
     from galaxy_lvm.report.remake import cost_of, plan_of
 
     _, before = plan_of(workflow)
-    return cost_of([(job.benchmark, job.log)]), cost_of((one.benchmark, one.log) for one in before(job))
+    return cost_of([(job.benchmark, job.log)]), cost_of(
+        (one.benchmark, one.log) for one in before(job)
+    )
 
 
 def made_again(path):

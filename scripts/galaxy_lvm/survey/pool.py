@@ -1,4 +1,7 @@
-"""What the LVM may be pretrained on: galaxies of several datasets, none that it is judged by."""
+"""What the LVM may be pretrained on: galaxies of several datasets, none with a judging label.
+
+Galaxies in the fields of lenses are not looked for (docs/deviations.md, strong lenses).
+"""
 
 import logging
 import os
