@@ -212,6 +212,20 @@ def test_the_stated_score_is_of_images_that_the_fit_had_not_seen():
     assert found.probabilities.shape == (65, 2)
 
 
+def test_copies_are_left_out_together_and_the_penalty_is_chosen_without_the_asked():
+    rng = np.random.default_rng(0)
+    values = np.repeat(rng.normal(size=(60, 100)), 2, axis=0)
+    labels = np.repeat(rng.permutation(["a", "b"] * 30), 2).astype(object)
+    groups = np.repeat(np.arange(60), 2)
+    # Labels that say nothing: whoever knows the copy is right.
+    assert classes_from_labels(values, labels).accuracy > 0.75
+    found = classes_from_labels(values, labels, groups)
+    assert 0.3 < found.accuracy < 0.7
+    assert found.probabilities[::2] == pytest.approx(found.probabilities[1::2])
+    with pytest.raises(DataError, match=r"'c' has one labelled image \(and copies of it\)"):
+        classes_from_labels(values[:6], np.array([*"aabbcc"], object), np.array([0, 1, 2, 3, 4, 4]))
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [

@@ -1,6 +1,6 @@
 """The two ways of `galaxy-lvm classify`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from galaxy_lvm.features.embed_files import EmbeddedFiles, embed_files
 from galaxy_lvm.features.images import FileImages, Reading, folder_images
 from galaxy_lvm.features.label_classes import class_table, classes_from_labels, labels_by_table
 from galaxy_lvm.multitask.classifier import RunClassifier
+from galaxy_lvm.survey.duplicates import duplicate_groups
 from galaxy_lvm.survey.rejected import write_rejected
 
 
@@ -68,13 +69,18 @@ def by_labels(
         lost.extend(unknown)
         rows.update(named)
 
-    _, source, embedded = embed_folder(folder, encoder, kind, out, reading, read_labels)
+    crops: list[np.ndarray] = []
+    _, source, embedded = embed_folder(
+        folder, encoder, kind, out, reading, read_labels,
+        each=lambda chunk: crops.extend(chunk.images[chunk.table["id"].isin(list(given))]),
+    )  # fmt: skip
     write_rejected(out / "skipped.csv", [*embedded.skipped, *lost])
     files = embedded.table.assign(label=[given.get(name, "") for name in embedded.table["id"]])
     # As the user's table has them, to join by; an image may be found by either.
     for place, column in enumerate(("table_id", "table_file")):
         files[column] = [rows.get(name, ("", ""))[place] for name in files["id"]]
-    found = classes_from_labels(embedded.store.values, files["label"].to_numpy(dtype=object))
+    written = files["label"].to_numpy(dtype=object)
+    found = classes_from_labels(embedded.store.values, written, _copies(written != "", crops))
     table = class_table(files, found.names, found.probabilities)
     sentence = (
         f"{_counts(table, found.names)}; accuracy {found.accuracy:.3f} and macro F1 {found.f1:.3f} "
@@ -83,6 +89,14 @@ def by_labels(
     if lost:
         sentence += f"; {len(lost)} rows of {labels} are of no image (in skipped.csv)"
     return Classified(table, source, embedded, sentence)
+
+
+def _copies(labelled: np.ndarray, crops: Sequence[np.ndarray]) -> np.ndarray:
+    """Return numbers (N,) that labelled copies share, -1 for other images."""
+    groups = np.full(len(labelled), -1)
+    if crops:
+        groups[labelled] = duplicate_groups(np.stack(crops))
+    return groups
 
 
 def _counts(table: pd.DataFrame, names: tuple[str, ...]) -> str:

@@ -14,6 +14,7 @@ from galaxy_lvm.features.compress import compress, images_per_second, loss_of, w
 from galaxy_lvm.features.encoder import load_encoder
 from galaxy_lvm.features.images import Reading
 from galaxy_lvm.features.label_classes import labels_by_table
+from galaxy_lvm.survey.duplicates import duplicate_groups
 from galaxy_lvm.survey.rejected import write_rejected
 
 
@@ -41,17 +42,18 @@ def compress_folder(
     write_rejected(out / "skipped.csv", [*skipped, *lost])
     crops = np.concatenate([chunk.images for chunk in chunks])
     ids = np.concatenate([chunk.table["id"].to_numpy(dtype=object) for chunk in chunks])
-    learned, asked = crops[::2], crops[1::2]
-    known, rare = _classes(labels, [given.get(name, "") for name in ids[1::2]])
+    groups = duplicate_groups(crops)
+    other = groups % 2 == 1  # galaxy by galaxy: copies are next to each other by name
+    learned, asked, groups = crops[~other], crops[other], groups[other]
+    known, rare = _classes(labels, [given.get(name, "") for name in ids[other]], groups)
 
     small, table = compress(whole, learned, tolerance)
     path = out / "compressed.safetensors"
-    about = {"tolerance": tolerance, "n_learned": len(learned)}
+    about = {"tolerance": tolerance, "n_learned": len(learned), "n_asked": len(asked)}
     write_compressed(path, small, whole, table, {"compression": about})
     written = load_encoder(path, reading=whole.reading)
-    loss = loss_of(whole.vectors(asked), written.vectors(asked), known)
-    about |= {"n_asked": len(asked), **loss}
-    write_compressed(path, small, whole, table, {"compression": about})
+    loss = loss_of(whole.vectors(asked), written.vectors(asked), known, groups)
+    write_compressed(path, small, whole, table, {"compression": about | loss})
     write_tables(out, "compress", table)
     speeds = [images_per_second(encoder, asked) for encoder in (whole, written)]
     told = _looked_at(len(source), len(names), len(chosen), len(crops))
@@ -66,15 +68,17 @@ def _looked_at(n_all: int, n_asked: int, n_chosen: int, n_read: int) -> str:
     )
 
 
-def _classes(table: Path | None, labels: Sequence[str]) -> tuple[np.ndarray | None, list[str]]:
+def _classes(
+    table: Path | None, labels: Sequence[str], groups: np.ndarray
+) -> tuple[np.ndarray | None, list[str]]:
     """Return the labels that the loss is asked by, None without a table; and what is left out.
 
-    Before anything is made: cross-validation needs two images of a class.
+    Before anything is made: cross-validation needs two images of a class, copies counted once.
     """
     if table is None:
         return None, []
     known = pd.Series(labels, dtype=object)
-    counts = known[known != ""].value_counts()
+    counts = pd.Series(groups)[known != ""].groupby(known[known != ""]).nunique()
     rare = sorted(counts.index[counts < 2])
     if len(counts) - len(rare) < 2:
         raise DataError(

@@ -16,7 +16,7 @@ from galaxy_lvm.core.tables import save_table
 from galaxy_lvm.core.workers import available_cores
 from galaxy_lvm.features.embed_files import EmbeddedFiles, embed_files
 from galaxy_lvm.features.encoder import ImageEncoder, load_encoder
-from galaxy_lvm.features.images import FileImages, Reading, folder_images
+from galaxy_lvm.features.images import Chunk, FileImages, Reading, folder_images
 
 COMMON = ("features.npy", "features.parquet", "skipped.csv", "gallery.pdf", "gallery.png")
 
@@ -91,15 +91,18 @@ def embed_folder(
     out: Output,
     reading: Reading,
     check: Callable[[FileImages], None] = lambda source: None,
+    each: Callable[[Chunk], None] | None = None,
 ) -> tuple[ImageEncoder, FileImages, EmbeddedFiles]:
     """Return the encoder, the images of a folder and their vectors; writes what all write.
 
     `check` is called with the images before any is read: what was asked for has to be among them.
+    `each` is called with every chunk of them.
     """
     encoder, source = encoder_and_images(folder, which, kind, out, reading)
     check(source)
     out.clear()
-    embedded = embed_files(encoder, source, out / "features.npy", out / "skipped.csv")
+    paths = (out / "features.npy", out / "skipped.csv")
+    embedded = embed_files(encoder, source, *paths, each=each)
     return encoder, source, embedded
 
 

@@ -111,7 +111,10 @@ def write_compressed(
 
 
 def loss_of(
-    whole: np.ndarray, small: np.ndarray, labels: np.ndarray | None = None
+    whole: np.ndarray,
+    small: np.ndarray,
+    labels: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
 ) -> dict[str, float]:
     """Return what vectors (n, D) of images lose by another encoder.
 
@@ -121,6 +124,8 @@ def loss_of(
         Vectors of both encoders, row by row of the same image.
     labels
         Texts (n,), "" for none; None asks for no classes.
+    groups
+        Numbers (n,) that copies share; None where there are none.
 
     Returns
     -------
@@ -135,8 +140,8 @@ def loss_of(
         "nearest_kept": float(np.mean(_nearest(whole) == _nearest(small))),
     }
     if labels is not None:
-        found["accuracy"] = classes_from_labels(small, labels).accuracy
-        found["accuracy_whole"] = classes_from_labels(whole, labels).accuracy
+        found["accuracy"] = classes_from_labels(small, labels, groups).accuracy
+        found["accuracy_whole"] = classes_from_labels(whole, labels, groups).accuracy
     return found
 
 

@@ -1,6 +1,7 @@
 """Classes of image files from the labels of some: logistic regression on frozen features."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,8 +9,8 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from galaxy_lvm.core.config.survey import Folder
@@ -20,7 +21,7 @@ from galaxy_lvm.survey.folder import read_table
 from galaxy_lvm.survey.image_files import same_file
 from galaxy_lvm.survey.rejected import rejection
 
-# Inverse strengths of the penalty to choose from, by the log loss of the folds left out.
+# Inverse strengths of the penalty to choose from, by the log loss of folds left out of a fit.
 STRENGTHS = (0.0003, 0.003, 0.03, 0.3)
 _MOST_FOLDS = 5
 _SEED = 1
@@ -37,7 +38,8 @@ class LabelledClasses:
     probabilities
         (N, n_classes). Those of labelled images come from fits that had not seen them.
     accuracy, f1
-        Of the labelled images, by cross-validation; F1 is the macro average.
+        Of the labelled images, by cross-validation that leaves copies out together and chooses the
+        penalty within what it learns from; F1 is the macro average.
     n_labelled, n_folds
         Labelled images, and the parts that they were left out in.
     """
@@ -99,7 +101,9 @@ def labels_by_table(
     return labels, lost, rows
 
 
-def classes_from_labels(values: np.ndarray, labels: np.ndarray) -> LabelledClasses:
+def classes_from_labels(
+    values: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None
+) -> LabelledClasses:
     """Fit classes to the labelled images and give all images probabilities.
 
     Parameters
@@ -108,47 +112,98 @@ def classes_from_labels(values: np.ndarray, labels: np.ndarray) -> LabelledClass
         Feature vectors (N, D).
     labels
         Texts (N,), "" for none.
+    groups
+        Numbers (N,) that the labelled copies of a galaxy share; None where there are no copies.
 
     Raises
     ------
     DataError
-        If there are fewer than two classes, or one of them has a single image.
+        If there are fewer than two classes, or one of them has a single image or copies of one.
     """
     known = labels != ""
-    names, numbers, counts = np.unique(labels[known], return_inverse=True, return_counts=True)
+    names, numbers = np.unique(labels[known], return_inverse=True)
+    copies = np.arange(len(labels))[known] if groups is None else groups[known]
     if len(names) < 2:
         raise DataError(
             f"labels of {len(names)} class{'es' * (len(names) != 1)} among {known.sum()} labelled "
             "images; classification needs two classes at least"
         )
+    counts = _different(numbers, copies)
     if counts.min() < 2:
         rare = names[counts.argmin()]
+        alike = " (and copies of it)" if (numbers == counts.argmin()).sum() > 1 else ""
         raise DataError(
-            f"class {rare!r} has one labelled image; label a second one, or empty its label"
+            f"class {rare!r} has one labelled image{alike}; label a second one, or empty its label"
         )
-    folds = StratifiedKFold(min(_MOST_FOLDS, int(counts.min())), shuffle=True, random_state=_SEED)
-    held_out = {
-        strength: cross_val_predict(
-            _model(strength), values[known], numbers, cv=folds, method="predict_proba"
-        )
-        for strength in STRENGTHS
-    }
-    best = min(held_out, key=lambda strength: log_loss(numbers, held_out[strength]))
-    scores = classification_metrics(numbers, held_out[best].argmax(axis=1), len(names))
     probabilities = np.empty((len(values), len(names)))
-    probabilities[known] = held_out[best]
+    learned = _Labelled(values[known], numbers, copies, len(names))
+    n_folds = learned.n_folds
+    probabilities[known] = learned.held_out(lambda part: part.best_strength())
     if not known.all():
-        fitted = _model(best).fit(values[known], numbers)
-        probabilities[~known] = fitted.predict_proba(values[~known])
+        probabilities[~known] = learned.predict(learned.best_strength(), values[~known])
+    scores = classification_metrics(numbers, probabilities[known].argmax(axis=1), len(names))
     classes = tuple(str(name) for name in names)
     n_labelled = int(known.sum())
     return LabelledClasses(
-        classes, probabilities, scores["accuracy"], scores["f1"], n_labelled, folds.n_splits
+        classes, probabilities, scores["accuracy"], scores["f1"], n_labelled, n_folds
     )
 
 
-def _model(strength: float) -> Pipeline:
-    return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
+def _different(numbers: np.ndarray, copies: np.ndarray) -> np.ndarray:
+    """Return how many different galaxies each class (a number from 0) has."""
+    return np.bincount(np.unique(np.stack([numbers, copies]), axis=1)[0])
+
+
+@dataclass(frozen=True)
+class _Labelled:
+    """Images to fit classes to: vectors, numbers of classes and of groups of copies."""
+
+    values: np.ndarray
+    numbers: np.ndarray
+    copies: np.ndarray
+    n_classes: int
+
+    @property
+    def n_folds(self) -> int:
+        """As many parts as every class has galaxies for; 1 where a class has one, or none."""
+        counts = _different(self.numbers, self.copies)
+        return min(_MOST_FOLDS, int(counts.min())) if len(counts) == self.n_classes else 1
+
+    def held_out(self, strength_of: Callable[["_Labelled"], float]) -> np.ndarray:
+        """Return probabilities by fits to the other folds, copies being in one fold together."""
+        folds = StratifiedGroupKFold(self.n_folds, shuffle=True, random_state=_SEED)
+        found = np.empty((len(self.values), self.n_classes))
+        for learned, asked in folds.split(self.values, self.numbers, self.copies):
+            part = _Labelled(
+                self.values[learned], self.numbers[learned], self.copies[learned], self.n_classes
+            )
+            found[asked] = part.predict(strength_of(part), self.values[asked])
+        return found
+
+    def best_strength(self) -> float:
+        """Return the strength of least log loss; the strongest penalty if none can be left out."""
+        if self.n_folds < 2:
+            return STRENGTHS[0]
+        losses = [
+            log_loss(
+                self.numbers,
+                self.held_out(lambda part, strength=strength: strength),
+                labels=range(self.n_classes),
+            )
+            for strength in STRENGTHS
+        ]
+        return STRENGTHS[int(np.argmin(losses))]
+
+    def predict(self, strength: float, values: np.ndarray) -> np.ndarray:
+        """Return the probabilities of vectors by a fit to all; 0 for a class that is absent."""
+        found = np.zeros((len(values), self.n_classes))
+        present = np.unique(self.numbers)
+        if len(present) == 1:
+            found[:, present] = 1
+            return found
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
+        found[:, present] = model.fit(self.values, self.numbers).predict_proba(values)
+        return found / found.sum(axis=1, keepdims=True)  # float32 sums to 1 within 1e-7
 
 
 def class_table(
