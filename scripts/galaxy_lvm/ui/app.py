@@ -11,9 +11,10 @@ from galaxy_lvm.core.errors import ConfigError, DataError
 from galaxy_lvm.hitl.store import VALUES
 from galaxy_lvm.ui.asked import field_of
 from galaxy_lvm.ui.browse_routes import add_browsing
+from galaxy_lvm.ui.choices import MOST_PER_ROUND
 from galaxy_lvm.ui.exchange_routes import add_exchange
 from galaxy_lvm.ui.images import Images
-from galaxy_lvm.ui.labelling import MOST_PER_ROUND, Labelling, Unfinished
+from galaxy_lvm.ui.labelling import Labelling, Unfinished
 from galaxy_lvm.ui.names import annotator_name
 from galaxy_lvm.ui.security import Access, Tries, csrf_token, guard, is_token
 from galaxy_lvm.ui.sentences import rules_in_words
@@ -173,7 +174,7 @@ def _add_round(app: Flask, labelling: Labelling) -> None:
         if value not in VALUES:
             raise DataError(f"{value!r} is no label; there are {', '.join(VALUES)}")
         last = labelling.label(who(), field_of("id"), value)
-        return jsonify(last=last, sentence=labelling.sentence(who()))
+        return jsonify(last=last, **labelling.asked_next(who()))
 
     @app.post("/api/undo")
     def undo() -> Response:
@@ -187,7 +188,7 @@ def _add_round(app: Flask, labelling: Labelling) -> None:
     @app.post("/api/choice")
     def choice() -> Response:
         labelling.choose(who(), field_of("rule"), field_of("alpha", float), field_of("n", int))
-        return jsonify(choice=labelling.choice(who()), sentence=labelling.sentence(who()))
+        return jsonify(labelling.asked_next(who()))
 
     @app.post("/api/prompts")
     def prompts() -> Response:

@@ -9,22 +9,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from galaxy_lvm.core.errors import ConfigError, DataError
+from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.hitl.learner import Learner, process_of
 from galaxy_lvm.hitl.majority import SETTLED, by_majority
 from galaxy_lvm.hitl.measures import comparison_metrics
-from galaxy_lvm.hitl.selection import NEED_NO_SCORES, RULES
+from galaxy_lvm.hitl.selection import NEED_NO_SCORES
 from galaxy_lvm.hitl.session import RESERVED_MINUTES, Session
 from galaxy_lvm.hitl.settings import settings_of_store
-from galaxy_lvm.hitl.store import NEGATIVE, VALUES, LabelStore, Suggestion
+from galaxy_lvm.hitl.store import NEGATIVE, POSITIVE, VALUES, LabelStore, Suggestion
 from galaxy_lvm.hitl.store_file import time_of
+from galaxy_lvm.ui.choices import AFTERWARDS, call_of, checked_choice, in_force, until_a_positive
 from galaxy_lvm.ui.model import BackgroundModel, Model
-from galaxy_lvm.ui.sentences import rule_sentence
+from galaxy_lvm.ui.sentences import rule_sentence, with_the_change
 from galaxy_lvm.ui.workplace import Workplace
 
 # So long a next round waits for the model of the latest labels, where models are made as quickly.
 PATIENCE_S = 0.1
-MOST_PER_ROUND = 60
 
 
 class Unfinished(DataError):
@@ -112,9 +112,12 @@ class Labelling:
     def choice(self, annotator: str) -> dict[str, Any]:
         """Return by what an annotator is asked: `rule`, `alpha`, `n`."""
         with self._lock:
-            chosen = self.store.choice(annotator)
+            chosen = in_force(self.store.choice(annotator), self._has_positive)
         settings = self.settings
         return {"rule": settings.rule, "alpha": settings.alpha, "n": self.n_recommended, **chosen}
+
+    def _has_positive(self) -> bool:
+        return bool((self.labels()["value"] == POSITIVE).any())
 
     def state(self, annotator: str) -> dict[str, Any]:
         """Return what the page shows of an annotator's round; made of what JSON knows."""
@@ -133,8 +136,7 @@ class Labelling:
             "n_mine": len(mine),
             "last": last,
             **self.counts(current),
-            "choice": self.choice(annotator),
-            "sentence": self.sentence(annotator),
+            **self.asked_next(annotator),
             **self.status(annotator),
         }
 
@@ -205,8 +207,15 @@ class Labelling:
         """Return in words what the rule does next."""
         with self._lock:
             counts = self._session(annotator).latest_counts()
+            kept = self.store.choice(annotator)
+            asked = self.store.last_suggestion(annotator)
         choice = self.choice(annotator)
-        return rule_sentence(choice["rule"], choice["alpha"], self.settings.lower, *counts)
+        said = rule_sentence(choice["rule"], choice["alpha"], self.settings.lower, *counts)
+        return said if AFTERWARDS not in kept else with_the_change(said, kept, choice, asked)
+
+    def asked_next(self, annotator: str) -> dict[str, Any]:
+        """Return `choice` and `sentence`."""
+        return {"choice": self.choice(annotator), "sentence": self.sentence(annotator)}
 
     def _judge(self, model: Model) -> None:
         """Keep how well a new model ranks the galaxies without a label, where the truth is known.
@@ -315,21 +324,18 @@ class Labelling:
             return name
 
     def choose(self, annotator: str, rule: str, alpha: float, n: int) -> None:
-        """Keep by what an annotator is asked from the next round on.
+        """Keep by what an annotator is asked from now on, see `choices.until_a_positive`.
 
         Raises
         ------
         ConfigError
             If a value is not allowed.
         """
-        if rule not in RULES:
-            raise ConfigError(f"no rule {rule!r}; there are {', '.join(RULES)}")
-        if not 0 <= alpha <= 1:
-            raise ConfigError(f"alpha is {alpha}, expected 0 to 1")
-        if not 1 <= n <= MOST_PER_ROUND:
-            raise ConfigError(f"{n} galaxies a round, expected 1 to {MOST_PER_ROUND}")
+        choice = checked_choice(rule, alpha, n)
         with self._lock:
-            self.store.keep_choice(annotator, {"rule": rule, "alpha": float(alpha), "n": int(n)})
+            if not self._has_positive():
+                choice = until_a_positive(choice, self.store.choice(annotator), self.settings.rule)
+            self.store.keep_choice(annotator, choice)
 
     def next_round(self, annotator: str, rest: str = "") -> str:
         """Begin an annotator's next round.
@@ -363,13 +369,13 @@ class Labelling:
         if not self.learner.is_warm:
             return "fitting"
         with self._lock:
-            asked = self._session(annotator).suggest(**_asked_by(choice, model))
+            asked = self._session(annotator).suggest(**call_of(choice, model))
         return "" if asked else "done"
 
     def preview(self, annotator: str, choice: Mapping[str, Any], model: Model | None) -> list[str]:
         """Return what the next round would ask by a model; nothing is kept."""
         with self._lock:
-            return self._session(annotator).preview(**_asked_by(choice, model))
+            return self._session(annotator).preview(**call_of(choice, model))
 
     def suggestions(self) -> pd.DataFrame:
         """Return all that was ever asked."""
@@ -392,9 +398,3 @@ class Labelling:
                     f"{len(left)} of this round have no label yet; label them, press Shift+Enter "
                     "to call them negative, or skip them"
                 )
-
-
-def _asked_by(choice: Mapping[str, Any], model: Model | None) -> dict[str, Any]:
-    """Return what `Session.suggest` and `preview` are called with."""
-    scores = model.scores if model else None
-    return {"k": choice["n"], "scores": scores, "rule": choice["rule"], "alpha": choice["alpha"]}

@@ -1,8 +1,11 @@
 """What the page says of the rules, in words."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from galaxy_lvm.hitl.selection import RULES, positive_ratio
+from galaxy_lvm.hitl.store import Suggestion
 
 _WORDS = {
     "alpha": "alpha (of the paper)",
@@ -54,3 +57,25 @@ def rule_sentence(rule: str, alpha: float, lower: str, n_positive: int, n_negati
     if ratio <= alpha:
         return f"{counted}, at most alpha = {alpha:g}: the next round shows the highest scores."
     return f"{counted}, above alpha = {alpha:g}: the next round shows {_LOWER[lower]}."
+
+
+def with_the_change(
+    sentence: str, kept: Mapping[str, Any], choice: Mapping[str, Any], asked: Suggestion | None
+) -> str:
+    """Return what a rule does next, and that a choice ends, or ended, at the first positive.
+
+    Parameters
+    ----------
+    sentence
+        Of `rule_sentence`.
+    kept, choice
+        What was chosen while nothing was positive, and what holds now.
+    asked
+        The annotator's latest round: the end is told until one by the other rule came.
+    """
+    if choice["rule"] == kept["rule"]:
+        return f"{sentence} This ends with the first positive."
+    if asked is None or asked.rule != kept["rule"]:
+        return sentence
+    rule = rules_in_words()[choice["rule"]]
+    return f"A first galaxy is positive, so the rule is “{rule}” now. {sentence}"

@@ -96,6 +96,8 @@ async function pump() {
     try {
       const answer = await ask("/api/label", { id, value });
       state.last = answer.last;
+      // A first positive ends "at random"; a rule that is being chosen right now is left alone.
+      if (answer.choice.rule !== state.choice.rule) showChoice(answer.choice);
       if (answer.seen) state.seen = answer.seen;
       at("sentence").textContent = answer.sentence;
       trouble = "";
@@ -160,12 +162,17 @@ function address(galaxy) {
   return `/crop/${pool}/${galaxy.row}.png`;
 }
 
+// Characters of an id that are always seen: files of one folder differ in their last ones.
+const END = 8;
+
 function makeTile(galaxy, number, grid) {
   const image = element("img", { src: address(galaxy), alt: "", draggable: false });
   const sign = element("span", { className: "mark" });
   const score = galaxy.score === null ? "" : ` ${galaxy.score.toFixed(2)}`;
   const caption = element("span", { className: "caption" },
-    element("span", { className: "name", textContent: galaxy.id + score, title: galaxy.id }), sign);
+    element("span", { className: "name", title: galaxy.id },
+      element("span", { className: "start", textContent: galaxy.id.slice(0, -END) }),
+      element("span", { className: "end", textContent: galaxy.id.slice(-END) + score })), sign);
   const face = element("button", { type: "button", className: "face", tabIndex: number === 1 ? 0 : -1 },
     image, caption);
   const look = element("button", { type: "button", className: "look", textContent: "⤢", tabIndex: -1 });
@@ -233,13 +240,19 @@ function show(fresh) {
   at("disputed").hidden = !fresh.n_disputed;
   at("disputed").textContent = `${fresh.n_disputed} disputed`;
   at("sentence").textContent = fresh.sentence;
-  at("rule").value = fresh.choice.rule;
-  at("alpha").value = fresh.choice.alpha;
-  at("alpha-value").textContent = fresh.choice.alpha;
-  at("alpha").disabled = fresh.choice.rule !== "alpha";
-  at("n").value = fresh.choice.n;
+  if (fresh.round) besideExamples(true);
+  showChoice(fresh.choice);
   showModel(fresh);
   keepQueue();
+}
+
+function showChoice(choice) {
+  state.choice = choice;
+  at("rule").value = choice.rule;
+  at("alpha").value = choice.alpha;
+  at("alpha-value").textContent = choice.alpha;
+  at("alpha").disabled = choice.rule !== "alpha";
+  at("n").value = choice.n;
 }
 
 function showModel(about) {
@@ -264,6 +277,12 @@ async function refresh() {
 function nothing(...content) {
   at("nothing").replaceChildren(...content);
   at("nothing").hidden = !content.length;
+  besideExamples(true);
+}
+
+// What says nothing, and does nothing, before there is an example.
+function besideExamples(shown) {
+  for (const name of ["sentence", "model", "next", "rest", "skip"]) at(name).hidden = !shown;
 }
 
 async function nextRound(rest) {
@@ -286,15 +305,16 @@ async function nextRound(rest) {
 }
 
 function needsExamples() {
-  const random = element("button", { type: "button", textContent: "Be asked at random" });
+  const random = element("button", { type: "button", textContent: "Be asked at random until one is" });
   random.addEventListener("click", async () => {
     at("rule").value = "random";
     await choose();
-    await nextRound("");
   });
   const begin = element("button", { type: "button", textContent: "Give examples" });
   begin.addEventListener("click", () => go("begin"));
   nothing("No galaxy is labelled positive yet, so there is nothing to look for. ", begin, " ", random);
+  besideExamples(false);
+  if (part === "round") begin.focus();
 }
 
 async function undo() {
@@ -318,10 +338,9 @@ async function choose() {
   const chosen = { rule: at("rule").value, alpha: Number(at("alpha").value), n: Number(at("n").value) };
   const answer = await attempt(() => ask("/api/choice", chosen));
   if (!answer) return;
-  state.choice = answer.choice;
-  at("alpha").disabled = answer.choice.rule !== "alpha";
-  at("alpha-value").textContent = answer.choice.alpha;
+  showChoice(answer.choice);
   at("sentence").textContent = answer.sentence;
+  if (!state.round) await nextRound("");
 }
 
 const seenImages = new Set();
