@@ -153,6 +153,36 @@ window.fetch = async (...given) => {
 """
 
 
+def test_at_random_ends_with_the_first_positive(run, server, page, tmp_path):
+    page.server = fresh = type(server)(run, tmp_path / "labels.sqlite")
+    try:
+        page.driver.get(fresh.address)
+        page.until(lambda: "so there is nothing to look for" in page.one("#nothing").text)
+        shown = {name: page.one(f"#{name}").is_displayed() for name in ("sentence", "next", "rest")}
+        assert not any(shown.values()), shown
+        page.press(Keys.ENTER)  # does what the first button says
+        page.until(lambda: page.one("#part-begin").is_displayed())
+        page.go("round")
+        page.push("#nothing button:last-of-type")
+        page.until(lambda: len(page.tiles()) == 4 and page.one("#next").is_displayed())
+        assert page.one("#rule").get_property("value") == "random"
+        page.press("1")
+        page.until(lambda: page.one("#rule").get_property("value") == "alpha")
+        assert "A first galaxy is positive" in page.one("#sentence").text
+        page.push("#rest")
+        page.until(lambda: page.state("state.round") == 2 and len(page.tiles()) == 4)
+        assert page.state("state.asked_by") == "alpha"
+        cut = """const name = document.querySelector("#grid-round .name");
+            name.querySelector(".start").textContent = "images/a/long/folder/" + "x".repeat(99);
+            const end = name.querySelector(".end").getBoundingClientRect();
+            return name.closest(".tile").getBoundingClientRect().right - end.right;"""
+        assert page.driver.execute_script(cut) > 0  # the score stays on the tile
+    finally:
+        page.driver.get("about:blank")
+        page.server = server
+        fresh.kill()
+
+
 def test_an_answer_that_comes_late_does_not_replace_a_newer_one(page):
     page.sign_in("late")
     page.press("1", "2", "2")

@@ -137,7 +137,7 @@ function render({ model, el }) {
 
   function showWaiting() {
     const words = {
-      prompts: "No galaxy is labelled positive yet: call examples() or label([ids]) in a cell, or choose the rule “at random”.",
+      prompts: "No galaxy is labelled positive yet: call examples() or label([ids]) in a cell, or choose the rule “at random”, which then holds until one is.",
       fitting: "The first model is being made …",
       done: "Every galaxy of the pool has a label, or is with another annotator.",
     }[model.get("waiting")];
