@@ -56,22 +56,32 @@ def wrong_calls(code):
             known |= {
                 one.asname or one.name: there[one.name] for one in node.names if one.name in there
             }
+        if isinstance(node, ast.Import):  # of a rule's script
+            for one in node.names:
+                if (ROOT / "scripts" / f"{one.name}.py").is_file():
+                    there = functions_of(one.name)
+                    known |= {f"{one.asname or one.name}.{name}": there[name] for name in there}
     for node in ast.walk(tree):
-        if not (isinstance(node, ast.Call) and getattr(node.func, "id", None) in known):
+        if not (isinstance(node, ast.Call) and (called := ast.unparse(node.func)) in known):
             continue
         names = [keyword.arg for keyword in node.keywords]
         if None in names or any(isinstance(one, ast.Starred) for one in node.args):
             continue  # what * and ** hold is not in the text
         try:
-            known[node.func.id].bind(*node.args, **dict.fromkeys(names))
+            known[called].bind(*node.args, **dict.fromkeys(names))
         except TypeError as error:
-            wrong.append(f"line {node.lineno}, {node.func.id}: {error}")
+            wrong.append(f"line {node.lineno}, {called}: {error}")
     return wrong
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
 def test_the_library_takes_the_arguments_that_it_is_given(path):
     assert wrong_calls(code_of(path)) == []
+
+
+def test_an_argument_that_a_script_wants_would_be_found():
+    (told,) = wrong_calls("import plot_outliers\nplot_outliers.main(metrics=1)")
+    assert told.startswith("line 2, plot_outliers.main: missing a required argument")
 
 
 def test_an_argument_too_many_would_be_found():
