@@ -30,7 +30,7 @@ div:has(> #rulegraph) { flex-direction: column; }
 div:has(> div > #rulegraph) { align-items: flex-start; justify-content: flex-start; }
 .front table { border-collapse: collapse; margin: .5rem 0; font-size: .75rem; white-space: nowrap; }
 .front th, .front td { padding: .15rem .4rem; text-align: left; border-bottom: 1px solid #dfe4ea; }
-.front td:nth-child(3) { white-space: normal; }
+.front td:nth-child(3), .front td.text { white-space: normal; }
 .front h2 { font-size: 1.1rem; font-weight: 600; margin: 1rem 0 .3rem; }
 .front p { margin: .3rem 0; }
 .front .holds { color: #1b6e3c; } .front .fails { color: #a61b1b; }
