@@ -9,6 +9,7 @@ from galaxy_lvm.core.gpus import own_gpus
 from galaxy_lvm.core.logs import job_log, progress
 from galaxy_lvm.core.seeds import derive_seed
 from galaxy_lvm.features.extract import FeatureExtractor
+from galaxy_lvm.features.probe import probes
 from galaxy_lvm.lvm.model import LVM, LVMConfig
 from galaxy_lvm.lvm.norms import calibrate
 from galaxy_lvm.lvm.weights import load_lvm, read_card
@@ -20,12 +21,8 @@ from galaxy_lvm.survey.splits_table import Splits
 from galaxy_lvm.training.augment import resize, to_float
 from galaxy_lvm.training.backbones import PooledLVM
 from galaxy_lvm.training.objectives_table import UNTRAINED
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 N_CALIBRATION = 512
-REGULARISATIONS = (0.003, 0.03, 0.3)
 
 
 def main(
@@ -89,9 +86,7 @@ def _probe(features: dict, labels: dict, seed: int) -> dict[str, float]:
     """Fit on train, choose the regularisation on val, score on test."""
     n_classes = 1 + max(int(values.max()) for values in labels.values())
     fits = []
-    for strength in REGULARISATIONS:
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=500))
-        model.fit(features["train"], labels["train"])
+    for model in probes(features["train"], labels["train"]):
         chosen = model.predict(features["val"])
         fits.append((classification_metrics(labels["val"], chosen, n_classes)["f1"], model))
     f1_val, best = max(fits, key=lambda fit: fit[0])

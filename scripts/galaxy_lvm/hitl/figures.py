@@ -207,10 +207,11 @@ def draw_searches(
     )  # fmt: skip
     names = target_names(present)
     for column, target in zip(axes.T, present, strict=True):
-        column[0].set_title(names[target], weight="bold")
+        title = names[target]
         if pools is not None:
             n_positive, n_pool = pools[target]
-            column[0].set_title(f"{names[target]}\n{n_positive:,} of {n_pool:,}", weight="bold")
+            title += f"\n{n_positive:,} of {n_pool:,}"
+        column[0].set_title(title, weight="bold")
         for rule, part in table[table["task"] == target].groupby("model", sort=False):
             _draw_search(column, part, rule)
         for axis in column:

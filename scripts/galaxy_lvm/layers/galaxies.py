@@ -8,10 +8,9 @@ from torch import nn
 from galaxy_lvm.core.config.fewshot import Features
 from galaxy_lvm.core.errors import DataError
 from galaxy_lvm.features.extract import FeatureExtractor
+from galaxy_lvm.features.probe import probes
 from galaxy_lvm.layers.decompose import Score
 from galaxy_lvm.training.backbones import PooledLVM
-
-REGULARISATIONS = (0.003, 0.03, 0.3)  # as in evaluate_objectives; validation chooses
 
 
 @dataclass(frozen=True)
@@ -45,11 +44,6 @@ class GalaxyTask:
     def __init__(
         self, encoder: nn.Module, train: LabelledCrops, val: LabelledCrops, settings: Features
     ) -> None:
-        # Nothing but this class needs them: a CPU second.
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
         self._settings = settings
         counts = np.bincount(train.labels)
         if np.count_nonzero(counts) < 2:
@@ -58,11 +52,7 @@ class GalaxyTask:
             )
         self._commonest = int(counts.argmax())
         of_train, of_val = (self.features(encoder, each.crops) for each in (train, val))
-        heads = [
-            make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=500))
-            .fit(of_train, train.labels)
-            for strength in REGULARISATIONS
-        ]  # fmt: skip
+        heads = probes(of_train, train.labels)
         self._head = max(heads, key=lambda head: head.score(of_val, val.labels))
 
     def features(self, encoder: nn.Module, crops: np.ndarray) -> np.ndarray:
